@@ -1,0 +1,55 @@
+"""The exception tree. Each branch says who has to act.
+
+    RemendError
+    ├── BadInput            a file, flag or message from outside is wrong: say what, where, what instead (exit 2)
+    │   └── LawError        a control law breaks the law language; carries file, line and column
+    ├── Refused             asked for correctly, but the answer is no: a gate, a signature, a frozen robot (exit 1)
+    │   ├── SignatureInvalid    an artefact is not exactly what was approved for this robot
+    │   └── Conflict            the world moved on: a stale base, a changed hash, a lost compare-and-swap
+    └── RobotFault          the robot or its link misbehaves: fall back to the last committed controller, then report
+
+Anything else that escapes is a programming error (exit 3).
+"""
+
+from __future__ import annotations
+
+
+class RemendError(Exception):
+    """Base of every error that Remend raises on purpose."""
+
+    exit_code = 3
+
+
+class BadInput(RemendError):
+    """Input from outside is wrong. The message is one sentence: what, where, what to do instead."""
+
+    exit_code = 2
+
+
+class LawError(BadInput):
+    """A law is outside the law language. `line` and `column` count from 1."""
+
+    def __init__(self, file: str, line: int, column: int, message: str) -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}")
+        self.file = file
+        self.line = line
+        self.column = column
+        self.message = message
+
+
+class Refused(RemendError):
+    """The request was understood and the answer is no."""
+
+    exit_code = 1
+
+
+class SignatureInvalid(Refused):
+    """A signed artefact does not verify, or verifies for another robot, base or version."""
+
+
+class Conflict(Refused):
+    """A compare-and-swap lost: somebody else changed the state first."""
+
+
+class RobotFault(RemendError):
+    """The robot or the link to it failed. Carries no recovery: the runtime has already fallen back."""

@@ -1,0 +1,1 @@
+"""From incident to ranked candidates: diagnosis, proposers, budget."""

@@ -1,0 +1,1 @@
+"""Evidence: PyBullet plants, faults, tasks, twin, rollouts, validation and gates."""

@@ -1,0 +1,1 @@
+"""What the robot said, and what is odd about it: sources, residuals, detectors, events, incidents."""
