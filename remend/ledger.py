@@ -1,0 +1,170 @@
+"""What the database knows of an incident or a patch: its records and its way through the states."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, select
+
+from core.errors import BadInput
+from core.records import Approval, Candidate, Outcome, ValidationReport
+from core.status import PatchStatus
+from remend import tables
+from remend.codec import read_record
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One status transition. The last move of a patch holds its status."""
+
+    patch_id: str
+    rev: int  # 0, 1, 2, ... for each patch
+    before: PatchStatus | None  # None: the patch was proposed
+    after: PatchStatus
+    actor: str
+    why: str
+    at_ns: int  # UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something worth an audit row that is no record of its own, such as a kill or a freeze."""
+
+    subject: str  # id of an incident, patch or robot
+    actor: str
+    verb: str
+    payload: dict[str, str]
+    at_ns: int  # UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """A candidate with everything that was added to it, oldest first."""
+
+    candidate: Candidate
+    moves: tuple[Move, ...]
+    reports: tuple[ValidationReport, ...]
+    approval: Approval | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def id(self) -> str:
+        return self.candidate.id
+
+    @property
+    def status(self) -> PatchStatus:
+        return self.moves[-1].after
+
+    @property
+    def report(self) -> ValidationReport | None:
+        """The last report: the one a decision must name."""
+        return self.reports[-1] if self.reports else None
+
+
+def records(connection: Connection, table: Table, kind: type[R], **where: str) -> tuple[R, ...]:
+    """Records of a table, oldest first; `where` is column = value.
+
+    Raises:
+        BadInput: a stored record is not readable.
+    """
+    query = select(table.c.record).filter_by(**where).order_by(table.c.row)
+    return tuple(read_record(kind, record) for record in connection.scalars(query))
+
+
+def candidate(connection: Connection, patch_id: str) -> Candidate:
+    """The candidate of a patch.
+
+    Raises:
+        BadInput: no such patch.
+    """
+    digest(connection, tables.candidates, patch_id)
+    return records(connection, tables.candidates, Candidate, id=patch_id)[0]
+
+
+def patch(connection: Connection, patch_id: str) -> Patch:
+    """One patch with everything that was added to it.
+
+    Raises:
+        BadInput: no such patch.
+    """
+    approvals = records(connection, tables.approvals, Approval, patch_id=patch_id)
+    return Patch(
+        candidate=candidate(connection, patch_id),
+        moves=records(connection, tables.moves, Move, patch_id=patch_id),
+        reports=records(connection, tables.reports, ValidationReport, patch_id=patch_id),
+        approval=approvals[0] if approvals else None,
+        outcomes=records(connection, tables.outcomes, Outcome, patch_id=patch_id),
+    )
+
+
+def last_move(connection: Connection, patch_id: str) -> Move | None:
+    """The move that holds the status of a patch; None before it is proposed."""
+    moves = tables.moves.c
+    query = select(moves.record).where(moves.patch_id == patch_id).order_by(moves.rev.desc()).limit(1)
+    record = connection.scalars(query).first()
+    return read_record(Move, record) if record else None
+
+
+def digest(connection: Connection, table: Table, name: str) -> str:
+    """Sha256 of the record with the id `name`.
+
+    Raises:
+        BadInput: there is none; the sentence suggests ids that look like it.
+    """
+    sha256 = connection.execute(select(table.c.sha256).where(table.c.id == name)).scalar_one_or_none()
+    if sha256 is None:
+        raise BadInput(_unknown(connection, name, table))
+    return str(sha256)
+
+
+def show(connection: Connection, name: str) -> dict[str, Any]:
+    """Everything known of an incident or a patch, as JSON types: `kind`, `status` of a patch, records, audit rows.
+
+    Raises:
+        BadInput: there is none; the sentence suggests ids that look like it.
+    """
+    move = last_move(connection, name)
+    shown: dict[str, Any] = {"id": name, "kind": "patch" if move else "incident"}
+    if move:
+        shown["status"] = move.after.value
+    else:
+        if connection.execute(select(tables.incidents.c.id).where(tables.incidents.c.id == name)).first() is None:
+            raise BadInput(_unknown(connection, name, tables.incidents, tables.candidates))
+        patches = connection.scalars(select(tables.candidates.c.id).filter_by(incident_id=name))
+        shown["patches"] = [{"id": each, "status": status(connection, each).value} for each in patches]
+    for table in tables.RECORDS:
+        if table is tables.candidates and not move:
+            continue  # an incident lists its patches by id; ask for them
+        for column in set(table.c.keys()) & {"id", "incident_id", "patch_id", "subject"}:
+            query = select(table.c.record).where(table.c[column] == name).order_by(table.c.row)
+            if rows := [json.loads(record) for record in connection.scalars(query)]:
+                shown[table.name] = rows
+    audit_rows = connection.execute(select(tables.audit).where(tables.audit.c.subject == name).order_by("seq"))
+    shown["audit"] = [dict(row._mapping) for row in audit_rows]
+    return shown
+
+
+def status(connection: Connection, patch_id: str) -> PatchStatus:
+    """Where a patch is now.
+
+    Raises:
+        BadInput: no such patch.
+    """
+    if (move := last_move(connection, patch_id)) is None:
+        raise BadInput(_unknown(connection, patch_id, tables.candidates))
+    return move.after
+
+
+def _unknown(connection: Connection, name: str, *places: Table) -> str:
+    known = [each for table in places for each in connection.scalars(select(table.c.id))]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`remend incidents` and `remend patches` list the ids"
+    return f"there is no {' or '.join(_WORD[table.name] for table in places)} {name!r}; {hint}"
+
+
+_WORD = {"incidents": "incident", "candidates": "patch"}

@@ -1,0 +1,293 @@
+"""The store: every record of a home folder, with its audit row, in `<home>/remend.db`.
+
+Each method that changes something is one transaction of records, status move and audit row, and owns the database from
+its start: after a kill at any moment either all of it is there or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Engine, select
+
+from core.clock import Clock, SystemClock
+from core.errors import BadInput, Conflict, Refused
+from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
+from core.status import PatchStatus, Verdict
+from remend import audit, ledger, tables
+from remend.database import FILE, open_database, reading, writing
+from remend.home import exclusive, write_atomically
+from remend.journal import Journal
+from remend.keys import KeyRing
+from remend.ledger import Patch
+
+HEAD_EVERY_ROWS = 64  # chosen: a signed head costs one more fsync
+_UNDECIDED = frozenset(
+    {
+        PatchStatus.PROPOSED,
+        PatchStatus.CHECKED,
+        PatchStatus.VALIDATING,
+        PatchStatus.AWAITING_APPROVAL,
+        PatchStatus.INCONCLUSIVE,
+    }
+)
+
+
+class Store:
+    """Records, statuses and audit of one home folder. Create it with `open`; safe for several processes at once."""
+
+    def __init__(self, home: Path, engine: Engine, keys: KeyRing, clock: Clock, head_every_rows: int) -> None:
+        self.home = home
+        self._engine = engine
+        self._keys = keys
+        self._clock = clock
+        self._head_every_rows = head_every_rows
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        clock: Clock | None = None,
+        keys: KeyRing | None = None,
+        *,
+        head_every_rows: int = HEAD_EVERY_ROWS,
+    ) -> Store:
+        """Open the store in an existing home folder; database and keys are created if they are not there.
+
+        Raises:
+            BadInput: the database is damaged, does not continue from the signed audit head, or has lost its keys.
+            Refused: the database was written by a newer Remend, or a key file can be read by others.
+        """
+        if keys is None:
+            # a new key next to an old database would turn every signed head into a forgery
+            keys = KeyRing.load(home) if (home / FILE).exists() else KeyRing.open(home)
+        with exclusive(home):
+            if not (home / FILE).exists() and not (home / audit.FILE).exists():
+                # the head comes first: a database without a head is a sign of tampering, never of a kill
+                write_atomically(home / audit.FILE, audit.Head.signed(0, audit.GENESIS, keys.service).to_json())
+            engine = open_database(home)
+        store = cls(home, engine, keys, clock or SystemClock(), head_every_rows)
+        try:
+            with reading(engine) as connection:
+                audit.require_continuation(connection, home)
+        except BaseException:
+            engine.dispose()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Sign the head of the audit log and let go of the database.
+
+        Raises:
+            BadInput: somebody tampered with the audit log meanwhile.
+            Refused: the head file cannot be written.
+        """
+        try:
+            with writing(self._engine) as connection:
+                audit.require_continuation(connection, self.home)
+                head = audit.sign_head(connection, self._keys.service)
+            audit.publish(self.home, head)
+        except OSError as error:
+            raise Refused(f"{self.home / audit.FILE} cannot be written ({error.strerror}); free the disk") from error
+        finally:
+            self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- adding records; adding the same record again changes nothing -------------------------------------------------
+
+    def add_incident(self, incident: Incident, *, actor: str = "service") -> None:
+        """Store an incident.
+
+        Raises:
+            Conflict: another incident has this id.
+        """
+        with self._write(actor) as journal:
+            journal.record_root(tables.incidents, "incident", incident, id=incident.id)
+
+    def add_diagnosis(self, diagnosis: Diagnosis, *, actor: str = "service") -> None:
+        """Store a diagnosis of a stored incident.
+
+        Raises:
+            BadInput: no such incident.
+        """
+        incident_id = diagnosis.incident_id
+        with self._write(actor) as journal:
+            subject = (incident_id, ledger.digest(journal.connection, tables.incidents, incident_id))
+            journal.record(tables.diagnoses, "diagnosis", subject, diagnosis, incident_id=incident_id)
+
+    def add_candidate(self, candidate: Candidate, *, actor: str = "service") -> None:
+        """Store a candidate of a stored incident; its patch is then PROPOSED. Keep its artefact in `Versions` before.
+
+        Raises:
+            BadInput: no such incident.
+            Conflict: another candidate has this id.
+        """
+        columns = {"id": candidate.id, "incident_id": candidate.incident_id}
+        with self._write(actor) as journal:
+            ledger.digest(journal.connection, tables.incidents, candidate.incident_id)
+            if journal.record_root(tables.candidates, "candidate", candidate, **columns):
+                journal.move(candidate.id, None, PatchStatus.PROPOSED, f"proposed by {candidate.proposer}")
+
+    def add_report(self, report: ValidationReport, *, actor: str = "service") -> None:
+        """Store a validation report; the last one is the one that a decision must name.
+
+        Raises:
+            BadInput: no such patch.
+            Conflict: the report judged other artefacts, or the patch is past the decision.
+        """
+        columns = {"id": report.id, "patch_id": report.patch_id}
+        with self._write(actor) as journal:
+            candidate = ledger.candidate(journal.connection, report.patch_id)
+            if (report.base_sha, report.result_sha) != (candidate.base_sha, candidate.result_sha):
+                raise Conflict(f"report {report.id} judged other artefacts than those of {report.patch_id}")
+            added = journal.record(tables.reports, "report", (candidate.id, candidate.sha256), report, **columns)
+            status = ledger.status(journal.connection, report.patch_id)
+            if added and status not in _UNDECIDED:
+                raise Conflict(f"{report.patch_id} is {status.value}; its evidence is closed")
+
+    def add_outcome(self, outcome: Outcome, *, actor: str = "service") -> None:
+        """Store what happened on the robot.
+
+        Raises:
+            BadInput: no such patch.
+            Conflict: the patch was deployed but nobody approved it.
+        """
+        with self._write(actor) as journal:
+            patch = ledger.patch(journal.connection, outcome.patch_id)
+            if outcome.deployed and (patch.approval is None or patch.approval.decision != "approve"):
+                raise Conflict(f"{patch.id} was deployed without an approval")
+            subject = (patch.id, patch.candidate.sha256)
+            journal.record(tables.outcomes, "outcome", subject, outcome, patch_id=patch.id)
+
+    def add_note(self, subject: str, *, actor: str, verb: str, payload: dict[str, str] | None = None) -> None:
+        """Put a step that is no record of its own into the audit log, such as a kill. `subject` is any id."""
+        with self._write(actor) as journal:
+            journal.note(subject, verb, payload or {})
+
+    # -- moving patches -----------------------------------------------------------------------------------------------
+
+    def move(self, patch_id: str, before: PatchStatus, after: PatchStatus, actor: str, why: str) -> None:
+        """Move a patch from one status to the next, if it still has the status `before`.
+
+        Raises:
+            BadInput: no such patch.
+            Conflict: the patch has another status, or the move is not legal.
+            Refused: APPROVED is reached by `decide` alone.
+        """
+        if after is PatchStatus.APPROVED:
+            raise Refused(f"{patch_id} is approved by a decision, not by a move")
+        with self._write(actor) as journal:
+            journal.move(patch_id, before, after, why)
+
+    def decide(self, approval: Approval) -> None:
+        """Store a person's decision and move the patch to APPROVED or REJECTED. A patch is decided once.
+
+        Raises:
+            BadInput: no such patch, or the decision is neither "approve" nor "reject".
+            Conflict: the patch does not wait for a decision, or the decision names other artefacts or another report.
+            Refused: the evidence does not pass, the decision has expired, or the proposer approves itself.
+        """
+        if approval.decision not in ("approve", "reject"):
+            raise BadInput(f"a decision is approve or reject, not {approval.decision!r}")
+        approves = approval.decision == "approve"
+        columns = {"id": approval.id, "patch_id": approval.patch_id}
+        with self._write(approval.actor, sign=True) as journal:
+            patch = ledger.patch(journal.connection, approval.patch_id)
+            held = patch.status is PatchStatus.INCONCLUSIVE and not approves
+            if patch.status is not PatchStatus.AWAITING_APPROVAL and not held:
+                raise Conflict(f"{patch.id} is {patch.status.value}; there is nothing to {approval.decision}")
+            _require_same(patch, approval)
+            if approves:
+                _require_approvable(patch, approval, self._clock.wall_ns())
+            subject = (patch.id, patch.candidate.sha256)
+            journal.record(tables.approvals, approval.decision, subject, approval, **columns)
+            after = PatchStatus.APPROVED if approves else PatchStatus.REJECTED
+            journal.move(patch.id, patch.status, after, approval.reason)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def incident(self, incident_id: str) -> Incident:
+        """One incident.
+
+        Raises:
+            BadInput: no such incident.
+        """
+        with reading(self._engine) as connection:
+            ledger.digest(connection, tables.incidents, incident_id)
+            return ledger.records(connection, tables.incidents, Incident, id=incident_id)[0]
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """All incidents, oldest first."""
+        with reading(self._engine) as connection:
+            return ledger.records(connection, tables.incidents, Incident)
+
+    def diagnoses(self, incident_id: str) -> tuple[Diagnosis, ...]:
+        """Diagnoses of an incident, oldest first."""
+        with reading(self._engine) as connection:
+            return ledger.records(connection, tables.diagnoses, Diagnosis, incident_id=incident_id)
+
+    def patch(self, patch_id: str) -> Patch:
+        """One patch with everything that was added to it.
+
+        Raises:
+            BadInput: no such patch.
+        """
+        with reading(self._engine) as connection:
+            return ledger.patch(connection, patch_id)
+
+    def patches(self) -> tuple[Patch, ...]:
+        """All patches, oldest first."""
+        with reading(self._engine) as connection:
+            names = connection.scalars(select(tables.candidates.c.id).order_by(tables.candidates.c.row)).all()
+            return tuple(ledger.patch(connection, name) for name in names)
+
+    def show(self, name: str) -> dict[str, Any]:
+        """Everything known of an incident or a patch, as JSON types: records, statuses, audit rows.
+
+        Raises:
+            BadInput: no such id.
+        """
+        with reading(self._engine) as connection:
+            return ledger.show(connection, name)
+
+    @contextmanager
+    def _write(self, actor: str, *, sign: bool = False) -> Iterator[Journal]:
+        head = None
+        with writing(self._engine) as connection:
+            yield Journal(connection=connection, actor=actor, at_ns=self._clock.wall_ns())
+            if sign or audit.last_row(connection)[0] - audit.last_signed(connection) >= self._head_every_rows:
+                audit.require_continuation(connection, self.home)
+                head = audit.sign_head(connection, self._keys.service)
+        if head:
+            with suppress(
+                OSError
+            ):  # the step is done and its head is in the table; the next head brings the file along
+                audit.publish(self.home, head)
+
+
+def _require_same(patch: Patch, approval: Approval) -> None:
+    if (approval.base_sha, approval.result_sha) != (patch.candidate.base_sha, patch.candidate.result_sha):
+        raise Conflict(f"the decision names other artefacts than those of {patch.id}; look at it again")
+    if approval.report_sha != (patch.report.sha256 if patch.report else ""):
+        raise Conflict(f"the decision does not name the last report on {patch.id}; look at it again")
+
+
+def _require_approvable(patch: Patch, approval: Approval, now_ns: int) -> None:
+    if patch.report is None or patch.report.verdict is not Verdict.PASS:
+        verdict = patch.report.verdict.value if patch.report else "missing"
+        raise Refused(f"the evidence for {patch.id} is {verdict}; only a pass can be approved")
+    if approval.expires_ns <= now_ns:
+        raise Refused(f"the approval of {patch.id} has expired; decide again")
+    if approval.actor == patch.candidate.proposer:
+        raise Refused(f"{approval.actor} proposed {patch.id} and cannot approve it")

@@ -1,0 +1,97 @@
+"""The tables of `<home>/remend.db`. Every row is written once: triggers refuse to change or delete one.
+
+A record is stored as canonical JSON with its sha256; the other columns only serve to find it again.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+
+def _record(name: str, *columns: Column[str] | Column[int] | UniqueConstraint) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("row", Integer, primary_key=True),
+        *columns,
+        Column("record", Text, nullable=False),  # canonical JSON
+        Column("sha256", String(64), nullable=False, index=True),
+    )
+
+
+def _parent(name: str, table: str) -> Column[str]:
+    return Column(name, String, ForeignKey(f"{table}.id"), nullable=False, index=True)
+
+
+def _id() -> Column[str]:
+    return Column("id", String, nullable=False, unique=True)
+
+
+incidents = _record("incidents", _id())
+diagnoses = _record("diagnoses", _parent("incident_id", "incidents"))
+candidates = _record("candidates", _id(), _parent("incident_id", "incidents"))
+moves = _record(
+    "moves",  # status transitions; the last one of a patch holds its status
+    _parent("patch_id", "candidates"),
+    Column("rev", Integer, nullable=False),  # 0, 1, 2, ... for each patch
+    Column("after", String, nullable=False),
+    UniqueConstraint("patch_id", "rev"),  # two writers cannot both make the next move
+)
+reports = _record("reports", _id(), _parent("patch_id", "candidates"))
+approvals = _record(
+    "approvals", _id(), Column("patch_id", String, ForeignKey("candidates.id"), nullable=False, unique=True)
+)
+outcomes = _record("outcomes", _parent("patch_id", "candidates"))
+notes = _record("notes", Column("subject", String, nullable=False, index=True))
+
+RECORDS = (incidents, diagnoses, candidates, moves, reports, approvals, outcomes, notes)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3, ... without gaps
+    Column("at_ns", BigInteger, nullable=False),  # UTC
+    Column("actor", String, nullable=False),
+    Column("verb", String, nullable=False),
+    Column("subject", String, nullable=False, index=True),  # id of an incident or patch
+    Column("subject_sha", String(64), nullable=False),
+    Column("payload_sha", String(64), nullable=False),  # sha256 of the record that this step added
+    Column("prev_sha", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
+for _table in (*RECORDS, audit, audit_heads):
+    for _verb in ("UPDATE", "DELETE"):
+        event.listen(
+            _table,
+            "after_create",
+            DDL(  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+                f"CREATE TRIGGER {_table.name}_no_{_verb.lower()} BEFORE {_verb} ON {_table.name} "
+                f"BEGIN SELECT RAISE(ABORT, '{_table.name} is append-only'); END"
+            ),
+        )

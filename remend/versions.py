@@ -1,0 +1,250 @@
+"""Controller versions in a git repository: `<home>/versions.git`, bare.
+
+    refs/artefacts/<2 hex>/<62 hex>   one per artefact, deployed or not; points at the tree with its files
+    refs/heads/robots/<robot>         one branch per robot: the artefacts that became its committed controller, in order
+
+Write order, so that a kill at any moment is harmless: objects, then the ref, then (by the caller) the database row that
+names the artefact. What a kill leaves behind is an object or a ref that nobody asks for.
+
+Git is the history, and where a candidate is read from. No rollback waits for it: the robot does that alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode, SortMode
+
+from controllers.signature import FILE_NAME, artefact_sha
+from core.clock import Clock, SystemClock
+from core.errors import BadInput, Conflict, Refused
+from core.ids import sha256_of
+from remend.home import exclusive, sync_folder
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SHA = re.compile(r"[0-9a-f]{64}")
+_GIT_ERRORS = (pygit2.GitError, KeyError, ValueError, OSError)  # what libgit2's failures arrive as
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One committed controller of a robot."""
+
+    commit: str  # git commit id
+    artefact_sha: str
+    message: str
+    author: str
+    at_s: int  # UTC [s]
+
+
+class Versions:
+    """All controller versions of one home folder. Create it with `open`; safe for several processes at once."""
+
+    def __init__(self, folder: Path, repository: pygit2.Repository, clock: Clock) -> None:
+        self._folder = folder
+        self._repository = repository
+        self._clock = clock
+
+    @classmethod
+    def open(cls, home: Path, clock: Clock | None = None) -> Versions:
+        """Open the repository in `home`, created if it is not there.
+
+        Raises:
+            BadInput: the folder is there but is not a git repository.
+        """
+        folder = home / "versions.git"
+        with exclusive(home):
+            if not folder.exists():
+                _create(folder)
+        try:
+            return cls(folder, pygit2.Repository(folder), clock or SystemClock())
+        except _GIT_ERRORS as error:
+            raise BadInput(f"{folder} is not a readable git repository; restore it from a backup") from error
+
+    def keep(self, files: Mapping[str, bytes]) -> str:
+        """Store an artefact and return its sha; the same files again change nothing.
+
+        Call it before any record names the artefact.
+
+        Raises:
+            BadInput: no files, or a file name that is not plain.
+            Refused: the repository holds a damaged copy of one of the files, or cannot be written.
+        """
+        with exclusive(self._folder):
+            return self._keep(files)
+
+    def commit(
+        self, robot_id: str, artefact_files: Mapping[str, bytes], parent_sha: str | None, message: str, author: str
+    ) -> str:
+        """Make an artefact the newest version of a robot and return the commit id.
+
+        Committing what is the newest version already changes nothing, so a repeat after a crash is harmless.
+
+        Args:
+            parent_sha: artefact that must be the newest version now; None for the first version.
+
+        Raises:
+            BadInput: no files, or a file name that is not plain.
+            Conflict: another artefact is the newest version.
+            Refused: the repository is damaged or cannot be written.
+        """
+        name = branch(robot_id)
+        with exclusive(self._folder):
+            sha = self._keep(artefact_files)
+            head = self._repository.references.get(name)
+            newest = self._artefact_of(str(head.target)) if head else None
+            if head and newest == sha:
+                return str(head.target)
+            if newest != parent_sha:
+                raise Conflict(f"the newest version of {robot_id} is {_short(newest)}, not {_short(parent_sha)}")
+            signature = self._signature(author)
+            parents = [head.target] if head else []
+            try:
+                tree = self._repository.references[_artefact_ref(sha)].target
+                made = self._repository.create_commit(None, signature, signature, message, tree, parents)
+                self._point(name, made)
+            except _GIT_ERRORS as error:
+                raise Refused(f"the version of {robot_id} could not be written to {self._folder}: {error}") from error
+            return str(made)
+
+    def read(self, sha: str) -> dict[str, bytes]:
+        """The files of an artefact, checked against its sha.
+
+        Raises:
+            BadInput: no such artefact.
+            Refused: the stored files are damaged.
+        """
+        files = self._files_of_tree(self._tree_of(sha))
+        if artefact_sha(files) != sha:
+            raise Refused(self._damaged(sha))
+        return files
+
+    def history(self, robot_id: str) -> tuple[Version, ...]:
+        """Committed versions of a robot, newest first; empty if it has none.
+
+        Raises:
+            Refused: a stored version is damaged.
+        """
+        head = self._repository.references.get(branch(robot_id))
+        if head is None:
+            return ()
+        try:
+            commits = list(self._repository.walk(head.target, SortMode.TOPOLOGICAL))
+        except _GIT_ERRORS as error:
+            raise Refused(self._damaged(branch(robot_id))) from error
+        return tuple(
+            Version(
+                commit=str(commit.id),
+                artefact_sha=self._artefact_of(str(commit.id)),
+                message=commit.message,
+                author=commit.author.name,
+                at_s=commit.commit_time,
+            )
+            for commit in commits
+        )
+
+    def diff(self, base_sha: str, result_sha: str) -> str:
+        """Unified diff between two artefacts; empty if they are equal.
+
+        Raises:
+            BadInput: no such artefact.
+            Refused: the stored files are damaged.
+        """
+        for sha in (base_sha, result_sha):
+            self.read(sha)  # an operator must not judge a diff of damaged files
+        before, after = (self._repository[self._tree_of(sha)] for sha in (base_sha, result_sha))
+        assert isinstance(before, pygit2.Tree)
+        assert isinstance(after, pygit2.Tree)
+        parts = [patch.data.decode(errors="replace") for patch in before.diff_to_tree(after) if patch is not None]
+        return "".join(parts)
+
+    def _keep(self, files: Mapping[str, bytes]) -> str:
+        if not files:
+            raise BadInput("an artefact needs at least one file")
+        for name in files:
+            if not FILE_NAME.fullmatch(name):
+                raise BadInput(f"{name!r} cannot be a file of an artefact; use letters, digits, dots, dashes")
+        sha = artefact_sha(files)
+        try:
+            if _artefact_ref(sha) not in self._repository.references:
+                builder = self._repository.TreeBuilder()
+                for name, data in files.items():
+                    builder.insert(name, self._repository.create_blob(data), FileMode.BLOB)
+                self._point(_artefact_ref(sha), builder.write())
+        except _GIT_ERRORS as error:
+            raise Refused(f"the artefact could not be written to {self._folder}: {error}") from error
+        self.read(sha)  # git does not rewrite an object that exists, so a damaged one would stay
+        return sha
+
+    def _point(self, name: str, target: pygit2.Oid) -> None:
+        # the caller holds the folder, so a lock file can only be left by a process that was killed while it wrote
+        (self._folder / f"{name}.lock").unlink(missing_ok=True)
+        reference = self._repository.references.get(name)
+        if reference is None:
+            self._repository.references.create(name, target)
+        else:
+            reference.set_target(target)  # libgit2 refuses if the ref on disk is not the one just read
+
+    def _tree_of(self, sha: str) -> pygit2.Oid:
+        reference = self._repository.references.get(_artefact_ref(sha)) if _SHA.fullmatch(sha) else None
+        if reference is None:
+            raise BadInput(f"there is no controller version {_short(sha)} in {self._folder}")
+        target = reference.target
+        assert isinstance(target, pygit2.Oid)
+        return target
+
+    def _artefact_of(self, commit_id: str) -> str:
+        try:
+            commit = self._repository[commit_id]
+            assert isinstance(commit, pygit2.Commit)
+            tree = commit.tree_id
+        except _GIT_ERRORS as error:
+            raise Refused(self._damaged(commit_id)) from error
+        return artefact_sha(self._files_of_tree(tree))
+
+    def _files_of_tree(self, tree_id: pygit2.Oid) -> dict[str, bytes]:
+        try:
+            tree = self._repository[tree_id]
+            assert isinstance(tree, pygit2.Tree)
+            return {str(item.name): item.data for item in tree if isinstance(item, pygit2.Blob)}
+        except _GIT_ERRORS as error:
+            raise Refused(self._damaged(str(tree_id))) from error
+
+    def _damaged(self, name: str) -> str:
+        return f"version {_short(name)} in {self._folder} is damaged; restore the folder from a backup"
+
+    def _signature(self, author: str) -> pygit2.Signature:
+        name = re.sub(r"[<>\n\x00]", " ", author).strip() or "unknown"
+        return pygit2.Signature(name, "remend@localhost", self._clock.wall_ns() // 10**9, 0)
+
+
+def branch(robot_id: str) -> str:
+    """Full ref name of a robot's branch. Ids that git would not take get a hash, so that no two robots share one."""
+    if _PLAIN_NAME.fullmatch(robot_id):
+        return f"refs/heads/robots/{robot_id}"
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", robot_id)[:40].strip("-") or "robot"
+    return f"refs/heads/robots/{plain}.{sha256_of(robot_id)[:8]}"
+
+
+def _create(folder: Path) -> None:
+    # built aside and renamed: a kill halfway must not leave a folder that looks like a repository
+    draft = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    repository = pygit2.init_repository(draft, bare=True)
+    repository.config["core.fsyncObjectFiles"] = True  # objects and refs survive a power cut
+    repository.free()
+    draft.rename(folder)
+    sync_folder(folder.parent)
+
+
+def _artefact_ref(sha: str) -> str:
+    return f"refs/artefacts/{sha[:2]}/{sha[2:]}"
+
+
+def _short(sha: str | None) -> str:
+    return sha[:12] if sha else "none"
