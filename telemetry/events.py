@@ -1,0 +1,96 @@
+"""From test ratios to events: one event per fault, opened at 1, closed well below, never twice for the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.records import Event
+from telemetry.detector import VERSION, Assessment, Evidence
+
+OPEN_AT = 1.0  # test ratio: statistic / threshold, read as in MAVLink's ESTIMATOR_STATUS
+CLOSE_BELOW = 0.5  # same source: a healthy estimator stays below 0.5
+
+
+class EventTracker:
+    """Hysteresis, dwell and refractory time around a stream of test ratios.
+
+    An event opens when the ratio reaches 1 and closes when it has stayed below 0.5 for `dwell_s`. A new alarm within
+    `merge_s` of the close continues the same event, whatever its channel; within `rearm_s` it does so if the same
+    channel leads it (a fault that shows only while the robot moves is one fault). Continuing raises no second `Event`.
+    """
+
+    def __init__(
+        self, dwell_s: float = 0.5, merge_s: float = 1.0, rearm_s: float = 10.0, detector: str = VERSION
+    ) -> None:
+        """All times in s. Chosen: longer than a control hiccup, shorter than an operator's reaction."""
+        self.dwell_s = dwell_s
+        self.merge_s = merge_s
+        self.rearm_s = rearm_s
+        self.detector = detector
+        self.events: list[Event] = []  # every event since the start, in order of alarm
+        self.ends_s: list[float | None] = []  # last row at or above 0.5 of each event; None while it is open
+        self._open = False
+        self._last_high_s = -np.inf
+        self._ratio = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether an event is open: the `alarm` column."""
+        return self._open
+
+    @property
+    def may_adapt(self) -> bool:
+        """Whether a model may learn from the last row: never during an alarm, nor before the ratio is low again."""
+        return not self._open and self._ratio < CLOSE_BELOW
+
+    def update(self, t_s: float, ratio: float, evidence: Callable[[], Evidence]) -> Event | None:
+        """Take one row's test ratio; return the event that it opens, if it opens one.
+
+        Args:
+            t_s: time of the row [s, robot clock].
+            ratio: test ratio of the row.
+            evidence: asked only when an alarm starts, such as `Detector.evidence`.
+        """
+        self._ratio = ratio
+        if self._open:
+            if ratio >= CLOSE_BELOW:
+                self._last_high_s = t_s
+            elif t_s - self._last_high_s >= self.dwell_s:
+                self._open = False
+                self.ends_s[-1] = self._last_high_s
+            return None
+        if not ratio >= OPEN_AT:
+            return None
+        why = evidence()
+        quiet_s = t_s - self._last_high_s
+        self._open = True
+        self._last_high_s = t_s
+        if self.events and (
+            quiet_s <= self.merge_s + self.dwell_s
+            or (quiet_s <= self.rearm_s + self.dwell_s and why.channel == self.events[-1].channel)
+        ):
+            self.ends_s[-1] = None
+            return None
+        event = Event(
+            detector=self.detector,
+            channel=why.channel,
+            kind=why.kind,
+            onset_s=min(why.onset_s, t_s),
+            alarm_s=t_s,
+            test_ratio=ratio,
+            ranking=why.ranking,
+        )
+        self.events.append(event)
+        self.ends_s.append(None)
+        return event
+
+    def update_chunk(self, assessment: Assessment) -> NDArray[np.bool_]:
+        """`update` for every row of a chunk; returns the (N,) alarm column, the same as row by row."""
+        alarm = np.zeros(assessment.ratio.size, dtype=np.bool_)
+        for i, (t_s, ratio) in enumerate(zip(assessment.t_s.tolist(), assessment.ratio.tolist(), strict=True)):
+            self.update(t_s, ratio, lambda i=i: assessment.evidence(i))  # type: ignore[misc]
+            alarm[i] = self._open
+        return alarm

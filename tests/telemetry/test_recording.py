@@ -1,0 +1,101 @@
+"""Recordings come back bit for bit and are readable by tools that know MCAP and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mcap.reader import make_reader
+
+from core.errors import BadInput
+from core.frames import Frame, Reference, TelemetryRow, pack_frame
+from core.records import Event
+from telemetry.recording import is_recording, read_recording, write_recording
+
+JOINTS = ("shoulder", "elbow")
+EVENT = Event(
+    detector="cusum_bank@1",
+    channel="joint_2.torque_residual",
+    kind="bias",
+    onset_s=0.1,
+    alarm_s=0.30000000000000004,
+    test_ratio=1.0000000000000002,
+    ranking=(("joint_2.torque_residual", 1.0000000000000002), ("joint_1.velocity", 0.3)),
+)
+
+
+def _row(seq: int, values: list[float]) -> TelemetryRow:
+    q, qd, tau_meas, tau_cmd, q_ref, qd_ref, qdd_ref = (values[2 * k : 2 * k + 2] for k in range(7))
+    return TelemetryRow(
+        frame=Frame(seq=seq, stamp_ns=seq * 4_000_000, q=q, qd=qd, tau_meas=tau_meas, tau_cmd=tau_cmd),
+        reference=Reference(q_ref=q_ref, qd_ref=qd_ref, qdd_ref=qdd_ref),
+    )
+
+
+def _bits(row: TelemetryRow) -> bytes:
+    ref = row.reference
+    return pack_frame(row.frame) + struct.pack("<6d", *ref.q_ref, *ref.qd_ref, *ref.qdd_ref)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.lists(st.floats(allow_nan=False), min_size=14, max_size=14), max_size=4))
+def test_every_float_comes_back_bit_for_bit(tmp_path: Path, table: list[list[float]]) -> None:
+    rows = [_row(i, values) for i, values in enumerate(table)]
+    scores = np.array([values[0] for values in table])
+    write_recording(tmp_path / "a.mcap", rows, JOINTS, scores, [EVENT], {"controller": "abc", "note": 'say "Infinity"'})
+    recording = read_recording(tmp_path / "a.mcap")
+    assert [_bits(row) for row in recording.rows] == [_bits(row) for row in rows]
+    assert recording.joint_names == JOINTS
+    assert (recording.scores is None) == (not rows)
+    if recording.scores is not None:
+        assert recording.scores.tobytes() == scores.tobytes()
+    assert recording.events == (EVENT,)
+    assert recording.metadata == {"controller": "abc", "note": 'say "Infinity"'}
+
+
+def test_missing_measurement_is_null_in_the_file_and_nan_when_read(tmp_path: Path) -> None:
+    path = tmp_path / "nan.mcap"
+    write_recording(path, [_row(0, [math.nan, -math.inf, *[-0.0] * 12])], ("Infinity", "b"))
+    with path.open("rb") as file:
+        messages = {
+            channel.topic: (schema, message.data) for schema, channel, message in make_reader(file).iter_messages()
+        }
+    schema, data = messages["/joint_states"]
+    assert b'"q":[null,-1e999]' in data
+    assert b'"names":["Infinity","b"]' in data
+    assert schema is not None
+    assert (schema.encoding, json.loads(schema.data)["properties"]["q"]["type"]) == ("jsonschema", "array")
+    row = read_recording(path).rows[0]
+    assert math.isnan(row.frame.q[0])
+    assert row.frame.q[1] == -math.inf
+    assert math.copysign(1.0, row.frame.qd[0]) == -1.0
+
+
+def test_same_incident_gives_the_same_bytes(tmp_path: Path) -> None:
+    rows = [_row(i, [0.1 * i] * 14) for i in range(5)]
+    for name in ("a", "b"):
+        write_recording(tmp_path / name, rows, JOINTS, np.arange(5.0), [EVENT], {"k": "v"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert is_recording(tmp_path / "a")
+
+
+def test_bad_recordings_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    rows = [_row(i, [0.0] * 14) for i in range(50)]
+    with pytest.raises(BadInput, match="one score per row"):
+        write_recording(tmp_path / "x", rows, JOINTS, np.zeros(2))
+    with pytest.raises(BadInput, match="no such recording"):
+        read_recording(tmp_path / "absent.mcap")
+    (tmp_path / "text.mcap").write_text("not an mcap file, only words that go on for a while")
+    with pytest.raises(BadInput, match="not a complete Remend recording"):
+        read_recording(tmp_path / "text.mcap")
+    assert not is_recording(tmp_path / "text.mcap")
+    write_recording(tmp_path / "whole.mcap", rows, JOINTS)
+    (tmp_path / "cut.mcap").write_bytes((tmp_path / "whole.mcap").read_bytes()[:-300])
+    with pytest.raises(BadInput, match=r"cut\.mcap"):
+        read_recording(tmp_path / "cut.mcap")
