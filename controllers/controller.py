@@ -1,0 +1,101 @@
+"""A controller: one artefact, checked, compiled and holding its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from controllers.artefact import Artefact
+from controllers.compiler import Maker, compile_law
+from controllers.law import check_law
+from controllers.manifest import Manifest, Value, parse_manifest, parse_params
+from controllers.weights import load_weights
+from core.errors import BadInput
+
+Signals = Mapping[str, float | list[float] | list[list[float]]]
+
+
+class Controller:
+    """A control law ready to run, at most one call at a time.
+
+    Attributes:
+        manifest: what every name is.
+        params: name -> value, for reading; another value is another artefact (`with_params`).
+        states: name -> live list of the law's memory. The lists stay the same objects for the controller's life.
+        outputs: name -> live list of what the last step wrote, in the unit of the manifest.
+        signals: the names that `step` reads.
+        cost: counted operations of one step.
+        sha256: hash of the artefact.
+    """
+
+    __slots__ = ("_step", "cost", "manifest", "name", "outputs", "params", "sha256", "signals", "states")
+
+    def __init__(self, artefact: Artefact, joints: int) -> None:
+        manifest, maker, cost = _compiled(
+            artefact.files["law.py"], artefact.files["manifest.toml"], joints, artefact.name
+        )
+        self.name = artefact.name
+        self.sha256 = artefact.sha256
+        self.manifest: Manifest = manifest
+        self.params: dict[str, Value] = parse_params(
+            artefact.files["params.toml"], manifest, f"{artefact.name}/params.toml"
+        )
+        self.signals: tuple[str, ...] = manifest.signals
+        self.cost: int = cost
+        self.states: dict[str, list[float]] = {name: list(state.initial) for name, state in manifest.states.items()}
+        self.outputs: dict[str, list[float]] = {name: [0.0] * out.size for name, out in manifest.outputs.items()}
+        weights = load_weights(artefact.files.get("weights.safetensors"), manifest, artefact.name)
+        self._step = maker({**self.params, **weights}, {**self.states, **self.outputs})
+
+    @classmethod
+    def from_artefact(cls, artefact: Artefact, joints: int) -> Controller:
+        """The controller of an artefact on a robot with `joints` joints.
+
+        Raises:
+            BadInput: manifest, parameters or weights are wrong, or the outputs do not fit the robot.
+            LawError: the law is outside the law language.
+        """
+        return cls(artefact, joints)
+
+    def step(self, signals: Signals) -> list[float]:
+        """One tick: a new list `tau`, one command per joint in the unit of the manifest.
+
+        Every name in `self.signals` must be there, as plain floats in lists of the catalogue's shape; other names are
+        ignored. Raises nothing for any float, NaN and infinities included; a missing name or wrong length is a
+        programming error. The lists in `states` and `outputs` are changed in place.
+        """
+        return self._step(signals)
+
+    def reset(self) -> None:
+        """Back to the initial states; outputs to zero."""
+        for name, state in self.manifest.states.items():
+            self.states[name][:] = state.initial
+        for values in self.outputs.values():
+            values[:] = [0.0] * len(values)
+
+    def export_state(self) -> dict[str, list[float]]:
+        """A copy of the states."""
+        return {name: list(values) for name, values in self.states.items()}
+
+    def adopt_state(self, other: Controller) -> tuple[str, ...]:
+        """Copies states of equal name, size and unit from another controller; returns the names that were carried over."""
+        carried = []
+        for name, state in self.manifest.states.items():
+            theirs = other.manifest.states.get(name)
+            if theirs is not None and (theirs.size, theirs.unit) == (state.size, state.unit):
+                self.states[name][:] = other.states[name]
+                carried.append(name)
+        return tuple(carried)
+
+
+@lru_cache(maxsize=64)
+def _compiled(law: bytes, manifest_toml: bytes, joints: int, name: str) -> tuple[Manifest, Maker, int]:
+    """Parameter patches share one compiled law: a search would otherwise spend its time in the compiler."""
+    manifest = parse_manifest(manifest_toml, f"{name}/manifest.toml")
+    tau = manifest.outputs.get("tau")
+    if tau is None or tau.size != joints:
+        raise BadInput(
+            f"{name}/manifest.toml: outputs.tau: a robot with {joints} joints needs [outputs.tau] with size = {joints}"
+        )
+    checked = check_law(law, manifest, joints, f"{name}/law.py")
+    return manifest, compile_law(checked, manifest), checked.cost
