@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.manifest import Value, parse_manifest, parse_params, render_params
+from controllers.manifest import parse_manifest
+from controllers.params import Value, parse_params, render_params
 from core.errors import BadInput
 from core.ids import sha256_of
 
@@ -93,14 +94,11 @@ def with_params(artefact: Artefact, changes: Mapping[str, Value]) -> Artefact:
         BadInput: an unknown name, a wrong length, or a value outside its declared bounds.
     """
     manifest = parse_manifest(artefact.files["manifest.toml"], f"{artefact.name}/manifest.toml")
-    values: dict[str, Value] = dict(
-        parse_params(artefact.files["params.toml"], manifest, f"{artefact.name}/params.toml")
-    )
+    old = parse_params(artefact.files["params.toml"], manifest, f"{artefact.name}/params.toml")
     for name in changes:
-        if name not in values:
-            raise BadInput(f"{artefact.name}: no parameter {name!r}; it has {', '.join(values) or 'none'}")
-    values.update(changes)
-    data = render_params(manifest, values)
+        if name not in old:
+            raise BadInput(f"{artefact.name}: no parameter {name!r}; it has {', '.join(old) or 'none'}")
+    data = render_params(manifest, {**old, **changes})
     return artefact_from_files(artefact.name, {**artefact.files, "params.toml": data})
 
 

@@ -4,13 +4,15 @@ Loops are counted out and every entry of every array becomes a local variable, w
 entry 3 of `q` is `_3_q`, entry 1, 2 of `inertia` is `_1_2_inertia`. Names of a law never start with an underscore, so
 nothing can clash. The text is built from checked names and `repr` of floats alone.
 
-Division and the cheap functions are written in place as guarded expressions with the values of `controllers.intrinsics`.
+Division and the cheap functions are written in place as guarded expressions, with the values of
+`controllers.intrinsics` to the last bit.
 """
 
 from __future__ import annotations
 
 import ast
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from controllers import intrinsics
@@ -25,14 +27,14 @@ LONG_DOT = 64  # entries; a longer sum is a call, because CPython's compiler rec
 
 # {x} is bound to a temporary in the test, which runs first
 _GUARDED = {
-    "sqrt": "(_math_sqrt({y}) if ({x}) >= 0.0 else _nan)",
-    "sin": "(_math_sin({y}) if -_inf < ({x}) < _inf else _nan)",
-    "cos": "(_math_cos({y}) if -_inf < ({x}) < _inf else _nan)",
-    "tan": "(_math_tan({y}) if -_inf < ({x}) < _inf else _nan)",
-    "asin": "(_math_asin({y}) if -1.0 <= ({x}) <= 1.0 else _nan)",
-    "acos": "(_math_acos({y}) if -1.0 <= ({x}) <= 1.0 else _nan)",
-    "sign": "(1.0 if ({x}) > 0.0 else -1.0 if {y} < 0.0 else {y})",
-    "floor": "({y} // 1.0 if -_inf < ({x}) < _inf else {y})",
+    "sqrt": "(_math_sqrt({y}) if {x} >= 0.0 else _nan)",
+    "sin": "(_math_sin({y}) if -_inf < {x} < _inf else _nan)",
+    "cos": "(_math_cos({y}) if -_inf < {x} < _inf else _nan)",
+    "tan": "(_math_tan({y}) if -_inf < {x} < _inf else _nan)",
+    "asin": "(_math_asin({y}) if -1.0 <= {x} <= 1.0 else _nan)",
+    "acos": "(_math_acos({y}) if -1.0 <= {x} <= 1.0 else _nan)",
+    "sign": "(1.0 if {x} > 0.0 else -1.0 if {y} < 0.0 else {y})",
+    "floor": "({y} // 1.0 if -_inf < {x} < _inf else {y})",
 }
 _TOTAL = {"tanh": "_math_tanh", "atan2": "_math_atan2", "abs": "_abs", "exp": "_exp", "log": "_log"}
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
@@ -51,13 +53,22 @@ _NAMESPACE: dict[str, object] = {
     "_interp": intrinsics.interp,
     "_delay": intrinsics.delay,
     "_mlp": intrinsics.mlp,
-    **{f"_math_{name}": getattr(intrinsics.math, name) for name in ("sqrt sin cos tan asin acos tanh atan2".split())},
+    "_math_sqrt": math.sqrt,
+    "_math_sin": math.sin,
+    "_math_cos": math.cos,
+    "_math_tan": math.tan,
+    "_math_asin": math.asin,
+    "_math_acos": math.acos,
+    "_math_tanh": math.tanh,
+    "_math_atan2": math.atan2,
 }
 
 
 def compile_law(law: CheckedLaw, manifest: Manifest) -> Maker:
-    """A maker: called with the constants (parameters and weights) and the memory (state and output lists), it returns the
-    step function, which reads a mapping of signals, changes the memory in place and returns a new list `tau`.
+    """A maker of step functions.
+
+    It takes the constants (parameters and weights) and the memory (state and output lists), each by name. The step
+    function takes the signals by name, changes the memory in place and returns a new list `tau`.
     """
     namespace = dict(_NAMESPACE)
     source = law_text(law, manifest)
@@ -134,7 +145,7 @@ class _Emitter(Counting):
         if decided is not None:
             return self.block(node.body if decided else node.orelse)
         lines = [f"if {self.condition(node.test)}:"]
-        lines += [f" {line}" for line in self.block(node.body) or ["_nan"]]
+        lines += [f" {line}" for line in self.block(node.body) or ["pass"]]
         if orelse := self.block(node.orelse):
             lines += ["else:", *(f" {line}" for line in orelse)]
         return lines
@@ -167,7 +178,7 @@ class _Emitter(Counting):
 
     # expressions
 
-    def number(self, node: ast.expr) -> str:
+    def number(self, node: ast.expr) -> str:  # noqa: PLR0911 - one return per kind of node
         match node:
             case ast.Constant(value=(int() | float()) as value):
                 return repr(float(value))
@@ -200,7 +211,7 @@ class _Emitter(Counting):
         bound, dividend = self.bind(left)
         return f"({dividend} / {divisor} if {bound} is not None and {test} else _divide({dividend}, {divisor}))"
 
-    def call(self, name: str, arguments: Sequence[ast.expr]) -> str:
+    def call(self, name: str, arguments: Sequence[ast.expr]) -> str:  # noqa: PLR0911 - one return per form
         if name == "dot":
             a, b = (self.entries(argument) for argument in arguments)
             if len(a) > LONG_DOT:
@@ -241,8 +252,8 @@ class _Emitter(Counting):
         if decided is not None:
             return "0.0 == 0.0" if decided else "0.0 != 0.0"
         match node:
-            case ast.BoolOp(op=op, values=values):
-                word = " and " if isinstance(op, ast.And) else " or "
+            case ast.BoolOp(op=ast.And() | ast.Or() as both, values=values):
+                word = " and " if isinstance(both, ast.And) else " or "
                 return f"({word.join(self.condition(value) for value in values)})"
             case ast.UnaryOp(operand=operand):
                 return f"(not {self.condition(operand)})"

@@ -8,7 +8,8 @@ from functools import lru_cache
 from controllers.artefact import Artefact
 from controllers.compiler import Maker, compile_law
 from controllers.law import check_law
-from controllers.manifest import Manifest, Value, parse_manifest, parse_params
+from controllers.manifest import Manifest, parse_manifest
+from controllers.params import Value, parse_params
 from controllers.weights import load_weights
 from core.errors import BadInput
 
@@ -78,7 +79,7 @@ class Controller:
         return {name: list(values) for name, values in self.states.items()}
 
     def adopt_state(self, other: Controller) -> tuple[str, ...]:
-        """Copies states of equal name, size and unit from another controller; returns the names that were carried over."""
+        """Copies states of equal name, size and unit from another controller; returns their names."""
         carried = []
         for name, state in self.manifest.states.items():
             theirs = other.manifest.states.get(name)
@@ -96,6 +97,11 @@ def _compiled(law: bytes, manifest_toml: bytes, joints: int, name: str) -> tuple
     if tau is None or tau.size != joints:
         raise BadInput(
             f"{name}/manifest.toml: outputs.tau: a robot with {joints} joints needs [outputs.tau] with size = {joints}"
+        )
+    offset = manifest.position_offset
+    if offset is not None and manifest.params[offset].size != joints:
+        raise BadInput(
+            f"{name}/manifest.toml: model.position_offset: {offset} needs size = {joints}, one entry per joint"
         )
     checked = check_law(law, manifest, joints, f"{name}/law.py")
     return manifest, compile_law(checked, manifest), checked.cost

@@ -1,8 +1,8 @@
 """The grammar gate: which Python text is a law at all, before any name or number in it is looked at.
 
-A law is one function `control(...)` in plain ASCII. The gate lists what may be said; everything else is refused by name,
-with what to write instead. It is the security boundary together with `controllers.law`: nothing that passes can reach an
-attribute, a builtin, or memory beyond its own arrays.
+A law is one function `control(...)` in plain ASCII. The gate lists what may be said; everything else is refused by
+name, with what to write instead. Together with `controllers.law` it is the security boundary: nothing that passes can
+reach an attribute, a builtin, or memory beyond its own arrays.
 """
 
 from __future__ import annotations
@@ -101,13 +101,14 @@ def parse_law(source: str | bytes, file: str) -> ast.FunctionDef:
     body = list(tree.body)
     if body and _is_docstring(body[0]):
         body.pop(0)
-    if len(body) != 1 or not isinstance(body[0], ast.FunctionDef) or body[0].name != "control":
-        wrong = next((n for n in body if not (isinstance(n, ast.FunctionDef) and n.name == "control")), tree)
-        if len(body) > 1 and wrong is tree:
-            wrong = body[1]
-        hint = _INSTEAD.get(type(wrong), "") if not isinstance(wrong, ast.FunctionDef) else ""
-        refuse(file, wrong, hint or "a law is one function; write def control(...) and nothing beside it")
-    function = body[0]
+    laws = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == "control"]
+    for other in body:
+        if other not in laws[:1]:
+            hint = "" if isinstance(other, ast.FunctionDef) else _INSTEAD.get(type(other), "")
+            refuse(file, other, hint or "a law is one function; write def control(...) and nothing beside it")
+    if not laws:
+        raise LawError(file, 1, 1, "a law is one function; write def control(...)")
+    function = laws[0]
     for ignored in tree.type_ignores:
         raise LawError(file, ignored.lineno, 1, "a type comment is not part of the law language; remove it")
     _check_signature(function, file)
@@ -122,7 +123,7 @@ def parse_law(source: str | bytes, file: str) -> ast.FunctionDef:
 
 
 def _text(source: str | bytes, file: str) -> str:
-    """ASCII only: what an operator reads in a diff is what runs. No look-alike letters, hidden marks or odd line ends."""
+    """ASCII only: what an operator reads in a diff is what runs, without look-alike letters or hidden marks."""
     if len(source) > MAX_SOURCE:
         raise LawError(file, 1, 1, f"the law has {len(source)} characters; keep it within {MAX_SOURCE}")
     text = source.decode("latin-1") if isinstance(source, bytes) else source
@@ -131,9 +132,7 @@ def _text(source: str | bytes, file: str) -> str:
             if not " " <= character <= "~":
                 code = f"U+{ord(character):04X}"
                 advice = {"\t": "a tab; indent with four spaces", "\r": "a carriage return; save with Unix line ends"}
-                what = advice.get(
-                    character, f"the character {code}; a law is plain ASCII, so spell it with ASCII letters"
-                )
+                what = advice.get(character, f"the character {code}; a law is plain ASCII, so spell it out")
                 raise LawError(file, number, column, f"the law contains {what}")
             if character == "\\":
                 raise LawError(file, number, column, "a backslash is not part of the law language; use parentheses")
@@ -183,18 +182,18 @@ def _check_node(node: ast.AST, file: str) -> None:  # noqa: PLR0912 - one branch
     if type(node) in _INSTEAD:
         refuse(file, node, _INSTEAD[type(node)])
     if not isinstance(node, (*_SAYABLE, *_OPERATORS, ast.keyword)):
-        refuse(
-            file, node, f"{type(node).__name__.lower()} is not part of the law language; see the law language's page"
-        )
+        refuse(file, node, f"{type(node).__name__.lower()} is not part of the law language; remove it")
     match node:
         case ast.Constant():
             _check_constant(node, file)
         case ast.BinOp(op=op) | ast.UnaryOp(op=op) | ast.AugAssign(op=op) if type(op) in _OPERATORS:
             refuse(file, node, _OPERATORS[type(op)])
-        case ast.Compare(ops=ops):
-            for op in ops:
-                if type(op) in _OPERATORS:
-                    refuse(file, node, _OPERATORS[type(op)])
+        case ast.Compare(ops=comparisons):
+            for comparison in comparisons:
+                if type(comparison) in _OPERATORS:
+                    refuse(file, node, _OPERATORS[type(comparison)])
+        case ast.Subscript(slice=ast.Tuple()):
+            refuse(file, node, "an index is one number; write m[i][j]")
         case ast.Name(id=name) if name.startswith("_"):
             refuse(file, node, f"{name} starts with an underscore; choose a name that starts with a letter")
         case ast.Call():

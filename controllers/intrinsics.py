@@ -4,12 +4,12 @@ The rules, the same for the runner and for any other compiler of laws:
 
 - arithmetic is IEEE 754 double: `x / 0.0` is inf, -inf or nan; an overflow is inf;
 - outside its domain a function is nan (`sqrt(-1.0)`, `asin(2.0)`, `sin(inf)`); `log(0.0)` is -inf, `exp(1000.0)` inf;
-- `min`, `max` and `clip` are nan when any argument is nan, so a NaN reaches the envelope instead of turning into a bound;
+- `min`, `max` and `clip` are nan when any argument is nan: a NaN reaches the envelope instead of turning into a bound;
 - sums run from left to right, without a starting zero and without fused multiply-add.
 
-Values inside the domain are those of the C library through `math`, which is what numba links too; this is what makes equal
-bits possible. The functions below are the reference. `controllers.compiler` writes the cheap ones in place, and a test
-holds both to the same bits.
+Values inside the domain are those of the C library through `math`, which numba links too; this makes equal bits
+possible. The functions below are the reference. `controllers.compiler` writes the cheap ones in place, and a test holds
+both to the same bits.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def divide(x: float, y: float) -> float:
     """x / y as IEEE 754 has it: Python would raise where y is zero."""
     if y != 0.0:
         return x / y
-    if x == 0.0 or x != x or y != y:
+    if x == 0.0 or math.isnan(x) or math.isnan(y):
         return NAN
     return math.copysign(INF, x) * math.copysign(1.0, y)
 
@@ -125,7 +125,7 @@ def dot(a: Sequence[float], b: Sequence[float]) -> float:
 
 def interp(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
     """Straight lines through (xs, ys), held constant outside; xs increasing. Nan for a nan x."""
-    if x != x:
+    if math.isnan(x):
         return NAN
     if x <= xs[0]:
         return ys[0]

@@ -9,14 +9,12 @@ import keyword
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from controllers.intrinsics import ARITY
 from core.errors import BadInput
 from core.signals import SIGNALS
-
-Value = float | list[float]
 
 ROLES = ("gain", "feedforward", "limit")
 RESERVED = frozenset({*ARITY, *SIGNALS, "control", "range", "pi"})
@@ -24,7 +22,6 @@ MAX_SIZE = 1024  # entries of one array
 MAX_CELLS = 4096  # entries of all states, scratch and outputs together
 MAX_WEIGHTS = 40_000  # entries of all weights together; more cannot meet the cost bound
 MAX_TEXT = 300  # characters of a summary or effect
-STEP_TOLERANCE = 1e-9  # of the range: rounding must not refuse a step of exactly max_step
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
@@ -137,7 +134,7 @@ class _Table:
         value = self.take(key)
         if value is None:
             raise BadInput(f"{self.key(key)}: missing; give a number or one number per entry")
-        return _entries(value, size, self.key(key))
+        return read_entries(value, size, self.key(key))
 
     def tables(self, key: str) -> list[tuple[str, _Table]]:
         value = self.take(key)
@@ -157,7 +154,7 @@ def parse_manifest(data: bytes, file: str = "manifest.toml") -> Manifest:
     Raises:
         BadInput: anything undeclared, misspelt, without a unit, out of range or named twice.
     """
-    root = _Table(_toml(data, file), file)
+    root = _Table(read_toml(data, file), file)
     name = root.text("name", '"joint_pd"')
     version = root.text("version", '"1.0.0"')
     summary = root.text("summary", '"one line"')
@@ -175,9 +172,7 @@ def parse_manifest(data: bytes, file: str = "manifest.toml") -> Manifest:
     cells = sum(state.size for state in states.values()) + sum(scratch.values())
     cells += sum(output.size for output in outputs.values())
     if cells > MAX_CELLS:
-        raise BadInput(
-            f"{file}: states, scratch and outputs have {cells} entries together; keep them within {MAX_CELLS}"
-        )
+        raise BadInput(f"{file}: states, scratch and outputs have {cells} entries; keep them within {MAX_CELLS}")
     if sum(math.prod(shape) for shape in weights.values()) > MAX_WEIGHTS:
         raise BadInput(f"{file}: weights: more than {MAX_WEIGHTS} entries together; use a smaller network")
     return Manifest(
@@ -194,78 +189,12 @@ def parse_manifest(data: bytes, file: str = "manifest.toml") -> Manifest:
     )
 
 
-def parse_params(data: bytes, manifest: Manifest, file: str = "params.toml") -> dict[str, Value]:
-    """Name -> value, in the manifest's order, every one inside its bounds.
+def read_toml(data: bytes, file: str) -> dict[str, object]:
+    """The tables of a TOML file.
 
     Raises:
-        BadInput: an undeclared or missing parameter, a wrong length, a value that is not finite or out of bounds.
+        BadInput: not UTF-8, not TOML.
     """
-    return check_values(manifest, _toml(data, file), file)
-
-
-def check_values(manifest: Manifest, values: Mapping[str, object], file: str = "params.toml") -> dict[str, Value]:
-    """The same values as plain floats and lists, proven complete and inside the declared bounds.
-
-    Raises:
-        BadInput: see `parse_params`.
-    """
-    for name in values:
-        if name not in manifest.params:
-            raise BadInput(f"{file}: {name}: not declared; add [params.{name}] to manifest.toml or remove the value")
-    checked: dict[str, Value] = {}
-    for name, param in manifest.params.items():
-        if name not in values:
-            raise BadInput(f"{file}: {name}: missing; give {_wanted(param.size)} in {param.unit}")
-        value = values[name]
-        if hasattr(value, "tolist"):  # an array from an optimiser
-            value = value.tolist()
-        if param.size is not None and not isinstance(value, Sequence):
-            raise BadInput(f"{file}: {name}: is one number; give {_wanted(param.size)}")
-        entries = _entries(value, param.size, f"{file}: {name}")
-        for index, (entry, low, high) in enumerate(zip(entries, param.low, param.high, strict=True)):
-            if not low <= entry <= high:
-                where = name if param.size is None else f"{name}[{index}]"
-                raise BadInput(
-                    f"{file}: {where}: {entry!r} {param.unit} is outside [{low!r}, {high!r}]; choose a value inside"
-                )
-        checked[name] = entries[0] if param.size is None else list(entries)
-    return checked
-
-
-def check_step(manifest: Manifest, old: Mapping[str, Value], new: Mapping[str, Value]) -> None:
-    """Holds one patch to the bounds and to `max_step` of every parameter, entry by entry.
-
-    Raises:
-        BadInput: `new` leaves the bounds, or moves a parameter farther than one patch may.
-    """
-    before = check_values(manifest, old, "old values")
-    after = check_values(manifest, new, "new values")
-    for name, param in manifest.params.items():
-        pairs = zip(_listed(before[name]), _listed(after[name]), param.low, param.high, strict=True)
-        for index, (was, becomes, low, high) in enumerate(pairs):
-            allowed = param.max_step * (high - low)
-            if abs(becomes - was) > allowed + STEP_TOLERANCE * (high - low):
-                where = name if param.size is None else f"{name}[{index}]"
-                raise BadInput(
-                    f"{where}: a step from {was!r} to {becomes!r} {param.unit} is more than one patch may change it;"
-                    f" stay within {allowed!r} {param.unit} of the old value"
-                )
-
-
-def render_params(manifest: Manifest, values: Mapping[str, Value]) -> bytes:
-    """params.toml for these values: the manifest's order, shortest floats that read back the same.
-
-    Raises:
-        BadInput: see `parse_params`.
-    """
-    lines = []
-    for name, value in check_values(manifest, values).items():
-        text = repr(value) if isinstance(value, float) else f"[{', '.join(repr(entry) for entry in value)}]"
-        lines.append(f"{name} = {text} # {manifest.params[name].unit}\n")
-    return "".join(lines).encode()
-
-
-def _toml(data: bytes, file: str) -> dict[str, object]:
     try:
         return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
@@ -355,9 +284,7 @@ def _weight(table: _Table) -> tuple[int, ...]:
         or len(shape) not in (1, 2)
         or not all(type(length) is int and 1 <= length <= MAX_SIZE for length in shape)
     ):
-        raise BadInput(
-            f"{table.key('shape')}: must be [n] or [outputs, inputs] with whole numbers from 1 to {MAX_SIZE}"
-        )
+        raise BadInput(f"{table.key('shape')}: must be [n] or [outputs, inputs], whole numbers from 1 to {MAX_SIZE}")
     table.finish()
     return tuple(shape)
 
@@ -370,9 +297,7 @@ def _position_offset(root: _Table, params: Mapping[str, Param]) -> str | None:
     name = table.optional_text("position_offset")
     table.finish()
     if name is not None and (name not in params or params[name].size is None or params[name].unit != "rad"):
-        raise BadInput(
-            f"{table.key('position_offset')}: {name!r} must be a declared parameter with a size and unit rad"
-        )
+        raise BadInput(f"{table.key('position_offset')}: {name!r} must be a declared list parameter in rad")
     return name
 
 
@@ -382,7 +307,7 @@ def _check_names(file: str, groups: Iterable[Mapping[str, object]]) -> None:
         for name in group:
             if _NAME.fullmatch(name) is None or keyword.iskeyword(name):
                 raise BadInput(
-                    f"{file}: {name!r} cannot be a name; use up to 40 ASCII letters, digits and underscores, a letter first"
+                    f"{file}: {name!r} cannot be a name; use up to 40 ASCII letters, digits and _, a letter first"
                 )
             if name in RESERVED:
                 raise BadInput(f"{file}: {name} is the name of a signal or function; choose another name")
@@ -391,13 +316,17 @@ def _check_names(file: str, groups: Iterable[Mapping[str, object]]) -> None:
             seen.add(name)
 
 
-def _entries(value: object, size: int | None, where: str) -> tuple[float, ...]:
-    """Finite floats: one for a number, `size` for a list; a lone number stands for all entries."""
+def read_entries(value: object, size: int | None, where: str) -> tuple[float, ...]:
+    """Finite floats: one for a number, `size` for a list; a lone number stands for all entries.
+
+    Raises:
+        BadInput: a wrong length, or an entry that is no finite number.
+    """
     if isinstance(value, (list, tuple)):
         if size is None:
             raise BadInput(f"{where}: is a list; give one number")
         if len(value) != size:
-            raise BadInput(f"{where}: has {len(value)} entries; give {_wanted(size)}")
+            raise BadInput(f"{where}: has {len(value)} entries; give {wanted(size)}")
         return tuple(_number(item, f"{where}[{index}]") for index, item in enumerate(value))
     return (_number(value, where),) * (1 if size is None else size)
 
@@ -414,9 +343,6 @@ def _number(value: object, where: str) -> float:
     return number
 
 
-def _wanted(size: int | None) -> str:
+def wanted(size: int | None) -> str:
+    """What a value of this size looks like, in words."""
     return "one number" if size is None else f"a list of {size} numbers"
-
-
-def _listed(value: Value) -> list[float]:
-    return value if isinstance(value, list) else [value]
