@@ -58,8 +58,10 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
     motion = smooth(head, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
     if len(motion) < _MIN_SAMPLES:
         need = _MIN_SAMPLES / 25.0
-        raise BadInput(f"{len(motion)} samples of healthy motion are too few to learn from; record at least {need:.0f} s")
-    columns, target = _system(robot, RigidBodyModel(robot), motion)
+        raise BadInput(
+            f"{len(motion)} samples of healthy motion are too few to learn from; record at least {need:.0f} s"
+        )
+    columns, target = linear_system(robot, RigidBodyModel(robot), motion)
     prior = 1.0 / np.square(_prior_scale(robot))
     noise = np.full(robot.dof, 1.0)
     for _ in range(3):  # noise and fit depend on each other; three rounds settle to under a per cent
@@ -85,7 +87,7 @@ def _prior_scale(robot: Robot) -> Array:
     return np.concatenate([*blocks, viscous, coulomb])
 
 
-def _system(robot: Robot, model: RigidBodyModel, motion: Motion) -> tuple[Array, Array]:
+def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion) -> tuple[Array, Array]:
     """Regressor (N n, 12 n) and target (N n,): what the nominal model does not explain of the torque."""
     n = robot.dof
     columns = np.zeros((len(motion), n, 12 * n))

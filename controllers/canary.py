@@ -1,0 +1,69 @@
+"""Is the candidate doing on the robot what simulation promised? Judged on what the robot can observe.
+
+The raw tracking error is a bad judge: a correct patch for a biased encoder makes it larger. So the error is taken after
+removing the sensor offset that the diagnosis found, and compared with what paired simulation showed for this robot: while
+authority ramps up, the worst the incumbent does under the fault; once the candidate has settled, the worst the candidate
+does. One outlier is noise; three bad ticks in ten are a verdict.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.frames import Frame, Reference
+
+_BAD_TICKS, _OF_LAST = 3, 10  # (m, k) rule: 20 ms at 500 Hz to notice, deaf to single outliers
+_CHATTER_TICKS = 25  # window of the command-variation test
+_STILL_RAD_S = 0.02  # below this reference speed the robot shows nothing about its controller
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryLimits:
+    """What paired simulation predicted; lists have one entry per joint."""
+
+    offset_rad: tuple[float, ...]  # diagnosed encoder offset, removed before judging
+    ramp_error_rad: tuple[float, ...]  # largest tracking error while authority ramps up
+    settled_error_rad: tuple[float, ...]  # largest tracking error with full authority
+    settle_s: float  # full authority needs this long before it is held to `settled_error_rad`
+    variation_nm: float  # largest mean change of the command per tick, summed over joints
+
+
+class CanaryMonitor:
+    """Watches one candidate from its first share of authority on."""
+
+    def __init__(self, limits: CanaryLimits, dt_s: float) -> None:
+        self._limits = limits
+        self._settle_ticks = round(limits.settle_s / dt_s)
+        self._bad: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)
+        self._variation: deque[float] = deque([0.0] * _CHATTER_TICKS, maxlen=_CHATTER_TICKS)
+        self._full_ticks = 0
+
+    def judge(
+        self, frame: Frame, reference: Reference, share: float, command: Sequence[float], previous: Sequence[float]
+    ) -> str | None:
+        """A sentence why the candidate must go, or None. `share` is its present authority in [0, 1]."""
+        limits = self._limits
+        self._full_ticks = self._full_ticks + 1 if share >= 1.0 else 0
+        allowed = limits.settled_error_rad if self._full_ticks > self._settle_ticks else limits.ramp_error_rad
+        worst, joint = 0.0, 0
+        for i, (q, q_ref) in enumerate(zip(frame.q, reference.q_ref, strict=True)):
+            error = abs(q_ref - q + limits.offset_rad[i])
+            ratio = error / allowed[i]
+            if not ratio <= worst:  # NaN counts as worse
+                worst, joint = ratio, i
+        self._bad.append(not worst <= 1.0)
+        change = sum(abs(a - b) for a, b in zip(command, previous, strict=True))
+        self._variation.append(change)
+        if sum(self._bad) >= _BAD_TICKS:
+            return f"tracking error of joint {joint + 1} is {worst:.2f} times what simulation allows"
+        variation = sum(self._variation) / _CHATTER_TICKS
+        if not variation <= limits.variation_nm:
+            return f"the command changes by {variation:.3g} N*m per tick, simulation allows {limits.variation_nm:.3g}"
+        return None
+
+    @staticmethod
+    def is_excited(reference: Reference) -> bool:
+        """Whether the robot moves enough for this tick to count as evidence."""
+        return max(map(abs, reference.qd_ref)) > _STILL_RAD_S

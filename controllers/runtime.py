@@ -1,0 +1,233 @@
+"""The control loop of one robot: two controller slots, a safety law, and the swap between them.
+
+`tick` turns one measurement into one command. Slot A holds the committed controller. A candidate in slot B is first computed
+without effect (shadow), then gets a growing share of the command (canary), then becomes A (commit). The command is
+
+    tau = tau_A + share(t) (tau_B - tau_A)
+
+where `share` moves linearly between the stages, so nothing jumps at a swap. Whatever goes wrong, the same tick answers with
+A; if A cannot, the safety law holds the robot where it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from controllers.canary import CanaryLimits, CanaryMonitor
+from controllers.envelope import Envelope, Ruling
+from controllers.slot import Slot
+from core.frames import Frame, Reference
+from core.rigid_body import RigidBodyModel
+from core.robot import Robot
+
+_A_OK_TICKS = 25  # clean commands before the committed controller takes over from the safety law; 50 ms at 500 Hz
+
+
+class Stage(StrEnum):
+    """Where a swap is."""
+
+    COMMITTED = "committed"  # A alone
+    SHADOW = "shadow"  # B computed, not applied
+    CANARY = "canary"  # B has a share
+    READY = "ready"  # B passed its canary and waits for commit, still watched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What goes to the drives in one tick."""
+
+    tau: list[float]  # [N*m]
+    source: str  # "a", "b", "mix" or "safety"
+    clipped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something the loop did that a person will want to know."""
+
+    seq: int  # tick
+    what: str
+
+
+def braking_inertia(robot: Robot) -> list[float]:
+    """(n,) inertia [kg*m^2] that each joint may have to brake: the model's at home with 5 kg at the tool, plus half."""
+    model = RigidBodyModel(robot, payload_kg=5.0)
+    inertia = model.link_inertia(np.array(robot.home_rad)).diagonal() + model.rotor_inertia
+    return [float(1.5 * value) for value in inertia]
+
+
+class Runtime:
+    """The loop of one robot.
+
+    Args:
+        robot: limits and canary plan.
+        committed: slot A.
+        safety: law that holds the robot still when no controller may command.
+    """
+
+    def __init__(self, robot: Robot, committed: Slot, safety: Slot) -> None:
+        self.robot, self.a, self._safety = robot, committed, safety
+        self.b: Slot | None = None
+        self.previous_slot: Slot | None = None  # what a revert returns to
+        self.stage = Stage.COMMITTED
+        self.share = 0.0
+        self.stages_run: list[str] = []
+        self.notes: list[Note] = []
+        self.rollback_reason: str | None = None
+        self.canary_ticks = 0  # since the candidate's first share
+        self.max_command_step_nm = 0.0  # largest change of a joint's command while a swap was under way
+        self._envelope = Envelope(robot, braking_inertia(robot))
+        self._last: list[float] | None = None
+        self._hold: list[float] | None = None  # where the safety law holds the robot, None while it is not needed
+        self._a_ok = 0
+        self._monitor: CanaryMonitor | None = None
+        self._limits: CanaryLimits | None = None
+        self._stage_ticks = 0
+        self._step_index = 0
+
+    def tick(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
+        """The command for this measurement. Never raises for any measurement or law output."""
+        previous = self._last if self._last is not None else frame.tau_cmd
+        tau_a = self.a.compute(frame, reference)
+        if self.b is None:
+            command = self._committed_command(tau_a, frame, previous, now_ns)
+            if self._monitor is not None:
+                self._watch_committed(frame, reference, command.tau, previous)
+        else:
+            command = self._swap_command(self.b, list(tau_a), frame, reference, previous, now_ns)
+            step = max(abs(new - old) for new, old in zip(command.tau, previous, strict=True))
+            self.max_command_step_nm = max(self.max_command_step_nm, step)
+        self._last = command.tau
+        return command
+
+    def begin_shadow(self, candidate: Slot, limits: CanaryLimits) -> None:
+        """Put a verified candidate into slot B with the states it shares with A. It has no effect yet."""
+        candidate.controller.adopt_state(self.a.controller)
+        self.b, self._limits = candidate, limits
+        self._monitor = None
+        self.share, self._step_index, self._stage_ticks, self.canary_ticks = 0.0, 0, 0, 0
+        self.rollback_reason = None
+        self.max_command_step_nm = 0.0
+        self.stages_run = ["shadow"]
+        self.stage = Stage.SHADOW
+
+    def begin_canary(self) -> None:
+        """Let the candidate's share grow from the next tick on."""
+        if self.stage is Stage.SHADOW and self._limits is not None:
+            self._monitor = CanaryMonitor(self._limits, self.robot.dt_s)
+            self.stage, self._step_index, self._stage_ticks = Stage.CANARY, 0, 0
+            self.stages_run.append(f"canary {self.robot.canary.stages[0]:.0%}")
+
+    def commit(self, armed_revert: bool) -> None:
+        """Make the candidate the committed controller. With `armed_revert` it stays watched and A is kept to return to."""
+        if self.stage is not Stage.READY or self.b is None:
+            return
+        self.previous_slot, self.a, self.b = self.a, self.b, None
+        self.stage, self.share = Stage.COMMITTED, 0.0
+        self.stages_run.append("commit")
+        if not armed_revert:
+            self._monitor = None
+
+    def roll_back(self, reason: str, seq: int) -> None:
+        """Return to the committed controller, or after a commit to the one before it. Idempotent."""
+        if self.b is not None:
+            self.b = None
+        elif self.previous_slot is not None:
+            self.a, self.previous_slot = self.previous_slot, None
+        else:
+            return
+        self._monitor = None
+        self.stage, self.share = Stage.COMMITTED, 0.0
+        self.rollback_reason = reason
+        self.notes.append(Note(seq=seq, what=f"rolled back: {reason}"))
+
+    def _swap_command(
+        self, b: Slot, tau_a: list[float], frame: Frame, reference: Reference, previous: Sequence[float], now_ns: int
+    ) -> Command:
+        tau_b = b.compute(frame, reference)
+        if self.stage is Stage.SHADOW:
+            self._stage_ticks += 1
+            return self._committed_command(tau_a, frame, previous, now_ns)
+        self._advance_share(reference)
+        self.canary_ticks += 1
+        ruling_b = self._envelope.rule(tau_b, frame, previous, now_ns)
+        if ruling_b.tau is None:
+            self.roll_back(f"envelope: {_explain(ruling_b)}", frame.seq)
+            return self._committed_command(tau_a, frame, previous, now_ns)
+        mixed = [a + self.share * (b_i - a) for a, b_i in zip(tau_a, tau_b, strict=True)]
+        ruling = self._envelope.rule(mixed, frame, previous, now_ns)
+        if ruling.tau is None:
+            self.roll_back(f"envelope: {_explain(ruling)}", frame.seq)
+            return self._committed_command(tau_a, frame, previous, now_ns)
+        assert self._monitor is not None
+        reason = self._monitor.judge(frame, reference, self.share, ruling.tau, previous)
+        if reason is not None:
+            self.roll_back(reason, frame.seq)
+            return self._committed_command(tau_a, frame, previous, now_ns)
+        return Command(tau=ruling.tau, source="b" if self.share >= 1.0 else "mix", clipped=ruling.clipped)
+
+    def _advance_share(self, reference: Reference) -> None:
+        """Move the share towards its stage; the stage's clock runs only while the robot moves."""
+        plan, dt_s = self.robot.canary, self.robot.dt_s
+        target = plan.stages[self._step_index]
+        if self.share < target:
+            ramp = dt_s / plan.fade_s if plan.fade_s > 0 else 1.0
+            self.share = min(target, self.share + ramp)
+            return
+        if CanaryMonitor.is_excited(reference):
+            self._stage_ticks += 1
+        if self._stage_ticks * dt_s < plan.hold_s[self._step_index]:
+            return
+        if self._step_index + 1 < len(plan.stages):
+            self._step_index, self._stage_ticks = self._step_index + 1, 0
+            self.stages_run.append(f"canary {plan.stages[self._step_index]:.0%}")
+        else:
+            self.stage = Stage.READY
+
+    def _watch_committed(
+        self, frame: Frame, reference: Reference, command: Sequence[float], previous: Sequence[float]
+    ) -> None:
+        """The armed revert trigger: a committed patch that no longer keeps its promise goes."""
+        assert self._monitor is not None
+        reason = self._monitor.judge(frame, reference, 1.0, command, previous)
+        if reason is not None:
+            self.roll_back(f"revert trigger: {reason}", frame.seq)
+
+    def _committed_command(
+        self, tau_a: Sequence[float], frame: Frame, previous: Sequence[float], now_ns: int
+    ) -> Command:
+        ruling = self._envelope.rule(tau_a, frame, previous, now_ns)
+        if ruling.tau is not None:
+            self._a_ok += 1
+            if self._hold is None or self._a_ok >= _A_OK_TICKS:
+                self._hold = None
+                return Command(tau=ruling.tau, source="a", clipped=ruling.clipped)
+        else:
+            self._a_ok = 0
+            if self._hold is None:
+                self._hold = list(frame.q)
+                self.notes.append(Note(seq=frame.seq, what=f"safety law took over: {_explain(ruling)}"))
+        return self._safety_command(frame, previous)
+
+    def _safety_command(self, frame: Frame, previous: Sequence[float]) -> Command:
+        """Hold the robot where it was; if even the measurement is bad, repeat the last command that was fit to send."""
+        assert self._hold is not None
+        if not all(map(math.isfinite, self._hold)) and all(map(math.isfinite, frame.q)):
+            self._hold = list(frame.q)
+        zero = [0.0] * self.robot.dof
+        tau = self._safety.compute(frame, Reference(q_ref=self._hold, qd_ref=zero, qdd_ref=zero))
+        out = []
+        for i, value in enumerate(tau):
+            limit = self.robot.limits.torque_nm[i]
+            out.append(min(max(value, -limit), limit) if math.isfinite(value) else previous[i])
+        return Command(tau=out, source="safety", clipped=False)
+
+
+def _explain(ruling: Ruling) -> str:
+    where = "" if ruling.joint is None else f" (joint {ruling.joint + 1})"
+    return f"{ruling.breach}{where}"

@@ -1,0 +1,46 @@
+"""One controller in place: its law, its model terms, and the signals it is fed each tick.
+
+`compute` is the only way from a frame to a command anywhere: rollout, replay, shadow, runtime and ROS host all call it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controllers.artefact import Artefact
+from controllers.controller import Controller
+from core.frames import Frame, Reference
+from core.rigid_body import ModelTerms
+from core.robot import Robot
+
+
+class Slot:
+    """A loaded controller version.
+
+    Args:
+        robot: the robot it runs on.
+        artefact: law, parameters and manifest; checked and compiled here.
+    """
+
+    def __init__(self, robot: Robot, artefact: Artefact) -> None:
+        self.artefact = artefact
+        self.sha256 = artefact.sha256
+        self.controller = Controller.from_artefact(artefact, joints=robot.dof)
+        self._terms = ModelTerms(robot, self.controller.signals)
+        self._signals: dict[str, Any] = {"dt": robot.dt_s}
+        name = self.controller.manifest.position_offset
+        offset = self.controller.params[name] if name else [0.0] * robot.dof
+        assert isinstance(offset, list)
+        self.position_offset: list[float] = offset
+        self._has_offset = any(self.position_offset)
+
+    def compute(self, frame: Frame, reference: Reference) -> list[float]:
+        """The torque [N*m] that the law wants for this measurement; no limit applied. The list is reused."""
+        signals = self._signals
+        signals["q"], signals["qd"], signals["tau_meas"] = frame.q, frame.qd, frame.tau_meas
+        signals["q_ref"], signals["qd_ref"], signals["qdd_ref"] = reference.q_ref, reference.qd_ref, reference.qdd_ref
+        position = frame.q
+        if self._has_offset:  # the model is asked about the position that the law believes in
+            position = [q - offset for q, offset in zip(position, self.position_offset, strict=True)]
+        self._terms.compute(position, frame.qd, signals)
+        return self.controller.step(signals)

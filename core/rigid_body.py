@@ -1,0 +1,140 @@
+"""The rigid-body model of a robot, computed with Pinocchio from its URDF.
+
+    M(q) a + h(q, v) = tau        M = link inertia + rotor inertia,  h = Coriolis + gravity + joint damping
+
+Featherstone, Rigid Body Dynamics Algorithms (2008), eq. 3.5; computed by CRBA and RNEA. The model is what a controller
+*believes*; the simulated robot is built elsewhere and differs from it. Not thread safe: one instance per thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pinocchio as pin
+
+from core.errors import BadInput
+
+if TYPE_CHECKING:
+    from core.robot import Robot
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class RigidBodyModel:
+    """Equations of motion of one robot, optionally with a load at its payload point.
+
+    Args:
+        robot: supplies URDF, joint order, rotor inertia, damping and the payload point.
+        payload_kg: point mass at the payload point.
+    """
+
+    def __init__(self, robot: Robot, payload_kg: float = 0.0) -> None:
+        full = pin.buildModelFromUrdf(str(robot.urdf))
+        missing = [name for name in robot.joints if not full.existJointName(name)]
+        if missing:
+            raise BadInput(f"{robot.urdf}: joint '{missing[0]}' does not move; name only moving joints in robot.toml")
+        locked = [full.getJointId(name) for name in full.names[1:] if name not in robot.joints]
+        self.model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full
+        if list(self.model.names[1:]) != list(robot.joints):
+            raise BadInput(f"{robot.urdf}: list joints from base to tip: {', '.join(self.model.names[1:])}")
+        frame = self.model.frames[self.model.getFrameId(robot.payload_link)]
+        self._payload_joint = frame.parentJoint
+        self._payload_point = frame.placement.act(np.array(robot.payload_point_m))
+        self.dof = robot.dof
+        self.rotor_inertia = np.array(robot.drive.rotor_inertia_kgm2)
+        self.damping = np.array(robot.limits.damping)
+        self.payload_kg = 0.0
+        if payload_kg:
+            self.set_payload(payload_kg)
+        self.data = self.model.createData()
+
+    def set_payload(self, mass_kg: float) -> None:
+        """Replace the point mass at the payload point by one of `mass_kg`."""
+        step = mass_kg - self.payload_kg
+        if step:
+            load = pin.Inertia(step, self._payload_point, np.zeros((3, 3)))
+            self.model.inertias[self._payload_joint] += load
+            self.payload_kg = mass_kg
+
+    def link_inertia(self, q: Array) -> Array:
+        """(n, n) joint-space inertia of the links alone [kg*m^2]. The array is reused by the next call."""
+        return pin.crba(self.model, self.data, q)
+
+    def nonlinear(self, q: Array, v: Array) -> Array:
+        """(n,) Coriolis, centrifugal and gravity torque [N*m]. The array is reused by the next call."""
+        return pin.nonLinearEffects(self.model, self.data, q, v)
+
+    def gravity(self, q: Array) -> Array:
+        """(n,) gravity torque [N*m]."""
+        return pin.computeGeneralizedGravity(self.model, self.data, q)
+
+    def inverse_dynamics(self, q: Array, v: Array, a: Array) -> Array:
+        """(n,) torque [N*m] that produces acceleration `a` [rad/s^2] at (q, v), damping and rotors included."""
+        return pin.rnea(self.model, self.data, q, v, a) + self.rotor_inertia * a + self.damping * v
+
+    def momentum(self, q: Array, v: Array) -> Array:
+        """(n,) generalised momentum M(q) v [N*m*s], rotors included."""
+        return pin.crba(self.model, self.data, q) @ v + self.rotor_inertia * v
+
+    def momentum_rate_bias(self, q: Array, v: Array) -> Array:
+        """(n,) C(q, v)^T v - g(q) - damping v [N*m]: what momentum gains per second besides the motor torque.
+
+        Source: De Luca et al., Collision detection and safe reaction with the DLR-III (2006), eq. 9.
+        """
+        coriolis = pin.computeCoriolisMatrix(self.model, self.data, q, v)
+        gravity = pin.computeGeneralizedGravity(self.model, self.data, q)
+        return coriolis.T @ v - gravity - self.damping * v
+
+    def inertial_regressor(self, q: Array, v: Array, a: Array) -> Array:
+        """(n, 10 n) Y with link torque = Y pi, pi the inertial parameters of all links (Atkeson et al. 1986)."""
+        return pin.computeJointTorqueRegressor(self.model, self.data, q, v, a)
+
+    def inertial_parameters(self) -> Array:
+        """(10 n,) mass, first moments and inertia of all links about their joint frames."""
+        return np.concatenate([inertia.toDynamicParameters() for inertia in list(self.model.inertias)[1:]])
+
+    def set_inertial_parameters(self, pi: Array) -> None:
+        """Replace the inertial parameters of all links; masses must be positive."""
+        for i in range(self.dof):
+            self.model.inertias[i + 1] = pin.Inertia.FromDynamicParameters(pi[10 * i : 10 * (i + 1)])
+
+    def torque_by_position(self, q: Array, v: Array, a: Array) -> Array:
+        """(n, n) partial derivative of the inverse dynamics by joint position [N*m/rad]."""
+        pin.computeRNEADerivatives(self.model, self.data, q, v, a)
+        return np.array(self.data.dtau_dq)
+
+
+class ModelTerms:
+    """The model signals of the catalogue for one tick, as plain float lists.
+
+    Only the terms in `names` are computed. The per-kilogram terms come from a second model that carries 1 kg: rigid-body
+    torque is affine in a point mass, so their difference is exact.
+    """
+
+    def __init__(self, robot: Robot, names: Sequence[str]) -> None:
+        self._gravity = "gravity" in names
+        self._inertia = "inertia" in names
+        self._bias = "bias" in names
+        self._per_kg = "inertia_per_kg" in names or "bias_per_kg" in names
+        self._model = RigidBodyModel(robot)
+        self._loaded = RigidBodyModel(robot, payload_kg=1.0) if self._per_kg else self._model
+        self._rotors = np.diag(self._model.rotor_inertia)
+
+    def compute(self, q: list[float], qd: list[float], out: dict[str, Any]) -> None:
+        """Write the terms at position `q` [rad] and velocity `qd` [rad/s] into `out`."""
+        position, velocity = np.array(q), np.array(qd)
+        model = self._model
+        if self._gravity:
+            out["gravity"] = model.gravity(position).tolist()
+        if not (self._inertia or self._bias or self._per_kg):
+            return
+        inertia, bias = model.link_inertia(position), model.nonlinear(position, velocity)
+        if self._per_kg:
+            out["inertia_per_kg"] = (self._loaded.link_inertia(position) - inertia).tolist()
+            out["bias_per_kg"] = (self._loaded.nonlinear(position, velocity) - bias).tolist()
+        if self._inertia:
+            out["inertia"] = (inertia + self._rotors).tolist()
+        if self._bias:
+            out["bias"] = (bias + model.damping * velocity).tolist()
