@@ -16,7 +16,6 @@ from telemetry.tail import (
     Memory,
     bias_threshold,
     block_maxima,
-    gumbel_scale,
     gumbel_threshold,
     memory_of,
     noise_threshold,
@@ -25,6 +24,8 @@ from telemetry.tail import (
 Array = NDArray[np.float64]
 
 MIN_ROWS = 60  # chosen: 30 rows give a scale within 25 % and 30 more to look at the statistics
+CONTRADICTION = 1.15  # chosen: maxima of healthy rows scatter by about 10 % about the tail's prediction
+_OFF = 1e300  # a threshold out of reach
 _LATER_S = 0.1  # chosen: a value that repeats for less than this is no freeze whatever the head says
 
 
@@ -70,54 +71,38 @@ def learn_baseline(head: Array, leaks: Array, clip: float, rate_per_row: float) 
         raise BadInput(
             f"The healthy head has {n} rows and the detector needs {MIN_ROWS}; give a longer head or recording."
         )
-    location, inverse_scale = np.zeros(channels), np.zeros(channels)
-    power, spread = np.ones(channels), np.ones(channels)
-    slack = np.full((channels, 2), SLACK)
-    threshold = np.full((channels, leaks.size, kernels.STATISTICS), 1e300)
+    base = Baseline(
+        location=np.zeros(channels),
+        inverse_scale=np.zeros(channels),
+        power=np.ones(channels),
+        power_spread=np.ones(channels),
+        slack=np.full((channels, 2), SLACK),
+        threshold=np.full((channels, leaks.size, kernels.STATISTICS), _OFF),
+    )
     half = n // 2
     for c in range(channels):
         first, second = _present(head[:half, c]), _present(head[half:, c])
         if min(first.size, second.size) < MIN_ROWS // 4:
             continue
-        location[c] = np.median(first)
-        scale = max(_scale(first), _scale(second))
-        # Rounding noise of a constant column is no scale: 1e-9 of its size, or exactly nothing.
-        if not np.isfinite(scale) or scale <= 1e-9 * abs(location[c]) or scale < 1e-300:
+        location, scale = float(np.median(first)), max(_scale(first), _scale(second))
+        # Rounding noise of a constant column is no scale: below 1e-9 of its size there is nothing to watch.
+        if not np.isfinite(scale) or scale <= max(1e-9 * abs(location), 1e-300):
             continue
-        inverse_scale[c] = 1.0 / scale
-        e_first, e_second = (np.clip((part - location[c]) / scale, -clip, clip) for part in (first, second))
-        e = np.concatenate((e_first, e_second))
-        squares = e * e
-        power[c] = max(float(squares.mean()), 1e-6)
-        spread[c] = max(float(squares.std()) / power[c], 0.5)
-        noise = (squares / power[c] - 1.0) / spread[c]
-        memory, noise_memory = memory_of(e), memory_of(noise)
-        noise_second = noise[e_first.size :]
-        slack[c, 0] += _drift_allowance(memory, float(e_second.mean()), float(np.sqrt(power[c])))
-        slack[c, 1] += _drift_allowance(noise_memory, max(0.0, float(noise_second.mean())), 1.0)
-        unit = float(np.sqrt(power[c]))
-        kurtosis = float(np.mean(squares**2) / power[c] ** 2 - 3.0)
-        doubt = 1.0 + 1.0 / np.sqrt(noise_memory.independent_rows / 2.0)
-        for j, leak in enumerate(leaks):
-            bias = unit * doubt * bias_threshold(rate_per_row, leak, memory, kurtosis, clip / unit)
-            largest = (clip * clip / power[c] - 1.0) / spread[c]
-            threshold[c, j, : kernels.NOISE] = max(bias, 1.0)
-            threshold[c, j, kernels.NOISE] = max(
-                doubt * noise_threshold(rate_per_row, leak, noise_memory, float(spread[c]), largest), 1.0
-            )
-    if not inverse_scale.any():
+        e = np.clip((np.concatenate((first, second)) - location) / scale, -clip, clip)
+        tails = _tails(e, clip)
+        base.location[c], base.inverse_scale[c] = location, 1.0 / scale
+        base.power[c], base.power_spread[c] = tails.power, tails.spread
+        base.slack[c, 0] += _drift_allowance(tails.memory, float(e[first.size :].mean()), float(np.sqrt(tails.power)))
+        drift = float((e[first.size :] ** 2).mean() / tails.power - 1.0) / tails.spread
+        base.slack[c, 1] += _drift_allowance(tails.noise_memory, max(0.0, drift), 1.0)
+        base.threshold[c] = tails.thresholds(rate_per_row, leaks) * tails.doubt
+        held_out = np.ascontiguousarray(head[half:, c : c + 1])
+        base.threshold[c] = _raise_to_measured(base, c, held_out, leaks, clip, rate_per_row, tails)
+    if not base.inverse_scale.any():
         raise BadInput(
             "No channel varies in the healthy head, so nothing can be learnt; give a head in which the robot moves."
         )
-    base = Baseline(
-        location=location,
-        inverse_scale=inverse_scale,
-        power=power,
-        power_spread=spread,
-        slack=slack,
-        threshold=threshold,
-    )
-    return _raise_to_measured(base, head[half:], leaks, clip, rate_per_row)
+    return base
 
 
 def learn_run_lengths(raw: Array, rate_per_row: float, rate_hz: float) -> Array:
@@ -161,42 +146,84 @@ def _drift_allowance(memory: Memory, seen_mean: float, unit: float) -> float:
     return max(2.0 * unit / float(np.sqrt(memory.independent_rows / 2.0)), abs(seen_mean))
 
 
-def _raise_to_measured(base: Baseline, held_out: Array, leaks: Array, clip: float, rate_per_row: float) -> Baseline:
-    """Lift thresholds that the held-out rows contradict, by Gumbel extrapolation of their block maxima."""
-    threshold = base.threshold.copy()
-    watched = np.flatnonzero(base.inverse_scale > 0.0)
-    blocks = [
-        round(2.0 / (1.0 - leak)) for leak in leaks
-    ]  # twice the memory: maxima of two blocks are nearly independent
-    largest = np.zeros_like(threshold)
-    maxima = [np.zeros((held_out.shape[0] // rows, *threshold[:, 0].shape)) for rows in blocks]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tails:
+    """What one channel's standardised residual says about the reach of its statistics."""
+
+    memory: Memory  # of e
+    noise_memory: Memory  # of e^2
+    power: float
+    spread: float
+    kurtosis: float  # excess
+    clip: float
+
+    @property
+    def doubt(self) -> Array:
+        """(3,) factor on the thresholds for an ill-known scale: three standard errors of the power, four for noise."""
+        error = 1.0 / float(np.sqrt(self.noise_memory.independent_rows / 2.0))
+        return 1.0 + error * np.array([3.0, 3.0, 4.0])
+
+    def thresholds(self, rate_per_row: float, leaks: Array) -> Array:
+        """(L, 3) levels exceeded with probability `rate_per_row` per row if the head's moments are the truth."""
+        unit = float(np.sqrt(self.power))
+        largest = (self.clip**2 / self.power - 1.0) / self.spread
+        out = np.empty((leaks.size, kernels.STATISTICS))
+        for j, leak in enumerate(leaks.tolist()):
+            bias = bias_threshold(rate_per_row, leak, self.memory, self.kurtosis, self.clip / unit)
+            out[j, : kernels.NOISE] = unit * bias
+            out[j, kernels.NOISE] = noise_threshold(rate_per_row, leak, self.noise_memory, self.spread, largest)
+        return np.maximum(out, 1.0)
+
+
+def _tails(e: Array, clip: float) -> _Tails:
+    squares = e * e
+    power = max(float(squares.mean()), 1e-6)
+    memory = memory_of(e)
+    return _Tails(
+        memory=memory,
+        # The squares of a normal series remember as rho^2, and a short head shows rho much better than theirs.
+        noise_memory=memory_of(squares, at_least=memory.lag_one**2),
+        power=power,
+        spread=max(float(squares.std()) / power, 0.5),
+        kurtosis=float(np.mean(squares**2)) / power**2 - 3.0,
+        clip=clip,
+    )
+
+
+def _raise_to_measured(  # noqa: PLR0917 - one call, inside the loop over channels
+    base: Baseline, c: int, held_out: Array, leaks: Array, clip: float, rate_per_row: float, tails: _Tails
+) -> Array:
+    """(L, 3) thresholds of channel `c`, lifted where its held-out rows contradict them.
+
+    Where the rows reached further than the tail predicts for as many rows, the residual is not what its moments say
+    (bursts, changing regimes): then at least 1.5 times what was reached, and what Gumbel extrapolation of block maxima
+    asks for. A statistic whose memory is too long for the held-out rows is switched off.
+    """
+    one = slice(c, c + 1)
     levels = np.zeros((held_out.shape[0], 1, leaks.size, kernels.STATISTICS))
-    for c in watched:  # one channel at a time: a long head of many channels would not fit into memory at once
-        one = slice(c, c + 1)
-        kernels.record_bank(
-            np.ascontiguousarray(held_out[:, one]),
-            base.location[one],
-            base.inverse_scale[one],
-            base.power[one],
-            base.power_spread[one],
-            base.slack[one],
-            leaks,
-            clip,
-            levels,
-        )
-        largest[c] = levels[:, 0].max(axis=0)
-        for j, rows in enumerate(blocks):
-            maxima[j][:, c] = block_maxima(levels[:, 0, j], rows)
-    threshold = np.maximum(threshold, MARGIN * largest)
-    for j, rows in enumerate(blocks):
-        if maxima[j].shape[0] < MIN_BLOCKS:
+    kernels.record_bank(
+        held_out,
+        base.location[one],
+        base.inverse_scale[one],
+        base.power[one],
+        base.power_spread[one],
+        base.slack[one],
+        leaks,
+        clip,
+        levels,
+    )
+    threshold = base.threshold[c].copy()
+    n = held_out.shape[0]
+    largest = levels[:, 0].max(axis=0)
+    expected = tails.thresholds(1.0 / n, leaks)
+    for j, leak in enumerate(leaks.tolist()):
+        if n * (1.0 - leak) < 1.99:
+            threshold[j] = _OFF  # remembers longer than half of the held-out rows: nothing here can vouch for it
             continue
-        for k in range(kernels.STATISTICS):
-            # A scale from few maxima scatters; the median over channels, relative to the threshold, steadies it.
-            steady = float(np.median([gumbel_scale(maxima[j][:, c, k]) / threshold[c, j, k] for c in watched]))
-            for c in watched:
-                floor = 0.5 * steady * base.threshold[c, j, k]
-                threshold[c, j, k] = max(
-                    threshold[c, j, k], gumbel_threshold(maxima[j][:, c, k], rate_per_row * rows, floor)
-                )
-    return Baseline(**(base.arrays() | {"threshold": threshold}))
+        rows = round(2.0 / (1.0 - leak))  # twice the memory, so that neighbouring maxima are nearly independent
+        maxima = block_maxima(levels[:, 0, j], rows)
+        for k in np.flatnonzero(largest[j] > CONTRADICTION * expected[j]):
+            threshold[j, k] = max(threshold[j, k], MARGIN * largest[j, k])
+            if maxima.shape[0] >= MIN_BLOCKS:
+                threshold[j, k] = max(threshold[j, k], gumbel_threshold(maxima[:, k], rate_per_row * rows))
+    return threshold

@@ -181,6 +181,7 @@ class Detector:
             CEILING,
             self._level,
             self._zero_s,
+            self._recent,
             self._missing,
             ratio,
             winner,
@@ -245,6 +246,7 @@ class Detector:
         return {
             "level": self._level,
             "zero_s": self._zero_s,
+            "recent": self._recent,
             "missing": self._missing,
             "run": self._run,
             "run_last": self._run_last,
@@ -257,6 +259,7 @@ class Detector:
         channels, raw = len(self.residual_channel_names), len(self.raw_channel_names)
         self._level = np.zeros((channels, LEAKS.size, kernels.STATISTICS))
         self._zero_s = np.zeros_like(self._level)
+        self._recent = np.zeros((channels, 2))
         self._missing = np.zeros(channels, dtype=np.int64)
         self._run = np.zeros(raw)
         self._run_last = np.full(raw, np.nan)

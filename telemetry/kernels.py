@@ -22,6 +22,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 BIAS_UP, BIAS_DOWN, NOISE = 0, 1, 2  # last axis of the bank
 STATISTICS = 3
+RECENT = 0.85  # chosen: some six rows, the time in which a clear shift alarms
+SHIFT_SHARE = 0.4  # chosen: over two standard deviations of what pure noise shows over these rows
 
 
 def compiled(function: _F) -> _F:
@@ -47,6 +49,7 @@ def advance_bank(
     ceiling: float,
     level: np.ndarray,
     zero_s: np.ndarray,
+    recent: np.ndarray,
     missing: np.ndarray,
     channel_ratio: np.ndarray,
     winner: np.ndarray,
@@ -64,6 +67,7 @@ def advance_bank(
         slack: (C, 2) subtracted from the bias and the noise statistics.
         leaks: (L,).
         threshold, level, zero_s: (C, L, 3); zero_s is the last time [s] at which the level was zero.
+        recent: (C, 2) mean of e and of e^2 over some six rows, to tell a shift from noise.
         missing: (C,) int64.
         channel_ratio: (N, C) out, largest level / threshold of each channel.
         winner: (N, C) int64 out, leak * 3 + statistic of that largest ratio.
@@ -74,12 +78,15 @@ def advance_bank(
         for c in range(residuals.shape[1]):
             x = residuals[i, c]
             best, best_at, best_zero = 0.0, 0, now_s
+            moved, moved_at, moved_zero = 0.0, 0, now_s  # the best bias statistic
             if inverse_scale[c] > 0.0:
                 present = math.isfinite(x)
                 rise = noise = 0.0
                 if present:
                     e = min(max((x - location[c]) * inverse_scale[c], -clip), clip)
                     rise = e
+                    recent[c, 0] += (1.0 - RECENT) * (e - recent[c, 0])
+                    recent[c, 1] += (1.0 - RECENT) * (e * e - recent[c, 1])
                     noise = (e * e / power[c] - 1.0) / power_spread[c] - slack[c, 1]
                 else:
                     missing[c] += 1
@@ -101,6 +108,11 @@ def advance_bank(
                         ratio = level[c, j, k] / threshold[c, j, k]
                         if ratio > best:
                             best, best_at, best_zero = ratio, j * STATISTICS + k, zero_s[c, j, k]
+                        if k != NOISE and ratio > moved:
+                            moved, moved_at, moved_zero = ratio, j * STATISTICS + k, zero_s[c, j, k]
+            # A shift raises e^2 as well, and sooner. It is a shift if the recent mean explains the recent power.
+            if recent[c, 0] * recent[c, 0] > SHIFT_SHARE * recent[c, 1] and moved > 0.0:
+                best_at, best_zero = moved_at, moved_zero
             channel_ratio[i, c] = best
             winner[i, c] = best_at
             onset_s[i, c] = best_zero

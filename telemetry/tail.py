@@ -16,7 +16,7 @@ from scipy import special, stats
 Array = NDArray[np.float64]
 
 SLACK = 0.25  # half of the smallest shift worth an alarm, 0.5 sigma (Page 1954: slack = half the shift)
-MARGIN = 1.5  # chosen: no threshold lies closer than this to what the head itself reached
+MARGIN = 1.5  # chosen: a head that breaks the tail's prediction once will do so again, and further
 MIN_BLOCKS = 10  # chosen: a Gumbel scale from fewer block maxima has a relative error above 25 %
 _EULER = 0.5772156649015329
 _LARGEST_KURTOSIS = 60.0  # keeps the Student tail's degrees of freedom above 4.1
@@ -48,8 +48,8 @@ class Memory:
         return max(2.0, self.rows / self.inflation(1.0))
 
 
-def memory_of(series: Array) -> Memory:
-    """Autocorrelation of a (N,) series without NaN.
+def memory_of(series: Array, at_least: float = 0.0) -> Memory:
+    """Autocorrelation of a (N,) series without NaN; its first lag is taken as `at_least` that much.
 
     The sum stops at the first lag that is not positive (Geyer 1992, initial positive sequence, simplified); lag 1 is
     corrected by (1 + 3 rho) / N (Kendall 1954).
@@ -67,7 +67,7 @@ def memory_of(series: Array) -> Memory:
     lag_one = float(rho[0]) + (1.0 + 3.0 * float(rho[0])) / n
     return Memory(
         correlation=rho[: below[0]] if below.size else rho,
-        lag_one=min(max(lag_one, 0.0), 0.999),
+        lag_one=min(max(lag_one, at_least), 0.999),
         rows=n,
     )
 
@@ -115,13 +115,13 @@ def block_maxima(levels: Array, rows: int) -> Array:
     return levels[: blocks * rows].reshape(blocks, rows, *levels.shape[1:]).max(axis=1)  # type: ignore[no-any-return]
 
 
-def gumbel_threshold(maxima: Array, rate_per_block: float, scale_floor: float = 0.0) -> float:
+def gumbel_threshold(maxima: Array, rate_per_block: float) -> float:
     """Level that a block maximum exceeds with probability `rate_per_block`, from a Gumbel fit to (B,) block maxima.
 
     Source: Hosking 1985, probability-weighted moments; Gumbel is the limit for maxima with exponential or lighter tails
     (Fisher & Tippett 1928), so it errs towards fewer alarms for the lighter, normal-like tail of a leaky sum.
     """
-    scale = max(gumbel_scale(maxima), scale_floor)
+    scale = gumbel_scale(maxima)
     location = float(maxima.mean()) - _EULER * scale
     return location - scale * float(np.log(-np.log1p(-rate_per_block)))
 

@@ -58,12 +58,12 @@ def test_only_the_same_channel_continues_an_event_until_the_tracker_is_armed_aga
 
 
 def test_nothing_may_adapt_during_an_alarm_or_while_the_ratio_is_high() -> None:
-    tracker = EventTracker(dwell_s=0.2)
+    tracker = EventTracker(dwell_s=0.15)
     seen = []
-    for i, ratio in enumerate([0.2, 0.8, 1.0, 0.3, 0.3, 0.3, 0.3]):
+    for i, ratio in enumerate([0.2, 0.8, 1.0, 0.7, 0.3, 0.3, 0.7, 0.3]):
         tracker.update(0.1 * i, ratio, _evidence())
         seen.append(tracker.may_adapt)
-    assert seen == [True, False, False, False, False, True, True]
+    assert seen == [True, False, False, False, False, True, False, True]
 
 
 def test_lasting_fault_is_one_event_and_chunks_agree_with_rows(correlated_noise: Noise) -> None:
