@@ -60,7 +60,7 @@ class Counting:
                 a, b = self.integer(left, what), self.integer(right, what)
                 value = a + b if isinstance(op, ast.Add) else a - b if isinstance(op, ast.Sub) else a * b
         if value is None:
-            refuse(self.file, node, f"{what} must be a whole number of constants and loop variables, such as i + 1")
+            refuse(self.file, node, f"{what} must be a whole number; use constants and loop variables, such as i + 1")
         if abs(value) > MAX_COUNT:
             refuse(self.file, node, f"{what} is far too large; stay below {MAX_COUNT}")
         return value

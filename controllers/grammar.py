@@ -208,6 +208,8 @@ def _check_node(node: ast.AST, file: str) -> None:  # noqa: PLR0912 - one branch
             if node.type_comment is not None:
                 refuse(file, node, "a type comment is not part of the law language; remove it")
         case ast.For():
+            if not isinstance(node.target, ast.Name):
+                refuse(file, node.target, "a loop counts with one plain name; write for i in range(constant)")
             if node.orelse:
                 refuse(file, node.orelse[0], "else after for is not part of the law language; write it after the loop")
             if node.type_comment is not None:
