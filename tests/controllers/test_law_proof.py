@@ -208,6 +208,14 @@ for i in range(2):
         y = x
     y *= x
 tau[0] -= y""",
+    "decided_sums": """
+for i in range(2):
+    if i + 1 == 2 or not -i > -1:
+        tau[i] = q[i]
+    else:
+        tau[i] = qd[i]
+    if q[0] > 5.0 or i == 1:
+        tau[i] += 1.0""",
     "integers_become_floats": """
 x = 3
 x = x * x / 2

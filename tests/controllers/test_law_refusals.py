@@ -260,6 +260,39 @@ def test_law_outside_the_language_is_refused_where_it_is_wrong(
     assert "\n" not in error.message
 
 
+LEARNED = HEAD.replace("tau", "w1, b1, w2, b2, tau")
+WEIGHTS = b"""
+[weights]
+w1 = { shape = [5, 2] }
+b1 = { shape = [5] }
+w2 = { shape = [2, 5] }
+b2 = { shape = [2] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "column", "words"),
+    [
+        ("mlp(w1, b1, w2, q, tau)", 5, "mlp takes a weight and a bias per layer"),
+        ("mlp(w1, b1, q, tau, w1, b1, q)", 5, "mlp takes a weight and a bias per layer"),
+        ("mlp(w1, b1, q)", 5, "mlp takes 4 to 18 arguments, here 3"),
+        ("mlp(w2, b2, q, tau)", 9, "this layer is 2 x 5 with 2 biases; it must take 2 inputs"),
+        ("mlp(w1, b2, q, tau)", 9, "this layer is 5 x 2 with 2 biases"),
+        ("mlp(b1, w1, q, tau)", 9, "a weight with 2 dimensions belongs here"),
+        ("mlp(kp, b1, q, tau)", 9, "a weight with 2 dimensions belongs here"),
+        ("mlp(w1, b1, q, tau)", 20, "mlp writes 5 numbers"),
+        ("mlp(w1, b1, w2, b2, q, integral)", 28, "mlp writes 2 numbers; give an output or scratch"),
+        ("mlp(w1, b1, w2, b2, work, tau)", 25, "work[0] may be unwritten here"),
+        ("w1[0][0] = 1.0", 5, "w1 is a weight and read-only"),
+    ],
+)
+def test_network_that_does_not_fit_is_refused(call: str, column: int, words: str) -> None:
+    with pytest.raises(LawError) as caught:
+        check_law(f"{LEARNED}    {call}\n{WRITE}", parse_manifest(MANIFEST + WEIGHTS), 2, "law.py")
+    assert words in caught.value.message
+    assert (caught.value.line, caught.value.column) == (2, column)
+
+
 def test_every_refusal_says_what_to_write_instead() -> None:
     for name, source, *_ in REFUSED:
         with pytest.raises(LawError) as caught:
