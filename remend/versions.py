@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pygit2
-from pygit2.enums import FileMode, SortMode
+from pygit2.enums import FileMode
 
 from controllers.signature import FILE_NAME, artefact_sha
 from core.clock import Clock, SystemClock
@@ -29,6 +31,8 @@ from remend.home import exclusive, sync_folder
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA = re.compile(r"[0-9a-f]{64}")
 _GIT_ERRORS = (pygit2.GitError, KeyError, ValueError, OSError)  # what libgit2's failures arrive as
+
+G = TypeVar("G", pygit2.Commit, pygit2.Tree, pygit2.Blob)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +101,18 @@ class Versions:
         with exclusive(self._folder):
             sha = self._keep(artefact_files)
             head = self._repository.references.get(name)
-            newest = self._artefact_of(str(head.target)) if head else None
-            if head and newest == sha:
-                return str(head.target)
+            tip = self._object(head.target, pygit2.Commit) if head else None
+            newest = artefact_sha(self._files_of_tree(tip.tree_id)) if tip else None
+            if tip and newest == sha:
+                return str(tip.id)
             if newest != parent_sha:
                 raise Conflict(f"the newest version of {robot_id} is {_short(newest)}, not {_short(parent_sha)}")
             signature = self._signature(author)
-            parents = [head.target] if head else []
+            parents = [tip.id] if tip else []
             try:
                 tree = self._repository.references[_artefact_ref(sha)].target
                 made = self._repository.create_commit(None, signature, signature, message, tree, parents)
-                self._point(name, made)
+                self._point(name, self._require_whole(made))
             except _GIT_ERRORS as error:
                 raise Refused(f"the version of {robot_id} could not be written to {self._folder}: {error}") from error
             return str(made)
@@ -133,14 +138,13 @@ class Versions:
         head = self._repository.references.get(branch(robot_id))
         if head is None:
             return ()
-        try:
-            commits = list(self._repository.walk(head.target, SortMode.TOPOLOGICAL))
-        except _GIT_ERRORS as error:
-            raise Refused(self._damaged(branch(robot_id))) from error
+        commits = [self._object(head.target, pygit2.Commit)]
+        while parents := commits[-1].parent_ids:
+            commits.append(self._object(parents[0], pygit2.Commit))
         return tuple(
             Version(
                 commit=str(commit.id),
-                artefact_sha=self._artefact_of(str(commit.id)),
+                artefact_sha=artefact_sha(self._files_of_tree(commit.tree_id)),
                 message=commit.message,
                 author=commit.author.name,
                 at_s=commit.commit_time,
@@ -157,9 +161,7 @@ class Versions:
         """
         for sha in (base_sha, result_sha):
             self.read(sha)  # an operator must not judge a diff of damaged files
-        before, after = (self._repository[self._tree_of(sha)] for sha in (base_sha, result_sha))
-        assert isinstance(before, pygit2.Tree)
-        assert isinstance(after, pygit2.Tree)
+        before, after = (self._object(self._tree_of(sha), pygit2.Tree) for sha in (base_sha, result_sha))
         parts = [patch.data.decode(errors="replace") for patch in before.diff_to_tree(after) if patch is not None]
         return "".join(parts)
 
@@ -174,8 +176,8 @@ class Versions:
             if _artefact_ref(sha) not in self._repository.references:
                 builder = self._repository.TreeBuilder()
                 for name, data in files.items():
-                    builder.insert(name, self._repository.create_blob(data), FileMode.BLOB)
-                self._point(_artefact_ref(sha), builder.write())
+                    builder.insert(name, self._require_whole(self._repository.create_blob(data)), FileMode.BLOB)
+                self._point(_artefact_ref(sha), self._require_whole(builder.write()))
         except _GIT_ERRORS as error:
             raise Refused(f"the artefact could not be written to {self._folder}: {error}") from error
         self.read(sha)  # git does not rewrite an object that exists, so a damaged one would stay
@@ -198,22 +200,34 @@ class Versions:
         assert isinstance(target, pygit2.Oid)
         return target
 
-    def _artefact_of(self, commit_id: str) -> str:
-        try:
-            commit = self._repository[commit_id]
-            assert isinstance(commit, pygit2.Commit)
-            tree = commit.tree_id
-        except _GIT_ERRORS as error:
-            raise Refused(self._damaged(commit_id)) from error
-        return artefact_sha(self._files_of_tree(tree))
+    def _files_of_tree(self, tree_id: pygit2.Oid | str) -> dict[str, bytes]:
+        tree = self._object(tree_id, pygit2.Tree)
+        return {str(entry.name): self._object(entry.id, pygit2.Blob).data for entry in tree}
 
-    def _files_of_tree(self, tree_id: pygit2.Oid) -> dict[str, bytes]:
+    def _object(self, name: pygit2.Oid | str, kind: type[G]) -> G:
+        oid = self._require_whole(pygit2.Oid(hex=str(name)))
         try:
-            tree = self._repository[tree_id]
-            assert isinstance(tree, pygit2.Tree)
-            return {str(item.name): item.data for item in tree if isinstance(item, pygit2.Blob)}
+            found = self._repository[oid]  # libgit2 compares the content with its name
         except _GIT_ERRORS as error:
-            raise Refused(self._damaged(str(tree_id))) from error
+            raise Refused(self._damaged(str(oid))) from error
+        if not isinstance(found, kind):
+            raise Refused(self._damaged(str(oid)))
+        return found
+
+    def _require_whole(self, oid: pygit2.Oid) -> pygit2.Oid:
+        # libgit2 1.9 never returns from reading a loose object that was cut short, as a power cut can leave it
+        path = self._folder / "objects" / str(oid)[:2] / str(oid)[2:]
+        try:
+            stream = zlib.decompressobj()
+            stream.decompress(path.read_bytes())
+            whole = stream.eof
+        except FileNotFoundError:
+            whole = True  # packed, or missing: libgit2 can tell
+        except (OSError, zlib.error):
+            whole = False
+        if not whole:
+            raise Refused(self._damaged(str(oid)))
+        return oid
 
     def _damaged(self, name: str) -> str:
         return f"version {_short(name)} in {self._folder} is damaged; restore the folder from a backup"
