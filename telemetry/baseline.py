@@ -50,7 +50,9 @@ class Baseline:
         return cls(**{f.name: np.array(arrays[f.name], dtype=np.float64) for f in fields(cls)})
 
 
-def learn_baseline(head: Array, leaks: Array, clip: float, rate_per_row: float) -> Baseline:
+def learn_baseline(
+    head: Array, leaks: Array, clip: float, rate_per_row: float, smallest_shift: Array | None = None
+) -> Baseline:
     """Location, scale, slack and thresholds from healthy residuals.
 
     Location and scale come from the first half, the CUSUM bank then runs over the second half, which the location has
@@ -62,6 +64,7 @@ def learn_baseline(head: Array, leaks: Array, clip: float, rate_per_row: float) 
         leaks: (L,) of the bank.
         clip: bound of e.
         rate_per_row: admissible false alarms per row of one statistic.
+        smallest_shift: (C,) shift of the mean that is worth an alarm, in the residual's unit; less is let pass.
 
     Raises:
         BadInput: fewer than 60 rows, or no channel that varies.
@@ -93,6 +96,8 @@ def learn_baseline(head: Array, leaks: Array, clip: float, rate_per_row: float) 
         base.location[c], base.inverse_scale[c] = location, 1.0 / scale
         base.power[c], base.power_spread[c] = tails.power, tails.spread
         base.slack[c, 0] += _drift_allowance(tails.memory, float(e[first.size :].mean()), float(np.sqrt(tails.power)))
+        if smallest_shift is not None:  # Page's reference value: half the shift to be found
+            base.slack[c, 0] = max(base.slack[c, 0], 0.5 * smallest_shift[c] / scale)
         drift = float((e[first.size :] ** 2).mean() / tails.power - 1.0) / tails.spread
         base.slack[c, 1] += _drift_allowance(tails.noise_memory, max(0.0, drift), 1.0)
         base.threshold[c] = tails.thresholds(rate_per_row, leaks) * tails.doubt
@@ -128,7 +133,7 @@ def learn_run_lengths(raw: Array, rate_per_row: float, rate_hz: float) -> Array:
 
 
 def _present(column: Array) -> Array:
-    return column[np.isfinite(column)]
+    return np.asarray(column[np.isfinite(column)], dtype=np.float64)
 
 
 def _scale(values: Array) -> float:

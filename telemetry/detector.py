@@ -23,7 +23,8 @@ _KINDS = ("bias", "bias", "noise")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What speaks for an alarm in one row."""
+    """What speaks for an alarm in one row. In the row of the alarm itself `kind` is a first guess: a few rows of loud
+    noise can look like a shift, and some tenths of a second later they no longer do."""
 
     channel: str  # the channel with the largest test ratio
     kind: str  # "bias", "noise", "freeze" or "dropout"
@@ -82,8 +83,11 @@ class Detector:
         rate_hz: float,
         false_alarms_per_hour: float = 0.1,
         raw_channel_names: Sequence[str] = (),
+        smallest_shift: ArrayLike | None = None,
     ) -> None:
         """A detector for rows at `rate_hz`; it must be calibrated before its first update.
+
+        `smallest_shift` (C,), in the residuals' unit, is the shift of a mean from which on an alarm is wanted.
 
         Raises:
             BadInput: no channels, or a rate that is not a positive number.
@@ -100,6 +104,7 @@ class Detector:
         self.raw_channel_names = tuple(raw_channel_names)
         self.rate_hz = float(rate_hz)
         self.false_alarms_per_hour = float(false_alarms_per_hour)
+        self._smallest_shift = None if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
         self.threshold_basis = ""  # "measured" or "extrapolated" once calibrated
         self._last: Assessment | None = None
         self._baseline: Baseline | None = None
@@ -135,7 +140,7 @@ class Detector:
         """
         head = _matrix(head_residuals, len(self.residual_channel_names))
         rate_per_row = self.false_alarms_per_hour / 3600.0 / self.rate_hz / self.statistics
-        self._baseline = learn_baseline(head, LEAKS, CLIP, rate_per_row)
+        self._baseline = learn_baseline(head, LEAKS, CLIP, rate_per_row, self._smallest_shift)
         raw = _matrix(np.zeros((0, 0)) if head_raw is None else head_raw, len(self.raw_channel_names))
         self._run_threshold = learn_run_lengths(raw, rate_per_row, self.rate_hz)
         held_out_h = (head.shape[0] / 2) / self.rate_hz / 3600.0
