@@ -77,7 +77,8 @@ def read_only(home: Path) -> Iterator[Connection]:
     """Read the database without a service and without creating or changing any file in `home`.
 
     Raises:
-        BadInput: there is no database, or it is damaged.
+        BadInput: there is no database, or it is empty or damaged.
+        Refused: the file was written by a newer Remend.
     """
     path = home / FILE
     if not path.is_file():
@@ -99,6 +100,8 @@ def read_only(home: Path) -> Iterator[Connection]:
         event.listen(engine, "begin", _begin)
         try:
             with engine.connect() as connection, connection.begin():
+                if not _schema_version(connection, path):
+                    raise BadInput(f"{path} has no tables; start the service once, or restore the home folder")
                 yield connection
         finally:
             engine.dispose()
@@ -135,11 +138,7 @@ def _require_sound(engine: Engine, path: Path) -> None:
 
 def _set_up(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
-        version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version > tables.SCHEMA_VERSION:
-        raise Refused(
-            f"{path} has schema version {version}, this Remend knows {tables.SCHEMA_VERSION}; install the newer Remend"
-        )
+        version = _schema_version(connection, path)
     if version == tables.SCHEMA_VERSION:
         return
     with engine.connect() as connection:
@@ -149,6 +148,15 @@ def _set_up(engine: Engine, path: Path) -> None:
     with writing(engine) as connection:  # tables and version in one transaction: both or none survive a kill
         tables.metadata.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version={tables.SCHEMA_VERSION}")
+
+
+def _schema_version(connection: Connection, path: Path) -> int:
+    version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    if version > tables.SCHEMA_VERSION:
+        raise Refused(
+            f"{path} has schema version {version}, this Remend knows {tables.SCHEMA_VERSION}; install the newer Remend"
+        )
+    return version
 
 
 def _take_over_transactions(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

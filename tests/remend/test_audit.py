@@ -232,5 +232,11 @@ def test_home_without_a_database_is_bad_input_and_stays_empty(home: Path) -> Non
     assert os.listdir(home) == []
 
 
+def test_database_without_tables_is_bad_input(lived: Path) -> None:
+    (lived / "remend.db").write_bytes(b"")
+    with pytest.raises(BadInput, match="has no tables"):
+        verify_home(lived)
+
+
 def test_every_table_of_records_is_covered_by_the_check() -> None:
     assert set(tables.metadata.tables.values()) == {*tables.RECORDS, tables.audit, tables.audit_heads}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from core.errors import BadInput, Refused
-from remend.home import home_folder, write_atomically
+from remend.home import exclusive, home_folder, write_atomically
 from remend.keys import KeyRing
 
 
@@ -60,6 +61,16 @@ def test_draft_of_a_killed_process_is_overwritten_and_stays_private(home: Path) 
     write_atomically(home / "note", b"whole")
     assert os.listdir(home) == ["note"]
     assert stat.S_IMODE((home / "note").stat().st_mode) == 0o600
+
+
+def test_folder_is_held_by_one_alone_and_freed_afterwards(home: Path) -> None:
+    descriptor = os.open(home, os.O_RDONLY)
+    try:
+        with exclusive(home), pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize(

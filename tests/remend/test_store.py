@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +17,7 @@ from core.clock import ManualClock
 from core.errors import BadInput, Conflict, Refused
 from core.records import Outcome
 from core.status import PatchStatus, Verdict
-from remend import audit
+from remend import audit, database
 from remend import store as store_module
 from remend.audit import verify_home
 from remend.database import writing
@@ -232,8 +233,9 @@ def test_home_of_a_newer_remend_is_refused(home: Path) -> None:
     with sqlite3.connect(home / "remend.db") as raw:
         raw.execute("PRAGMA user_version=99")
     raw.close()
-    with pytest.raises(Refused, match="schema version 99"):
-        Store.open(home)
+    for ask in (Store.open, verify_home):
+        with pytest.raises(Refused, match="schema version 99"):
+            ask(home)
 
 
 @pytest.mark.parametrize("damage", ["header", "pages"])
@@ -329,3 +331,32 @@ def test_no_sequence_of_moves_reaches_a_robot_without_a_decision(
         except Refused:
             continue
     assert store.patch(name).status not in {P.APPROVED, P.STAGED, P.SHADOW, P.CANARY, P.ACTIVE}
+
+
+def test_full_disk_refuses_and_leaves_no_half_step(store: Store, samples: ModuleType) -> None:
+    with writing(store._engine) as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    def fill() -> None:
+        for number in range(200):
+            store.add_incident(samples.incident(f"inc_{number}"))
+
+    with pytest.raises(Refused, match="full"):
+        fill()
+    assert verify_home(store.home).ok
+    assert verify_home(store.home).rows == len(store.incidents())
+    with writing(store._engine) as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+
+
+def test_database_held_by_another_process_is_a_conflict(
+    home: Path, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 0)
+    with Store.open(home) as store, closing(sqlite3.connect(home / "remend.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Conflict, match="held by another process"):
+            store.add_incident(samples.incident())
+        other.execute("ROLLBACK")
+        store.add_incident(samples.incident())
