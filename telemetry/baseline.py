@@ -217,7 +217,7 @@ def _raise_to_measured(  # noqa: PLR0917 - one call, inside the loop over channe
         clip,
         levels,
     )
-    threshold = base.threshold[c].copy()
+    threshold: Array = base.threshold[c].copy()
     n = held_out.shape[0]
     largest = levels[:, 0].max(axis=0)
     expected = tails.thresholds(1.0 / n, leaks)

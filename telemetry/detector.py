@@ -43,7 +43,7 @@ class Assessment:
     channel_ratio: Array  # (N, J)
     onset_s: Array  # (N, J)
     winner: NDArray[np.int64]  # (N, J) 3 * leak + statistic for residual channels
-    stuck_at_zero: NDArray[np.bool_]  # (J,) raw channels whose present run is of exact zeros
+    at_zero: NDArray[np.bool_]  # (N, R) raw channels whose last value is exactly zero
 
     def evidence(self, row: int) -> Evidence:
         """Why row `row` has its test ratio."""
@@ -54,7 +54,7 @@ class Assessment:
         if top < residual_channels:
             kind = _KINDS[int(self.winner[row, top]) % kernels.STATISTICS]
         else:
-            kind = "dropout" if self.stuck_at_zero[top - residual_channels] else "freeze"
+            kind = "dropout" if self.at_zero[row, top - residual_channels] else "freeze"
         return Evidence(
             channel=self.channels[top],
             kind=kind,
@@ -172,6 +172,7 @@ class Detector:
         ratio = np.empty((n, c))
         onset_s = np.empty((n, c))
         winner = np.empty((n, c), dtype=np.int64)
+        at_zero = np.zeros((n, r), dtype=np.bool_)
         kernels.advance_bank(
             residuals,
             times,
@@ -207,6 +208,7 @@ class Detector:
                 self._run_start_s,
                 run_ratio,
                 run_onset_s,
+                at_zero,
             )
             ratio, onset_s = np.hstack((ratio, run_ratio)), np.hstack((onset_s, run_onset_s))
         self._last = Assessment(
@@ -216,7 +218,7 @@ class Detector:
             channel_ratio=ratio,
             onset_s=onset_s,
             winner=winner,
-            stuck_at_zero=self._run_last == 0.0,
+            at_zero=at_zero,
         )
         return self._last
 

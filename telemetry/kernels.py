@@ -162,6 +162,7 @@ def advance_runs(
     start_s: np.ndarray,
     channel_ratio: np.ndarray,
     onset_s: np.ndarray,
+    at_zero: np.ndarray,
 ) -> None:
     """Advance the run lengths of bit-equal measurements over N rows of R raw channels, in place.
 
@@ -173,7 +174,7 @@ def advance_runs(
         t_s: (N,) time of each row [s].
         threshold: (R,) rows; infinite switches a channel off.
         last, run, start_s: (R,) last value seen, rows in the run, time of the run's first row [s].
-        channel_ratio, onset_s: (N, R) out.
+        channel_ratio, onset_s, at_zero: (N, R) out; `at_zero` says whether the repeated value is exactly zero.
     """
     channels = values.shape[1]
     for i in range(values.shape[0]):
@@ -193,6 +194,7 @@ def advance_runs(
                     run[c] += 1
             channel_ratio[i, c] = min(run[c] / threshold[c], ceiling)
             onset_s[i, c] = start_s[c]
+            at_zero[i, c] = last[c] == 0.0
 
 
 @compiled

@@ -124,6 +124,18 @@ def test_stuck_at_zero_is_a_dropout_and_a_stream_at_rest_is_not(correlated_noise
     assert dropped.evidence(-1).kind == "dropout"
 
 
+def test_kind_of_a_row_does_not_depend_on_what_came_later_in_its_chunk(correlated_noise: Noise) -> None:
+    stream = correlated_noise(9, HEAD + 200, 3)
+    stream[HEAD + 50 : HEAD + 150, 1] = 0.0
+    rows, t_s = stream[HEAD:], _times(200)
+    whole = _calibrated(stream).assess(rows, t_s, rows)
+    single = _calibrated(stream)
+    for i in range(200):
+        single.update(rows[i], t_s[i], rows[i])
+        assert single.evidence() == whole.evidence(i)
+    assert whole.evidence(140).kind == "dropout"
+
+
 def test_constant_channel_is_idle_and_never_alarms(correlated_noise: Noise) -> None:
     stream = correlated_noise(5, HEAD + 100, 2)
     stream[:, 1] = 0.1
