@@ -35,7 +35,7 @@ class Slot:
         self._has_offset = any(self.position_offset)
 
     def compute(self, frame: Frame, reference: Reference) -> list[float]:
-        """The torque [N*m] that the law wants for this measurement; no limit applied. The list is reused."""
+        """The torque [N*m] that the law wants for this measurement; no limit applied."""
         signals = self._signals
         signals["q"], signals["qd"], signals["tau_meas"] = frame.q, frame.qd, frame.tau_meas
         signals["q_ref"], signals["qd_ref"], signals["qdd_ref"] = reference.q_ref, reference.qd_ref, reference.qdd_ref

@@ -100,6 +100,9 @@ def learn_baseline(
             base.slack[c, 0] = max(base.slack[c, 0], 0.5 * smallest_shift[c] / scale)
         drift = float((e[first.size :] ** 2).mean() / tails.power - 1.0) / tails.spread
         base.slack[c, 1] += _drift_allowance(tails.noise_memory, max(0.0, drift), 1.0)
+        if smallest_shift is not None:
+            power_shift = (0.5 * smallest_shift[c] / scale) ** 2 / (tails.power * tails.spread)
+            base.slack[c, 1] = max(base.slack[c, 1], 0.5 * power_shift)
         base.threshold[c] = tails.thresholds(rate_per_row, leaks) * tails.doubt
         held_out = np.ascontiguousarray(head[half:, c : c + 1])
         base.threshold[c] = _raise_to_measured(base, c, held_out, leaks, clip, rate_per_row, tails)
