@@ -1,0 +1,168 @@
+"""The robot's own side of a deployment: accepts a signed patch, runs the loop, commits, and returns to what it knows.
+
+The robot is the authority for what runs. It loads only bytes that verify, boots only what was committed, and needs no
+service to fall back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from controllers.artefact import Artefact, artefact_from_files
+from controllers.canary import CanaryLimits
+from controllers.pointer import CommitFolder, Pointer
+from controllers.runtime import Command, Note, Runtime, Stage
+from controllers.signature import SignedManifest, TrustStore, verify
+from controllers.slot import Slot
+from core.errors import Refused
+from core.frames import Frame, Reference
+from core.robot import Robot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStatus:
+    """What the robot says about its controllers."""
+
+    stage: Stage
+    share: float
+    active_sha: str
+    stages_run: tuple[str, ...]
+    rollback_reason: str | None
+    canary_ticks: int
+    max_command_step_nm: float
+    ticks: int
+    missed_deadlines: int | None  # since the swap began; None in lockstep
+    notes: tuple[Note, ...]
+
+
+class Host:
+    """One robot's controllers.
+
+    Args:
+        robot: the robot.
+        robot_id: the name that signatures must carry.
+        baseline: the built-in controller.
+        safety: the law that holds the robot when no controller may command.
+        trust: keys that may sign patches.
+        folder: the robot's commit folder.
+        wait_for_disk: commit in the tick itself (lockstep); otherwise a thread writes while the loop goes on.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        *,
+        robot_id: str,
+        baseline: Artefact,
+        safety: Artefact,
+        trust: TrustStore,
+        folder: Path,
+        wait_for_disk: bool,
+    ) -> None:
+        self._robot, self._robot_id, self._trust = robot, robot_id, trust
+        self._disk = CommitFolder(folder)
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self.wait_for_disk = wait_for_disk
+        self.runtime = Runtime(robot, Slot(robot, self._disk.boot(baseline)), Slot(robot, safety))
+        self._last_version = self._disk.read().version
+        self._candidate: Slot | None = None
+        self._armed_revert = False
+        self._committing: Future[None] | None = None
+        self._active_sha = self.runtime.a.sha256
+        self.ticks = 0
+
+    def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
+        """Verify a patch and make it ready to run; nothing changes for the loop.
+
+        Raises:
+            SignatureInvalid: it is not exactly what was approved for this robot and its active controller.
+            BadInput: the files are no checked controller.
+            Refused: another patch is under way.
+        """
+        if self.runtime.b is not None:
+            raise Refused(f"{self._robot_id} is in the middle of a swap; wait for its end or roll it back")
+        manifest = verify(
+            SignedManifest.from_json(signed),
+            files,
+            self._trust,
+            robot_id=self._robot_id,
+            active_sha=self.runtime.a.sha256,
+            last_version=self._last_version,
+            now_ns=now_ns,
+        )
+        artefact = artefact_from_files(manifest.law, files)  # the very bytes that were verified
+        self._candidate = Slot(self._robot, artefact)
+        self._armed_revert = manifest.needs_revert_trigger
+        self._last_version = manifest.version
+        pointer = self._disk.read()
+        self._disk.write(Pointer(committed=pointer.committed, previous=pointer.previous, version=manifest.version))
+        self._disk.keep(self.runtime.a.artefact)
+        self._disk.keep(artefact)
+
+    def begin_shadow(self, limits: CanaryLimits) -> None:
+        """Compute the staged candidate beside the committed controller, without effect.
+
+        Raises:
+            Refused: nothing was staged.
+        """
+        if self._candidate is None:
+            raise Refused(f"{self._robot_id} has no staged patch; stage one first")
+        self.runtime.begin_shadow(self._candidate, limits)
+        self._candidate = None
+
+    def step(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
+        """One control tick; commits a candidate that has passed its canary."""
+        command = self.runtime.tick(frame, reference, now_ns)
+        self.ticks += 1
+        if self.runtime.stage is Stage.READY:
+            self._advance_commit()
+        elif self._committing is None and self.runtime.a.sha256 != self._active_sha:  # the revert trigger fired
+            self._active_sha = self.runtime.a.sha256
+            self._write(Pointer(committed=self._active_sha, previous=None, version=self._last_version))
+        return command
+
+    def _advance_commit(self) -> None:
+        """Disk first, then the slot: a crash in between boots the candidate that had already passed."""
+        assert self.runtime.b is not None
+        if self._committing is None:
+            pointer = Pointer(
+                committed=self.runtime.b.sha256, previous=self.runtime.a.sha256, version=self._last_version
+            )
+            self._committing = self._write(pointer)
+        if self._committing.done():
+            failed = self._committing.exception()
+            self._committing = None
+            if failed is None:
+                self.runtime.commit(self._armed_revert)
+                self._active_sha = self.runtime.a.sha256
+            else:  # what cannot be committed does not stay
+                self.runtime.roll_back(f"commit failed: {failed}", self.ticks)
+
+    def _write(self, pointer: Pointer) -> Future[None]:
+        future = self._writer.submit(self._disk.write, pointer)
+        if self.wait_for_disk:
+            future.exception()  # waits
+        return future
+
+    def status(self, missed_deadlines: int | None) -> HostStatus:
+        """What runs, and how the last swap went."""
+        r = self.runtime
+        return HostStatus(
+            stage=r.stage,
+            share=r.share,
+            active_sha=r.a.sha256,
+            stages_run=tuple(r.stages_run),
+            rollback_reason=r.rollback_reason,
+            canary_ticks=r.canary_ticks,
+            max_command_step_nm=r.max_command_step_nm,
+            ticks=self.ticks,
+            missed_deadlines=missed_deadlines,
+            notes=tuple(r.notes[-20:]),
+        )
+
+    def close(self) -> None:
+        """Finish writing to disk."""
+        self._writer.shutdown()

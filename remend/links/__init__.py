@@ -1,0 +1,1 @@
+"""Links to robots: how the service reads telemetry and hands over signed patches."""

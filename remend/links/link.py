@@ -1,0 +1,54 @@
+"""What the service needs from a robot, whatever is behind it: hardware, a ROS 2 graph or a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from controllers.canary import CanaryLimits
+from controllers.host import HostStatus
+from core.block import Block
+
+
+class RobotLink(Protocol):
+    """One robot."""
+
+    robot_id: str
+    simulated: bool  # only a simulated robot accepts a simulated operator
+
+    def read(self, seconds: float) -> Iterator[Block]:
+        """Telemetry of the next `seconds` on the robot's clock, in order, as it arrives.
+
+        Raises:
+            RobotFault: the robot or its host is gone.
+        """
+        ...
+
+    def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
+        """Hand over a signed patch.
+
+        Raises:
+            SignatureInvalid: the robot does not accept it.
+            Refused: the robot is busy with another one.
+        """
+        ...
+
+    def begin_shadow(self, limits: CanaryLimits) -> None:
+        """Compute the staged patch without effect."""
+        ...
+
+    def begin_canary(self) -> None:
+        """Let the patch take authority, stage by stage."""
+        ...
+
+    def roll_back(self, reason: str) -> None:
+        """Return to the controller before."""
+        ...
+
+    def status(self) -> HostStatus:
+        """What runs on the robot now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the robot; it keeps its committed controller."""
+        ...

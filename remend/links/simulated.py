@@ -1,0 +1,188 @@
+"""A simulated robot with its host, each a process of its own, behind the same link as a real one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from controllers.artefact import Artefact
+from controllers.canary import CanaryLimits
+from controllers.host import HostStatus
+from controllers.signature import TrustStore
+from core.block import Block
+from core.errors import Refused, RobotFault, SignatureInvalid
+from core.robot import Robot
+from remend.links.host_process import host_main
+from remend.links.messages import (
+    Advance,
+    AskStatus,
+    BeginCanary,
+    BeginShadow,
+    Done,
+    HostSetup,
+    Lost,
+    Pace,
+    Refusal,
+    Request,
+    RollBack,
+    Rows,
+    StagePatch,
+)
+from sim.robot_process import robot_main
+
+_SILENCE_S = 60.0  # a host that says nothing for this long is gone
+
+
+class SimulatedLink:
+    """A robot that exists only in PyBullet. Use as a context manager.
+
+    Args:
+        robot: its model.
+        robot_toml: where that was read from; the processes read it again.
+        robot_id: name in signatures and records.
+        baseline: the controller it is born with.
+        trust: keys that it accepts.
+        folder: its disk.
+        spec: its hidden fault.
+        seed: of its hidden physics, noise, fault onset and work.
+        learnt_s: the fault sets in some seconds after this time on the robot's clock.
+    """
+
+    simulated = True
+
+    def __init__(
+        self,
+        robot: Robot,
+        robot_toml: Path,
+        *,
+        robot_id: str,
+        baseline: Artefact,
+        trust: TrustStore,
+        folder: Path,
+        spec: str,
+        seed: int,
+        learnt_s: float,
+    ) -> None:
+        self.robot_id = robot_id
+        self._dof, self._dt_s = robot.dof, robot.dt_s
+        # Fresh interpreters: a fork would share this process's threads, descriptors and Bullet worlds.
+        context = multiprocessing.get_context("spawn")
+        self._link, host_end = context.Pipe()
+        line_host, line_robot = context.Pipe()
+        setup = HostSetup(
+            robot_toml=robot_toml,
+            robot_id=robot_id,
+            baseline=baseline.name,
+            baseline_files=dict(baseline.files),
+            trust=trust.to_json(),
+            folder=folder,
+            task_seed=seed,
+        )
+        self._processes = [
+            context.Process(target=robot_main, args=(line_robot, robot_toml, spec, seed, learnt_s), daemon=True),
+            context.Process(target=host_main, args=(setup, host_end, line_host), daemon=True),
+        ]
+        for process in self._processes:
+            process.start()
+        for end in (host_end, line_host, line_robot):  # the children hold these now; ours would keep a dead line open
+            end.close()
+        self._rows: queue.SimpleQueue[Block | RobotFault] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._paced = False
+        self._reader = threading.Thread(target=_sort, args=(self._link, self._dof, self._rows, self._replies), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> SimulatedLink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def pace(self) -> None:
+        """Run in real time from now on."""
+        self._ask(Pace())
+        self._paced = True
+
+    def read(self, seconds: float) -> Iterator[Block]:
+        ticks = round(seconds / self._dt_s)
+        if not self._paced:
+            self._link.send(Advance(ticks=ticks))
+        while ticks > 0:
+            try:
+                block = self._rows.get(timeout=_SILENCE_S)
+            except queue.Empty:
+                raise RobotFault(f"{self.robot_id} has sent no telemetry for {_SILENCE_S:.0f} s") from None
+            if isinstance(block, RobotFault):
+                self._rows.put(block)  # whoever reads next must hear it too
+                raise block
+            ticks -= len(block)
+            yield block
+
+    def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
+        self._ask(StagePatch(signed=signed, files=dict(files), now_ns=now_ns))
+
+    def begin_shadow(self, limits: CanaryLimits) -> None:
+        self._ask(BeginShadow(limits=limits))
+
+    def begin_canary(self) -> None:
+        self._ask(BeginCanary())
+
+    def roll_back(self, reason: str) -> None:
+        self._ask(RollBack(reason=reason))
+
+    def status(self) -> HostStatus:
+        answer = self._ask(AskStatus())
+        assert isinstance(answer, HostStatus)
+        return answer
+
+    def _ask(self, request: Request) -> object:
+        try:
+            self._link.send(request)
+            answer = self._replies.get(timeout=_SILENCE_S)
+        except (queue.Empty, OSError):
+            raise RobotFault(f"the host of {self.robot_id} does not answer") from None
+        if isinstance(answer, Refusal):
+            raise SignatureInvalid(answer.why) if answer.signature else Refused(answer.why)
+        if isinstance(answer, RobotFault):
+            raise answer
+        assert isinstance(answer, (Done, HostStatus))
+        return answer
+
+    def close(self) -> None:
+        """End both processes."""
+        self._link.close()
+        for process in self._processes:
+            process.join(timeout=5)
+            if process.is_alive():
+                process.terminate()
+                process.join(timeout=5)
+            process.close()
+        self._processes = []
+        self._reader.join(timeout=5)
+
+
+def _sort(
+    link: Connection,
+    dof: int,
+    rows: queue.SimpleQueue[Block | RobotFault],
+    replies: queue.SimpleQueue[object],
+) -> None:
+    """Reader thread: telemetry to one queue, answers to the other, so that a busy service never stalls the host."""
+    why = "the host of the robot has ended"
+    try:
+        while True:
+            message = link.recv()
+            if isinstance(message, Rows):
+                rows.put(Block.from_bytes(message.data, dof))
+            elif isinstance(message, Lost):
+                why = message.why
+            else:
+                replies.put(message)
+    except (EOFError, OSError):
+        fault = RobotFault(why)
+        rows.put(fault)
+        replies.put(fault)
