@@ -39,6 +39,8 @@ class RigidBodyModel:
         self.model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full
         if list(self.model.names[1:]) != list(robot.joints):
             raise BadInput(f"{robot.urdf}: list joints from base to tip: {', '.join(self.model.names[1:])}")
+        if not self.model.existFrame(robot.payload_link):
+            raise BadInput(f"{robot.urdf}: has no link '{robot.payload_link}'; correct payload.link in robot.toml")
         frame = self.model.frames[self.model.getFrameId(robot.payload_link)]
         self._payload_joint = frame.parentJoint
         self._payload_point = frame.placement.act(np.array(robot.payload_point_m))

@@ -104,7 +104,7 @@ class Robot:
         """
         if joint in self.joints:
             return self.joints.index(joint)
-        if joint.isdigit() and 1 <= int(joint) <= self.dof:
+        if joint.isdecimal() and 1 <= int(joint) <= self.dof:
             return int(joint) - 1
         raise BadInput(f"{self.name} has no joint '{joint}'; give 1 to {self.dof} or one of {', '.join(self.joints)}")
 

@@ -33,6 +33,8 @@ def read_joint_limits(urdf: Path, joints: tuple[str, ...]) -> JointLimits:
         raise BadInput(f"{urdf}: no such file; correct `urdf` in robot.toml") from None
     except ET.ParseError as error:
         raise BadInput(f"{urdf}: is not well-formed XML ({error}); correct that line") from None
+    except OSError as error:
+        raise BadInput(f"{urdf}: cannot be read ({error.strerror}); correct `urdf` in robot.toml") from None
     by_name = {element.get("name"): element for element in root.findall("joint")}
     for element in root.findall("joint"):
         child = element.find("child")
@@ -52,19 +54,26 @@ def read_joint_limits(urdf: Path, joints: tuple[str, ...]) -> JointLimits:
         values = [_float(urdf, joint, limit, key) for key in ("lower", "upper", "velocity", "effort")]
         if not (values[0] < values[1] and values[2] > 0 and values[3] > 0):
             raise BadInput(f"{urdf}: joint '{joint}' needs lower < upper and positive velocity and effort limits")
-        damping = 0.0 if dynamics is None else float(dynamics.get("damping", "0"))
+        damping = 0.0 if dynamics is None else _number(dynamics.get("damping", "0"))
+        if not 0.0 <= damping < math.inf:
+            raise BadInput(f"{urdf}: joint '{joint}' needs a number of at least 0 for dynamics damping=; correct it")
         rows.append((*values, damping))
     lower, upper, speed, torque, damping_all = zip(*rows, strict=True)
     return JointLimits(lower_rad=lower, upper_rad=upper, speed_rad_s=speed, torque_nm=torque, damping=damping_all)
 
 
-def _float(urdf: Path, joint: str, element: ET.Element, key: str) -> float:
+def _number(text: str | None) -> float:
+    """The number that `text` says, NaN where it says none."""
     try:
-        value = float(element.get(key, ""))
+        return float(text or "nan")
     except ValueError:
-        raise BadInput(f"{urdf}: joint '{joint}' has no number for limit {key}=; add it") from None
+        return math.nan
+
+
+def _float(urdf: Path, joint: str, element: ET.Element, key: str) -> float:
+    value = _number(element.get(key))
     if not math.isfinite(value):
-        raise BadInput(f"{urdf}: joint '{joint}' has limit {key}={value}; give a finite number")
+        raise BadInput(f"{urdf}: joint '{joint}' has no finite number for limit {key}=; add it")
     return value
 
 
@@ -75,6 +84,6 @@ def _require_inertia(urdf: Path, name: str | None, link: ET.Element | None) -> N
     mass, inertia = link.find("inertial/mass"), link.find("inertial/inertia")
     if mass is None or inertia is None:
         raise BadInput(f"{urdf}: link '{name}' moves but has no <inertial> mass and inertia; add both")
-    diagonal = [float(inertia.get(key, "nan")) for key in ("ixx", "iyy", "izz")]
-    if not (float(mass.get("value", "nan")) > 0 and all(value > 0 for value in diagonal)):
+    values = [_number(mass.get("value")), *(_number(inertia.get(key)) for key in ("ixx", "iyy", "izz"))]
+    if not all(0 < value < math.inf for value in values):
         raise BadInput(f"{urdf}: link '{name}' moves but has no positive mass and inertia; correct its <inertial>")

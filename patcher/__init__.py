@@ -1,1 +1,1 @@
-"""From incident to ranked candidates: diagnosis, proposers, budget."""
+"""From incident to ranked candidates: diagnosis and proposers."""

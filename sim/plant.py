@@ -129,7 +129,7 @@ class Plant:
             )
         self._effect = effect
         self._drivetrain.set_fault(np.array(effect.viscous), np.array(effect.coulomb))
-        self._motor_gain = 1.0 - np.array(effect.gain_loss)
+        self._motor_gain = np.maximum(1.0 - np.array(effect.gain_loss), 0.0)  # two losses never drive backwards
         self._offset = np.array(effect.offset_rad)
         self._delay_substeps = round((self.robot.drive.command_delay_s + effect.delay_s) / self._dt_s)
 

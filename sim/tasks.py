@@ -115,7 +115,10 @@ def _pick(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> t
 
 
 def _weave(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Three sines per joint under a smooth window; odd in time, so that it starts at rest."""
+    """Three sines per joint about the middle of the task space, faded in from and out to rest at `start`.
+
+    Every point lies between `start` and the sines, so it stays in the task space when `start` does.
+    """
     t = np.arange(1, ticks + 1) * robot.dt_s
     duration = ticks * robot.dt_s
     rise = min(0.5, duration / 4)
@@ -133,7 +136,7 @@ def _weave(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> 
         amplitude = reach[j] * rng.uniform(0.5, 1.0) * np.array([0.5, 0.3, 0.2])
         wave = amplitude * np.sin(np.outer(t, omega) + phase)
         waved = amplitude * omega * np.cos(np.outer(t, omega) + phase)
-        f = wave.sum(1) + 0.5 * centre[j]
+        f = wave.sum(1) + centre[j]
         fd = waved.sum(1)
         fdd = -(wave * omega**2).sum(1)
         out[0, :, j] = window * f

@@ -23,7 +23,7 @@ from telemetry.motion import Motion, smooth
 DRY_RAD_S = 0.05  # speed over which dry friction changes sign; the usual Stribeck speed of geared joints
 _SHARE = 0.1  # prior standard deviation of a link's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
-_MIN_SAMPLES = 200
+_MIN_HEAD_S = 9.0  # 200 independent samples and the filter's edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,12 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
     Raises:
         BadInput: the stretch is too short to learn from.
     """
-    motion = smooth(head, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
-    if len(motion) < _MIN_SAMPLES:
-        need = _MIN_SAMPLES / 25.0
+    length_s = len(head) * robot.dt_s
+    if length_s < _MIN_HEAD_S:
         raise BadInput(
-            f"{len(motion)} samples of healthy motion are too few to learn from; record at least {need:.0f} s"
+            f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
         )
+    motion = smooth(head, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
     columns, target = linear_system(robot, RigidBodyModel(robot), motion)
     prior = 1.0 / np.square(_prior_scale(robot))
     noise = np.full(robot.dof, 1.0)

@@ -20,7 +20,7 @@ from sim.plant import Plant
 from sim.rollout import make_runtime, run
 from sim.twin.fit import fit_all
 from sim.twin.hypotheses import Evidence
-from sim.twin.lag import command_noise, measure_lag
+from telemetry.lag import command_noise, measure_lag
 from telemetry.calibration import Calibration, calibrate
 from telemetry.motion import smooth
 

@@ -1,0 +1,61 @@
+"""From the twin's posterior to a diagnosis in words."""
+
+from __future__ import annotations
+
+from core.records import Cause, Diagnosis
+from sim.twin.twin import RankedCause, Twin
+
+AUTHOR = "rules@1"
+_SHOWN = 5  # rivals below this rank are noise
+
+_REFUTED_BY = {
+    "payload": "the arm would hold still without extra torque at rest",
+    "friction": "the extra torque would not change sign with the speed",
+    "actuator_loss": "the missing torque would not grow with the torque asked for",
+    "sensor_bias": "the gravity torque would fit the measured position",
+    "delay": "the measured torque would follow the command as promptly as before",
+    "none": "the torque residual would stay inside its healthy noise",
+}
+
+
+def diagnose(incident_id: str, twin: Twin, fidelity: float) -> Diagnosis:
+    """Rank the causes and say what happened, how sure that is, and what would refute it."""
+    causes = tuple(_cause(ranked) for ranked in twin.causes[:_SHOWN] if ranked.probability >= 0.001) or (
+        _cause(twin.causes[0]),
+    )
+    top = twin.causes[0]
+    summary = f"Most likely {_in_words(top)} ({100 * top.probability:.0f} %). It would be refuted if "
+    return Diagnosis(
+        incident_id=incident_id,
+        causes=causes,
+        fidelity=fidelity,
+        summary=summary + _REFUTED_BY[top.cause] + ".",
+        author=AUTHOR,
+    )
+
+
+def _cause(ranked: RankedCause) -> Cause:
+    return Cause(
+        cause=ranked.cause,
+        probability=ranked.probability,
+        estimate=ranked.describe(ranked.theta),
+        interval=ranked.interval(),
+        remark=ranked.label,
+    )
+
+
+def _in_words(ranked: RankedCause) -> str:
+    estimate = ranked.describe(ranked.theta)
+    joint = f" in joint {estimate['joint']:.0f}" if "joint" in estimate else ""
+    match ranked.cause:
+        case "payload":
+            return f"an unknown load of {estimate['mass']:.2f} kg at the tool"
+        case "friction":
+            return f"friction{joint or ' in all joints'} grown to {estimate['scale']:.1f} times its healthy value"
+        case "actuator_loss":
+            return f"a motor{joint} that gives {100 * estimate['gain']:.0f} % of the torque it is asked for"
+        case "sensor_bias":
+            return f"an encoder{joint} that reads {1000 * estimate['rad']:.1f} mrad too much"
+        case "delay":
+            return f"commands that arrive {estimate['ms']:.1f} ms later than they did"
+    return "no fault that the catalogue knows"

@@ -1,0 +1,1 @@
+"""Proposers: one file each, one protocol, all through the same door to simulation."""

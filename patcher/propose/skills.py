@@ -1,0 +1,98 @@
+"""Known remedies: a declared feed-forward term for the diagnosed cause, filled in from the twin.
+
+A remedy needs no simulation to find: the law's manifest says which parameter answers which cause, the twin says how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controllers.controller import Controller
+from controllers.params import Value
+from patcher.propose.base import Proposal, Situation, params_proposal
+from sim.faults import Effect
+from sim.workers import Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """How one cause changes the parameter that answers it."""
+
+    cause: str
+    amount: Callable[[Effect], float | tuple[float, ...]]  # from the fault's effect
+    combine: Callable[[float, float], float]  # old parameter, amount -> new parameter
+    sentence: str
+
+
+def _add(old: float, amount: float) -> float:
+    return old + amount
+
+
+def _lose(old: float, share: float) -> float:
+    return old * (1.0 - share)
+
+
+REMEDIES = {
+    remedy.cause: remedy
+    for remedy in (
+        Remedy(
+            cause="payload",
+            amount=lambda effect: effect.payload_kg,
+            combine=_add,
+            sentence="Add the load's weight and inertia to the model that the law cancels.",
+        ),
+        Remedy(
+            cause="friction",
+            amount=lambda effect: effect.viscous,
+            combine=_add,
+            sentence="Feed the added friction forward along the reference velocity.",
+        ),
+        Remedy(
+            cause="actuator_loss",
+            amount=lambda effect: effect.gain_loss,
+            combine=_lose,
+            sentence="Ask the weak motor for as much more as it falls short.",
+        ),
+        Remedy(
+            cause="sensor_bias",
+            amount=lambda effect: effect.offset_rad,
+            combine=_add,
+            sentence="Subtract the encoder's offset before anything uses the position.",
+        ),
+    )
+}
+
+
+def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
+    """The parameters that the first cause's remedy changes, inside their bounds, and a sentence; empty if none answers."""
+    top = situation.twin.causes[0]
+    remedy = REMEDIES.get(top.cause)
+    base = Controller.from_artefact(situation.incumbent, joints=situation.twin.robot.dof)
+    if remedy is None:
+        return {}, ""
+    amount = remedy.amount(top.effect(top.theta))
+    values: dict[str, Value] = {}
+    for name, spec in base.manifest.params.items():
+        if spec.answers != remedy.cause:
+            continue
+        old = base.params[name]
+        if isinstance(old, list) and isinstance(amount, tuple):
+            values[name] = [
+                min(max(remedy.combine(o, a), spec.low[min(i, len(spec.low) - 1)]), spec.high[min(i, len(spec.high) - 1)])
+                for i, (o, a) in enumerate(zip(old, amount, strict=True))
+            ]
+        elif isinstance(old, float) and isinstance(amount, float):
+            values[name] = min(max(remedy.combine(old, amount), spec.low[0]), spec.high[0])
+    return values, remedy.sentence
+
+
+class Skills:
+    """Proposes the remedy of the most probable cause."""
+
+    name = "skills"
+
+    def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:  # noqa: ARG002 a remedy needs no rollout
+        values, sentence = remedy_values(situation)
+        proposal = params_proposal(situation, self.name, values, sentence, rollouts=0) if values else None
+        return [proposal] if proposal else []

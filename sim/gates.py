@@ -1,0 +1,139 @@
+"""The questions that evidence must answer before a person is asked. Each answer is pass, fail or inconclusive, with a reason.
+
+NaN is a failure. Inconclusive never promotes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from core.records import Gate
+from core.stats import paired_interval, rate_upper_bound
+from core.status import Verdict
+from sim.evidence import Evidence, Pair
+
+EFFORT_MARGIN = 0.10  # more torque than this share is not accepted for better tracking; chosen
+VARIATION_MARGIN = 0.25  # the same for chatter; chosen
+MIN_FIDELITY = 0.7  # a twin that repeats less than this of the incident proves nothing; chosen
+MAX_LOAD = 0.2  # share of the control period that a law may take
+NS_PER_OPERATION = 10.0  # three times what desktop cores need for one counted operation of a law
+DELAY_FACTOR = 2.0  # growth of the tracking error under added delay that still counts as a margin
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """One verdict from many: any failure fails, anything open stays open, and no answers at all are no pass."""
+    found = list(verdicts)
+    if Verdict.FAIL in found:
+        return Verdict.FAIL
+    if not found or Verdict.INCONCLUSIVE in found:
+        return Verdict.INCONCLUSIVE
+    return Verdict.PASS
+
+
+def _gate(name: str, verdict: Verdict, why: str) -> Gate:
+    return Gate(name=name, verdict=verdict, why=why)
+
+
+def superior_tracking(pairs: Sequence[Pair]) -> Gate:
+    """The tracking error must fall: the whole 95 % interval of its mean relative change lies below zero."""
+    name = "superior_tracking"
+    ratio = [_ratio(p.after.metrics["rms_tracking_error"], p.before.metrics["rms_tracking_error"]) for p in pairs]
+    if not all(math.isfinite(value) and value > 0 for value in ratio):
+        return _gate(name, Verdict.FAIL, "a tracking error is not a number")
+    interval = paired_interval(np.log(ratio))
+    low, mean, high = (100 * math.expm1(value) for value in (interval.low, interval.mean, interval.high))
+    why = f"tracking error changes by {mean:+.1f} % (95 % interval {low:+.1f} to {high:+.1f} %) over {len(pairs)} pairs"
+    if high < 0:
+        return _gate(name, Verdict.PASS, why)
+    return _gate(name, Verdict.FAIL if low >= 0 else Verdict.INCONCLUSIVE, why)
+
+
+def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair]) -> Gate:
+    """`metric` may grow by at most `margin` of the incumbent's mean: the upper end of the 95 % interval decides."""
+    before = np.array([p.before.metrics[metric] for p in pairs])
+    after = np.array([p.after.metrics[metric] for p in pairs])
+    name = f"non_inferior_{label}"
+    if not (np.all(np.isfinite(before)) and np.all(np.isfinite(after)) and before.mean() > 0):
+        return _gate(name, Verdict.FAIL, f"{metric} is not a number")
+    interval = paired_interval((after - before) / before.mean())
+    why = (
+        f"{metric} changes by {100 * interval.mean:+.1f} % (95 % interval {100 * interval.low:+.1f} to "
+        f"{100 * interval.high:+.1f} %), allowed is {100 * margin:+.0f} %"
+    )
+    if interval.high <= margin:
+        return _gate(name, Verdict.PASS, why)
+    return _gate(name, Verdict.FAIL if interval.low > margin else Verdict.INCONCLUSIVE, why)
+
+
+def limits(pairs: Sequence[Pair]) -> Gate:
+    """The candidate breaks no limit: no joint range left, no command that the envelope had to replace, no divergence."""
+    broken = sum(pair.after.limit_broken for pair in pairs)
+    before = sum(pair.before.limit_broken for pair in pairs)
+    bound = rate_upper_bound(broken, len(pairs))
+    why = f"{broken} of {len(pairs)} runs broke a limit (at most {100 * bound:.1f} % with 95 % confidence), before {before}"
+    if broken == 0:
+        return _gate("limits", Verdict.PASS, why)
+    return _gate("limits", Verdict.FAIL if broken >= before else Verdict.INCONCLUSIVE, why)
+
+
+def delay_margin(evidence: Evidence) -> Gate:
+    """The candidate keeps tracking when commands come later than they do."""
+    name = "delay_margin"
+    alone = float(np.mean([p.after.metrics["rms_tracking_error"] for p in evidence.sealed]))
+    words = []
+    for delay_s, pairs in sorted(evidence.delays.items()):
+        after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in pairs]))
+        before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
+        lost = sum(p.after.diverged and not p.before.diverged for p in pairs)
+        if lost:
+            return _gate(name, Verdict.FAIL, f"{lost} of {len(pairs)} runs diverge with {1000 * delay_s:g} ms more delay")
+        if not after <= max(DELAY_FACTOR * alone, before):
+            why = f"tracking error grows {_ratio(after, alone):.1f} times with {1000 * delay_s:g} ms more delay"
+            return _gate(name, Verdict.FAIL, why)
+        words.append(f"{_ratio(after, alone):.2f} times with {1000 * delay_s:g} ms")
+    return _gate(name, Verdict.PASS, f"under added delay the tracking error becomes {', '.join(words)}")
+
+
+def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
+    """What the patch does when the fault is absent, half or half as much again, and whether it needs a revert trigger.
+
+    A patch that breaks limits there may only run with an armed trigger that takes it back; so may one that tracks the
+    healthy robot clearly worse than the incumbent does.
+    """
+    broken, words = [], []
+    armed = False
+    for severity, pairs in sorted(evidence.severities.items()):
+        count = sum(p.after.limit_broken and not p.before.limit_broken for p in pairs)
+        after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in pairs]))
+        before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
+        words.append(f"x{severity:g}: error {1000 * before:.3g} -> {1000 * after:.3g} mrad")
+        if count:
+            broken.append(f"{count} of {len(pairs)} runs at x{severity:g}")
+        armed = armed or bool(count) or (severity == 0 and not after <= 1.5 * before)
+    why = "; ".join(words)
+    if broken:
+        why = f"breaks limits in {', '.join(broken)}, so it may only run with an armed revert trigger ({why})"
+    elif armed:
+        why = f"worse than the incumbent once the fault is gone, so a revert trigger is armed ({why})"
+    return _gate("healthy_plant", Verdict.PASS, why), armed
+
+
+def law_cost(operations: int, dt_s: float) -> Gate:
+    """The law must fit into a share of the control period, by its static bound."""
+    load = operations * NS_PER_OPERATION * 1e-9 / dt_s
+    why = f"{operations} operations are at most {100 * load:.2g} % of the control period, allowed are {100 * MAX_LOAD:.0f} %"
+    return _gate("law_cost", Verdict.PASS if load <= MAX_LOAD else Verdict.FAIL, why)
+
+
+def twin_fidelity(fidelity: float) -> Gate:
+    """Evidence from a twin that does not repeat the incident decides nothing."""
+    enough = fidelity >= MIN_FIDELITY
+    why = f"the twin repeats {100 * fidelity:.0f} % of the incident, {100 * MIN_FIDELITY:.0f} % are needed"
+    return _gate("fidelity", Verdict.PASS if enough else Verdict.INCONCLUSIVE, why)
+
+
+def _ratio(after: float, before: float) -> float:
+    return after / before if before > 0 else math.inf

@@ -1,0 +1,56 @@
+"""What a judgement keeps of a rollout: metrics, peaks and broken limits, small enough to send between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controllers.artefact import Artefact
+from core.metrics import Array
+from core.robot import Robot
+from sim.rollout import Trace, rollout
+from sim.scenario import Scenario
+
+_CHATTER_TICKS = 25  # window of the peak torque variation, as the canary measures it
+_SETTLE_TICKS = 50  # a rollout starts at rest on its reference; its first 0.1 s is no sample of tracking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One controller in one scenario."""
+
+    metrics: dict[str, float]
+    peak_error_rad: tuple[float, ...]  # per joint, largest true tracking error
+    peak_variation_nm: float  # largest windowed mean of the command's change per tick, summed over joints
+    diverged: bool
+    safety_share: float  # share of ticks in which the safety law had to command
+    clipped_share: float
+    limit_broken: bool  # a joint left its range, or the envelope had to replace a command
+
+
+def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
+    """Run `artefact` in `scenario`."""
+    trace = rollout(robot, artefact, scenario)
+    return Judgement(
+        metrics=trace.metrics(),
+        peak_error_rad=tuple(np.max(np.abs(trace.error), axis=0).tolist()),
+        peak_variation_nm=_peak_variation(trace.torque),
+        diverged=trace.diverged,
+        safety_share=trace.safety_share,
+        clipped_share=trace.clipped_share,
+        limit_broken=trace.diverged or trace.safety_share > 0 or _leaves_range(robot, trace),
+    )
+
+
+def _peak_variation(torque: Array) -> float:
+    change = np.sum(np.abs(np.diff(torque, axis=0)), axis=1)
+    if len(change) <= _SETTLE_TICKS + _CHATTER_TICKS:
+        return float("inf")
+    window = np.convolve(change[_SETTLE_TICKS:], np.full(_CHATTER_TICKS, 1.0 / _CHATTER_TICKS), mode="valid")
+    return float(window.max())
+
+
+def _leaves_range(robot: Robot, trace: Trace) -> bool:
+    lower, upper = np.array(robot.limits.lower_rad), np.array(robot.limits.upper_rad)
+    return bool(np.any(trace.q_true < lower) or np.any(trace.q_true > upper))
