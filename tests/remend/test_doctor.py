@@ -1,0 +1,160 @@
+"""The doctor finds what is broken, says what to do, and changes nothing."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from remend import doctor
+from remend import home as homes
+from remend.doctor import Finding, Level, Library
+from remend.store import Store
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def test_sound_installation_has_no_failure_and_nothing_is_created(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    findings = doctor.examine({"REMEND_HOME": str(home)})
+    assert [finding for finding in findings if finding.level is Level.FAIL] == []
+    assert {"python", "packages", "libgomp", "pin", "pybullet", "home", "audit log"} <= set(by_name(findings))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_warning_and_failure_says_what_to_do(tmp_path: Path) -> None:
+    broken = [
+        doctor.python_version((3, 9, 2)),
+        doctor.openmp("libnothing.so.7"),
+        doctor.processors(1),
+        doctor.clock(0.016),
+        doctor.scheduler(may_fifo=False),
+        doctor.library(Library(module="no_such_module", distribution="none", extra="", use="anything")),
+        doctor.library(Library(module="no_such_module", distribution="none", extra="sim", use="anything")),
+    ]
+    assert all(finding.level is not Level.OK and finding.hint for finding in broken)
+    assert doctor.worst(broken) is Level.FAIL
+
+
+def test_worst_level_decides() -> None:
+    fine, slow = doctor.processors(4), doctor.processors(1)
+    assert doctor.worst([fine]) is Level.OK
+    assert doctor.worst([fine, slow]) is Level.WARN
+    assert doctor.worst([slow, doctor.python_version((3, 10, 0)), fine]) is Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [((3, 10, 14), Level.FAIL), ((3, 11, 0), Level.OK), ((4, 0, 0), Level.OK)]
+)
+def test_python_before_3_11_is_a_failure(version: tuple[int, ...], level: Level) -> None:
+    assert doctor.python_version(version).level is level
+
+
+def test_missing_library_of_an_extra_is_a_warning_and_of_the_base_a_failure() -> None:
+    missing = Library(module="no_such_module", distribution="none", extra="", use="x")
+    assert doctor.library(missing).level is Level.FAIL
+    extra = doctor.library(Library(module="no_such_module", distribution="none", extra="sim", use="x"))
+    assert extra.level is Level.WARN
+    assert extra.hint == "pip install 'remend[sim]'"
+
+
+def test_library_that_fails_to_load_is_a_finding_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> ModuleType:
+        raise ImportError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    finding = doctor.library(Library(module="pinocchio", distribution="pin", extra="", use="the rigid-body model"))
+    assert finding.level is Level.FAIL
+    assert "cannot open shared object file" in finding.what
+
+
+def test_foreign_package_of_the_same_name_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> importlib.machinery.ModuleSpec | None:
+        if name == "controllers":
+            return importlib.util.spec_from_file_location(name, tmp_path / "controllers" / "__init__.py")
+        return real(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    (finding,) = doctor.own_packages()
+    assert finding.level is Level.FAIL
+    assert str(tmp_path) in finding.what
+
+
+def test_distribution_that_mixes_its_files_with_ours_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"telemetry": ["remend", "telemetry"]})
+    (finding,) = doctor.own_packages()
+    assert finding.level is Level.FAIL
+    assert finding.what.startswith("telemetry is telemetry, at ")
+
+
+def test_missing_package_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    real: Callable[[str], importlib.machinery.ModuleSpec | None] = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "patcher" else real(name))
+    (finding,) = doctor.own_packages()
+    assert finding.what.startswith("patcher is missing")
+
+
+@pytest.mark.parametrize("variables", ["REMEND_HOME", "XDG_DATA_HOME", "HOME", "relative"])
+def test_doctor_looks_where_remend_writes(variables: str, tmp_path: Path) -> None:
+    environ = {variables: str(tmp_path / "place")}
+    if variables == "relative":
+        environ = {"XDG_DATA_HOME": "relative/place", "HOME": str(tmp_path)}
+    looked_at = doctor.home_path(environ)
+    assert not looked_at.exists()
+    assert homes.home_folder(environ) == looked_at
+
+
+def test_home_that_others_can_enter_is_a_warning(home: Path) -> None:
+    home.chmod(0o755)
+    finding = doctor.home_folder(home)
+    assert finding.level is Level.WARN
+    assert "0755" in finding.what
+    home.chmod(0o700)
+    assert doctor.home_folder(home).level is Level.OK
+
+
+def test_home_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert doctor.home_folder(tmp_path / "file").level is Level.FAIL
+    assert doctor.home_folder(tmp_path / "file" / "home").level is Level.FAIL
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_home_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert doctor.home_folder(tmp_path).level is Level.FAIL
+    assert doctor.home_folder(tmp_path / "home").level is Level.FAIL
+    tmp_path.chmod(0o700)
+
+
+def test_home_without_database_has_no_log_to_verify(home: Path) -> None:
+    assert doctor.audit_log(home).level is Level.OK
+    (home / "audit.head").write_text("{}")
+    assert doctor.audit_log(home).level is Level.WARN
+
+
+def test_audit_log_is_verified_and_an_edit_found(home: Path) -> None:
+    with Store.open(home):
+        pass
+    assert doctor.audit_log(home).level is Level.OK
+    (home / "audit.head").write_text("{}")
+    finding = doctor.audit_log(home)
+    assert finding.level is Level.FAIL
+    assert finding.hint
+
+
+def test_damaged_database_is_a_finding_and_no_crash(home: Path) -> None:
+    with Store.open(home):
+        pass
+    (home / "remend.db").write_bytes(b"not a database" * 100)
+    assert doctor.audit_log(home).level is Level.FAIL
