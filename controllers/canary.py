@@ -8,6 +8,7 @@ does. One outlier is noise; three bad ticks in ten are a verdict.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,10 +51,11 @@ class CanaryMonitor:
         worst, joint = 0.0, 0
         for i, (q, q_ref) in enumerate(zip(frame.q, reference.q_ref, strict=True)):
             error = abs(q_ref - q + limits.offset_rad[i])
-            ratio = error / allowed[i]
-            if not ratio <= worst:  # NaN counts as worse
+            comparable = math.isfinite(error) and allowed[i] > 0.0
+            ratio = error / allowed[i] if comparable else math.inf  # what nobody can compare counts as the worst
+            if ratio > worst:
                 worst, joint = ratio, i
-        self._bad.append(not worst <= 1.0)
+        self._bad.append(worst > 1.0)
         change = sum(abs(a - b) for a, b in zip(command, previous, strict=True))
         self._variation.append(change)
         if sum(self._bad) >= _BAD_TICKS:

@@ -79,14 +79,18 @@ class Envelope:
             breach = self._judge(i, value, q, qd)
             if breach is not None:
                 return _reject(breach, i)
-            allowed = min(max(value, -self._torque[i]), self._torque[i])
-            allowed = min(max(allowed, previous[i] - self._step[i]), previous[i] + self._step[i])
+            allowed = self.clip(i, value, previous[i])
             clipped = clipped or allowed != value
             power += abs(allowed * qd)
             out.append(allowed)
         if power > self._power_w:
             return _reject(Breach.POWER, None)
         return Ruling(tau=out, breach=None, joint=None, clipped=clipped)
+
+    def clip(self, i: int, tau: float, previous: float) -> float:
+        """`tau` [N*m] as the drive of joint `i` would follow it from `previous`: its rate, and above all its limit."""
+        reached = min(max(tau, previous - self._step[i]), previous + self._step[i])
+        return min(max(reached, -self._torque[i]), self._torque[i])
 
     def _judge(self, i: int, tau: float, q: float, qd: float) -> Breach | None:
         """The first rule that joint `i` breaks, or None."""

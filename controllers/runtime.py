@@ -92,7 +92,9 @@ class Runtime:
 
     def tick(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         """The command for this measurement. Never raises for any measurement or law output."""
-        previous = self._last if self._last is not None else frame.tau_cmd
+        previous = self._last
+        if previous is None:  # what the drives held before; a reading that makes no sense counts as no torque
+            previous = [value if math.isfinite(value) else 0.0 for value in frame.tau_cmd]
         tau_a = self.a.compute(frame, reference)
         if self.b is None:
             command = self._committed_command(tau_a, frame, previous, now_ns)
@@ -150,8 +152,7 @@ class Runtime:
         self, b: Slot, tau_a: list[float], frame: Frame, reference: Reference, previous: Sequence[float], now_ns: int
     ) -> Command:
         tau_b = b.compute(frame, reference)
-        if self.stage is Stage.SHADOW:
-            self._stage_ticks += 1
+        if self.stage is Stage.SHADOW or self._hold is not None:  # no share while the safety law commands
             return self._committed_command(tau_a, frame, previous, now_ns)
         self._advance_share(reference)
         self.canary_ticks += 1
@@ -223,8 +224,7 @@ class Runtime:
         tau = self._safety.compute(frame, Reference(q_ref=self._hold, qd_ref=zero, qdd_ref=zero))
         out = []
         for i, value in enumerate(tau):
-            limit = self.robot.limits.torque_nm[i]
-            out.append(min(max(value, -limit), limit) if math.isfinite(value) else previous[i])
+            out.append(self._envelope.clip(i, value if math.isfinite(value) else previous[i], previous[i]))
         return Command(tau=out, source="safety", clipped=False)
 
 
