@@ -25,7 +25,7 @@ _COARSE_CLOCK_S = 1e-5  # a hundredth of a tick at 1 kHz
 _TRY_FIFO = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
 
 
-class Level(StrEnum):
+class Status(StrEnum):
     """How much a finding matters."""
 
     OK = "ok"
@@ -38,7 +38,7 @@ class Finding:
     """One thing that was looked at."""
 
     name: str  # what was looked at, one or two words
-    level: Level
+    status: Status
     what: str  # what was found
     hint: str = ""  # what to do about it; empty if nothing
 
@@ -85,10 +85,10 @@ def examine(environ: Mapping[str, str] | None = None) -> list[Finding]:
     ]
 
 
-def worst(findings: Iterable[Finding]) -> Level:
-    """The level of the whole installation."""
-    levels = {finding.level for finding in findings}
-    return next((level for level in (Level.FAIL, Level.WARN) if level in levels), Level.OK)
+def worst(findings: Iterable[Finding]) -> Status:
+    """The status of the whole installation."""
+    found = {finding.status for finding in findings}
+    return next((status for status in (Status.FAIL, Status.WARN) if status in found), Status.OK)
 
 
 def python_version(version: tuple[int, ...]) -> Finding:
@@ -251,15 +251,15 @@ def ros() -> Finding:
 
 
 def _ok(name: str, what: str, hint: str = "") -> Finding:
-    return Finding(name=name, level=Level.OK, what=what, hint=hint)
+    return Finding(name=name, status=Status.OK, what=what, hint=hint)
 
 
 def _warn(name: str, what: str, hint: str) -> Finding:
-    return Finding(name=name, level=Level.WARN, what=what, hint=hint)
+    return Finding(name=name, status=Status.WARN, what=what, hint=hint)
 
 
 def _fail(name: str, what: str, hint: str) -> Finding:
-    return Finding(name=name, level=Level.FAIL, what=what, hint=hint)
+    return Finding(name=name, status=Status.FAIL, what=what, hint=hint)
 
 
 def _one_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from remend import doctor
 from remend import home as homes
-from remend.doctor import Finding, Level, Library
+from remend.doctor import Finding, Status, Library
 from remend.store import Store
 
 
@@ -25,7 +25,7 @@ def by_name(findings: list[Finding]) -> dict[str, Finding]:
 def test_sound_installation_has_no_failure_and_nothing_is_created(tmp_path: Path) -> None:
     home = tmp_path / "home"
     findings = doctor.examine({"REMEND_HOME": str(home)})
-    assert [finding for finding in findings if finding.level is Level.FAIL] == []
+    assert [finding for finding in findings if finding.status is Status.FAIL] == []
     assert {"python", "packages", "libgomp", "pin", "pybullet", "home", "audit log"} <= set(by_name(findings))
     assert list(tmp_path.iterdir()) == []
 
@@ -40,29 +40,29 @@ def test_every_warning_and_failure_says_what_to_do(tmp_path: Path) -> None:
         doctor.library(Library(module="no_such_module", distribution="none", extra="", use="anything")),
         doctor.library(Library(module="no_such_module", distribution="none", extra="sim", use="anything")),
     ]
-    assert all(finding.level is not Level.OK and finding.hint for finding in broken)
-    assert doctor.worst(broken) is Level.FAIL
+    assert all(finding.status is not Status.OK and finding.hint for finding in broken)
+    assert doctor.worst(broken) is Status.FAIL
 
 
-def test_worst_level_decides() -> None:
+def test_worst_status_decides() -> None:
     fine, slow = doctor.processors(4), doctor.processors(1)
-    assert doctor.worst([fine]) is Level.OK
-    assert doctor.worst([fine, slow]) is Level.WARN
-    assert doctor.worst([slow, doctor.python_version((3, 10, 0)), fine]) is Level.FAIL
+    assert doctor.worst([fine]) is Status.OK
+    assert doctor.worst([fine, slow]) is Status.WARN
+    assert doctor.worst([slow, doctor.python_version((3, 10, 0)), fine]) is Status.FAIL
 
 
 @pytest.mark.parametrize(
-    ("version", "level"), [((3, 10, 14), Level.FAIL), ((3, 11, 0), Level.OK), ((4, 0, 0), Level.OK)]
+    ("version", "status"), [((3, 10, 14), Status.FAIL), ((3, 11, 0), Status.OK), ((4, 0, 0), Status.OK)]
 )
-def test_python_before_3_11_is_a_failure(version: tuple[int, ...], level: Level) -> None:
-    assert doctor.python_version(version).level is level
+def test_python_before_3_11_is_a_failure(version: tuple[int, ...], status: Status) -> None:
+    assert doctor.python_version(version).status is status
 
 
 def test_missing_library_of_an_extra_is_a_warning_and_of_the_base_a_failure() -> None:
     missing = Library(module="no_such_module", distribution="none", extra="", use="x")
-    assert doctor.library(missing).level is Level.FAIL
+    assert doctor.library(missing).status is Status.FAIL
     extra = doctor.library(Library(module="no_such_module", distribution="none", extra="sim", use="x"))
-    assert extra.level is Level.WARN
+    assert extra.status is Status.WARN
     assert extra.hint == "pip install 'remend[sim]'"
 
 
@@ -72,7 +72,7 @@ def test_library_that_fails_to_load_is_a_finding_and_no_crash(monkeypatch: pytes
 
     monkeypatch.setattr(importlib, "import_module", fail)
     finding = doctor.library(Library(module="pinocchio", distribution="pin", extra="", use="the rigid-body model"))
-    assert finding.level is Level.FAIL
+    assert finding.status is Status.FAIL
     assert "cannot open shared object file" in finding.what
 
 
@@ -86,14 +86,14 @@ def test_foreign_package_of_the_same_name_is_a_failure(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(importlib.util, "find_spec", find)
     (finding,) = doctor.own_packages()
-    assert finding.level is Level.FAIL
+    assert finding.status is Status.FAIL
     assert str(tmp_path) in finding.what
 
 
 def test_distribution_that_mixes_its_files_with_ours_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"telemetry": ["remend", "telemetry"]})
     (finding,) = doctor.own_packages()
-    assert finding.level is Level.FAIL
+    assert finding.status is Status.FAIL
     assert finding.what.startswith("telemetry is telemetry, at ")
 
 
@@ -117,39 +117,39 @@ def test_doctor_looks_where_remend_writes(variables: str, tmp_path: Path) -> Non
 def test_home_that_others_can_enter_is_a_warning(home: Path) -> None:
     home.chmod(0o755)
     finding = doctor.home_folder(home)
-    assert finding.level is Level.WARN
+    assert finding.status is Status.WARN
     assert "0755" in finding.what
     home.chmod(0o700)
-    assert doctor.home_folder(home).level is Level.OK
+    assert doctor.home_folder(home).status is Status.OK
 
 
 def test_home_that_is_a_file_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert doctor.home_folder(tmp_path / "file").level is Level.FAIL
-    assert doctor.home_folder(tmp_path / "file" / "home").level is Level.FAIL
+    assert doctor.home_folder(tmp_path / "file").status is Status.FAIL
+    assert doctor.home_folder(tmp_path / "file" / "home").status is Status.FAIL
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_home_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert doctor.home_folder(tmp_path).level is Level.FAIL
-    assert doctor.home_folder(tmp_path / "home").level is Level.FAIL
+    assert doctor.home_folder(tmp_path).status is Status.FAIL
+    assert doctor.home_folder(tmp_path / "home").status is Status.FAIL
     tmp_path.chmod(0o700)
 
 
 def test_home_without_database_has_no_log_to_verify(home: Path) -> None:
-    assert doctor.audit_log(home).level is Level.OK
+    assert doctor.audit_log(home).status is Status.OK
     (home / "audit.head").write_text("{}")
-    assert doctor.audit_log(home).level is Level.WARN
+    assert doctor.audit_log(home).status is Status.WARN
 
 
 def test_audit_log_is_verified_and_an_edit_found(home: Path) -> None:
     with Store.open(home):
         pass
-    assert doctor.audit_log(home).level is Level.OK
+    assert doctor.audit_log(home).status is Status.OK
     (home / "audit.head").write_text("{}")
     finding = doctor.audit_log(home)
-    assert finding.level is Level.FAIL
+    assert finding.status is Status.FAIL
     assert finding.hint
 
 
@@ -157,4 +157,4 @@ def test_damaged_database_is_a_finding_and_no_crash(home: Path) -> None:
     with Store.open(home):
         pass
     (home / "remend.db").write_bytes(b"not a database" * 100)
-    assert doctor.audit_log(home).level is Level.FAIL
+    assert doctor.audit_log(home).status is Status.FAIL
