@@ -105,7 +105,7 @@ class Console:
         self._rich.print(text)
 
     def show_diagnosis(self, diagnosis: Diagnosis) -> None:
-        """Why it happened: the hypotheses with probabilities, estimates and what would refute each."""
+        """Why it happened: the hypotheses with probabilities, estimates and how to check each at the robot."""
         self._heading("Why")
         self._paragraph(diagnosis.summary)
         self._paragraph(
@@ -117,7 +117,7 @@ class Console:
             table.add_row(printable(row.cause), row.probability, printable("\n".join(row.estimates)) or "-")
         self._rich.print(table)
         for row in rows:
-            for text in filter(None, (row.remark, row.refuted_by)):
+            for text in filter(None, (row.remark, row.check)):
                 self._paragraph(f"{row.cause}: {text}")
 
     def show_patch(self, candidate: Candidate, report: ValidationReport) -> None:
@@ -192,7 +192,7 @@ class Console:
         )
         for row in views.delta_rows(report):
             metric = row.metric if row.unit == "1" else f"{row.metric} [{row.unit}]"
-            verdict = Text(row.verdict, _TONE.get(row.verdict, ""))
+            verdict = Text(row.verdict, _TONE.get(row.verdict.partition(",")[0], ""))
             table.add_row(metric, row.before, row.after, row.change, row.interval, verdict)
         self._rich.print(table)
 

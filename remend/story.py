@@ -42,11 +42,11 @@ class Errors:
 class CanaryTrack:
     """What the canary was judged by, tick by tick."""
 
-    observable: str  # name in `ValidationReport.canary_limit`
+    observable: str  # in words, such as "tracking error of joint 2"
     unit: str
     t_s: Array  # (N,) robot clock [s]
     value: Array  # (N,) [unit]
-    limit: float  # largest value the canary may show [unit]
+    limit: Array  # (N,) largest value the canary may show at that moment [unit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,6 +5,7 @@ Every number here is a record's, and its text the formatter's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ CAUSE_WORDS = {
     "sensor_bias": "encoder offset",
     "delay": "command delay",
 }
-REFUTED_BY = {  # what an engineer would look at, and what there speaks against the cause
+CHECKS = {  # what a person can do at the robot, and what there would speak against the cause
     "none": "Refuted if the alarm comes back in a quiet, known situation.",
     "payload": "Take the load off the tool: refuted if the test ratio stays above 1.",
     "friction": "Move the joint slowly back and forth by itself: refuted if its torque does not grow with speed.",
@@ -37,6 +38,9 @@ METRIC_WORDS = {
     "torque_variation": "torque variation",
 }
 VERDICT_WORDS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.INCONCLUSIVE: "inconclusive"}
+_LIMIT_NAME = re.compile(r"(.+?)_(rad_s|rad|nm|s)(?:_(\d+))?")
+_UNITS = {"rad": "rad", "rad_s": "rad/s", "nm": "N*m", "s": "s"}
+_LIMIT_GATE = "non_inferior_"
 NOT_REPRODUCED = "The simulation does not reproduce this incident."
 
 
@@ -58,7 +62,7 @@ class CauseRow:
     width: float  # probability, for a bar
     estimates: tuple[str, ...]  # such as "mass 4.9 kg (4.7 to 5.1 kg)"
     remark: str
-    refuted_by: str
+    check: str  # at the robot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +158,8 @@ def cause_rows(diagnosis: Diagnosis, limit: int = 5) -> tuple[CauseRow, ...]:
             probability=numbers.share(cause.probability),
             width=min(max(cause.probability, 0.0), 1.0),
             estimates=estimates(cause),
-            remark=cause.remark,
-            refuted_by=REFUTED_BY.get(cause.cause, ""),
+            remark=cause.remark if cause.remark.endswith(".") else "",  # a sentence, not a label
+            check=CHECKS.get(cause.cause, ""),
         )
         for cause in kept
     )
@@ -225,13 +229,21 @@ def clear(delta: MetricDelta) -> int:
 
 def delta_rows(report: ValidationReport) -> tuple[DeltaRow, ...]:
     """The paired comparison, regressions first; lower is better for every metric."""
-    return tuple(_delta_row(delta) for delta in sorted(report.deltas, key=lambda d: clear(d) != 1))
+    return tuple(_delta_row(delta, report) for delta in sorted(report.deltas, key=lambda d: clear(d) != 1))
 
 
-def _delta_row(delta: MetricDelta) -> DeltaRow:
+def _inside_limit(metric: str, report: ValidationReport) -> bool:
+    """Whether the gate that limits this metric's growth has passed."""
+    limits = [gate for gate in report.gates if gate.name.startswith(_LIMIT_GATE)]
+    return any(gate.verdict is Verdict.PASS and gate.name.removeprefix(_LIMIT_GATE) in metric for gate in limits)
+
+
+def _delta_row(delta: MetricDelta, report: ValidationReport) -> DeltaRow:
     (before, after), unit = numbers.in_one_unit([delta.before, delta.after], delta.unit)
     few = delta.n_pairs < numbers.MIN_PAIRS
     verdict = "too few runs" if few else {-1: "better", 0: "no clear change", 1: "worse"}[clear(delta)]
+    if verdict == "worse" and _inside_limit(delta.metric, report):
+        verdict = "worse, inside its limit"
     limits = (delta.ci_low, delta.ci_high, delta.delta, delta.before)
     return DeltaRow(
         metric=words(delta.metric),
@@ -300,9 +312,10 @@ def evidence_sentence(report: ValidationReport) -> str:
 
 def worst_sentence(report: ValidationReport) -> str:
     """The scenario in which the candidate does worst, with its numbers."""
-    found = next((s for s in report.scenarios if s.scenario == report.worst), None)
-    if found is None:
+    named = [s for s in report.scenarios if report.worst.startswith(s.scenario)]
+    if not named or not report.deltas:
         return report.worst or "No scenario was run."
+    found = max(named, key=lambda s: _growth(s, report.deltas[0].metric))
     parts = []
     for delta in report.deltas:
         before, after = found.before.get(delta.metric), found.after.get(delta.metric)
@@ -310,7 +323,7 @@ def worst_sentence(report: ValidationReport) -> str:
             continue
         (first, last), unit = numbers.in_one_unit([before, after], delta.unit)
         parts.append(f"{words(delta.metric)} {first} to {last} {unit}".rstrip() + f" ({_change_of(before, after)})")
-    return f"{report.worst}: {'; '.join(parts)}." if parts else report.worst
+    return f"{found.scenario}: {'; '.join(parts)}."
 
 
 def unknowns(report: ValidationReport) -> tuple[str, ...]:
@@ -318,8 +331,34 @@ def unknowns(report: ValidationReport) -> tuple[str, ...]:
     revert = (
         "Once the fault is gone, the incumbent is the better controller: the patch runs only while a revert is armed."
     )
-    found = (*report.unknowns, *((revert,) if report.needs_revert_trigger else ()))
+    found = (*map(sentence, report.unknowns), *((revert,) if report.needs_revert_trigger else ()))
     return found or ("The validation has named nothing.",)
+
+
+def sentence(text: str) -> str:
+    """A remark as a sentence: capital in front, full stop at the end."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
+
+
+def limit_table(values: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The canary's limits: headings, and one row per joint or for the whole robot.
+
+    A name says its unit and joint: "settled_error_rad_2" is in rad, of joint 2.
+    """
+    columns: dict[str, dict[str, float]] = {}
+    units = {}
+    for name, value in values.items():
+        found = _LIMIT_NAME.fullmatch(name)
+        stem, unit, joint = (name, "1", None) if found is None else found.groups()
+        columns.setdefault(stem, {})[f"joint {joint}" if joint else "robot"] = value
+        units[stem] = _UNITS.get(unit, "1")
+    places = sorted({place for column in columns.values() for place in column}, key=lambda p: (p != "robot", len(p), p))
+    headings, texts = ["where"], []
+    for stem, column in columns.items():
+        shown, unit = numbers.in_one_unit([column.get(place) for place in places], units[stem])
+        headings.append(f"{words(stem)} [{unit}]" if unit else words(stem))
+        texts.append([text if place in column else "" for text, place in zip(shown, places, strict=True)])
+    return tuple(headings), tuple((place, *(text[k] for text in texts)) for k, place in enumerate(places))
 
 
 def outcome_rows(outcome: Outcome) -> tuple[tuple[str, str], ...]:
@@ -341,3 +380,18 @@ def recovery_sentence(story: Story) -> str:
     if story.recovery_ratio is None:
         return "Recovery: not measured, or too little was lost for a ratio."
     return f"Recovery: {numbers.share(story.recovery_ratio)} of the lost tracking performance came back."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow:
+    """One question and its answer."""
+
+    name: str
+    verdict: str
+    why: str
+
+
+def gate_rows(report: ValidationReport) -> tuple[GateRow, ...]:
+    """The gates, those that did not pass first."""
+    ranked = sorted(report.gates, key=lambda gate: gate.verdict is Verdict.PASS)
+    return tuple(GateRow(name=words(g.name), verdict=VERDICT_WORDS[g.verdict], why=sentence(g.why)) for g in ranked)

@@ -38,16 +38,16 @@ DIFF = """--- a/params.toml
 GATES = (
     Gate(name="fidelity", verdict=Verdict.PASS, why="the twin repeats 0.93 of the incident, at least 0.7 is asked for"),
     Gate(
-        name="superior_rms_tracking_error",
+        name="superior_tracking",
         verdict=Verdict.PASS,
         why="the 95 % interval of the change lies below zero on 48 pairs",
     ),
     Gate(
-        name="non_inferior_rms_effort",
+        name="non_inferior_effort",
         verdict=Verdict.PASS,
         why="effort grows by at most 4.1 %, the margin is 10 %",
     ),
-    Gate(name="violations", verdict=Verdict.PASS, why="0 of 96 rollouts left the envelope; upper bound 3.1 %"),
+    Gate(name="limits", verdict=Verdict.PASS, why="0 of 96 rollouts left the envelope; upper bound 3.1 %"),
     Gate(name="delay_margin", verdict=Verdict.PASS, why="stable up to 11 ms of added delay, 4 ms are asked for"),
     Gate(name="law_cost", verdict=Verdict.PASS, why="38 us of 2000 us per tick"),
 )
@@ -73,11 +73,11 @@ def plots() -> Plots:
     ratio[: 2 * RATE_HZ] = np.nan
     in_canary = (t >= SWAP_S) & (t < COMMIT_S)
     canary = CanaryTrack(
-        observable="rms_tracking_error",
+        observable="tracking error of joint 2",
         unit="rad",
         t_s=t[in_canary],
-        value=np.sqrt(np.mean(np.square(error[in_canary]), axis=1)),
-        limit=0.02,
+        value=np.abs(error[in_canary, 1]),
+        limit=np.where(t[in_canary] < SWAP_S + 0.5, 0.05, 0.02),
     )
     return plots_of(
         block,
@@ -202,15 +202,21 @@ def report(verdict: Verdict = Verdict.PASS, gates: tuple[Gate, ...] = GATES) -> 
         result_sha=RESULT_SHA,
         deltas=deltas,
         scenarios=tuple(scenarios),
-        worst=names[4],
+        worst=f"{names[4]}: tracking error 31 -> 7.4 mrad",
         gates=gates,
         fidelity=0.931,
         verdict=verdict,
         needs_revert_trigger=True,
-        canary_limit={"rms_tracking_error": 0.02},
+        canary_limit={
+            "variation_nm": 2.6,
+            "settle_s": 0.5,
+            **{f"offset_rad_{k}": 0.0 for k in range(1, 8)},
+            **{f"ramp_error_rad_{k}": 0.04 + 0.001 * k for k in range(1, 8)},
+            **{f"settled_error_rad_{k}": 0.01 + 0.001 * k for k in range(1, 8)},
+        },
         rollouts=152,
         seed=1,
-        unknowns=("Cable drag and backlash are not simulated.", "No contact with the surroundings was simulated."),
+        unknowns=("contact, cables and heat are not simulated", "one fault at a time"),
     )
 
 

@@ -1,0 +1,131 @@
+"""The figures of a report: which arrays of a story become which chart, and what each says in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from core.block import Array
+from remend import numbers
+from remend.chart import Chart, Line, Mark, draw
+from remend.story import Errors, Plots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One chart with its caption. `legend` is (look, text) per line."""
+
+    svg: Markup
+    title: str
+    caption: str
+    legend: tuple[tuple[str, str], ...] = ()
+
+
+def ratio_figure(plots: Plots) -> Figure | None:
+    """What the detector saw: its test ratio over time."""
+    if not np.isfinite(plots.test_ratio).any():
+        return None
+    highest = numbers.figure(float(np.nanmax(plots.test_ratio)))
+    alt = f"The test ratio reaches {highest}; at 1 it alarms."
+    lines = (Line(look="plain", x=plots.t_s, y=plots.test_ratio),)
+    chart = Chart(alt=alt, y_label="test ratio", unit="1", lines=lines, marks=_marks(plots), level=1.0, log=True)
+    legend = (("plain", "test ratio"), ("limit", "alarm at 1"))
+    return Figure(svg=draw(chart), title="Test ratio of the detector", caption=alt, legend=legend)
+
+
+def course_figure(plots: Plots) -> Figure:
+    """The worst joint's tracking error over the whole run."""
+    joint = plots.joints[plots.worst]
+    error = np.abs(plots.error_rad[:, plots.worst])
+    alt = f"The tracking error of {joint} reaches {numbers.quantity(float(np.nanmax(error)), 'rad')}."
+    lines = (Line(look="plain", x=plots.t_s, y=error),)
+    chart = Chart(alt=alt, y_label="|error|", unit="rad", lines=lines, marks=_marks(plots), from_zero=True)
+    return Figure(svg=draw(chart), title=f"Tracking error of {joint} over the run", caption=alt)
+
+
+def overlay_figure(plots: Plots) -> Figure | None:
+    """Tracking error before and after, each from the start of its window; the band spans all joints."""
+    if plots.before is None:
+        return None
+    joint = plots.joints[plots.worst]
+    lines, said = [], []
+    for look, window in (("before", plots.before), ("after", plots.after)):
+        if window is None:
+            continue
+        size = np.abs(window.error_rad)
+        x = window.t_s - window.t_s[0]
+        lines.append(Line(look=look, x=x, y=size[:, plots.worst], band=(size.min(axis=1), size.max(axis=1))))
+        said.append(f"{numbers.quantity(float(window.rms()[plots.worst]), 'rad')} {look}")
+    alt = f"RMS tracking error of {joint}: {', '.join(said)}."
+    chart = Chart(
+        alt=alt,
+        y_label="|error|",
+        unit="rad",
+        lines=tuple(lines),
+        x_label="time since the start of the window [s]",
+        from_zero=True,
+    )
+    legend = (("before", f"before, {joint}"), ("after", f"after, {joint}"))[: len(lines)]
+    note = " Band: smallest to largest of all joints. The motions differ; the table above compares equal ones."
+    return Figure(svg=draw(chart), title="Measured tracking error, before and after", caption=alt + note, legend=legend)
+
+
+def motion_figure(plots: Plots) -> Figure:
+    """Reference and measured position of the worst joint."""
+    joint = plots.joints[plots.worst]
+    alt = f"Reference and measured position of {joint}, the joint with the largest error."
+    lines = (
+        Line(look="reference", x=plots.t_s, y=plots.reference_rad),
+        Line(look="plain", x=plots.t_s, y=plots.position_rad),
+    )
+    chart = Chart(alt=alt, y_label="position", unit="rad", lines=lines, marks=_marks(plots))
+    legend = (("reference", "reference"), ("plain", "measured"))
+    return Figure(svg=draw(chart), title=f"Motion of {joint}", caption=alt, legend=legend)
+
+
+def canary_figure(plots: Plots) -> Figure | None:
+    """What the canary was judged by, against its limit."""
+    track = plots.canary
+    if track is None or not len(track.t_s):
+        return None
+    nearest = float(np.nanmax(np.abs(track.value) / track.limit))
+    alt = f"The canary's {track.observable} came to {numbers.share(nearest)} of its limit at most."
+    lines = (
+        Line(look="limit", x=track.t_s, y=track.limit),
+        Line(look="after", x=track.t_s, y=np.abs(track.value)),
+    )
+    chart = Chart(alt=alt, y_label="|error|", unit=track.unit, lines=lines, from_zero=True)
+    legend = (("after", track.observable), ("limit", "limit"))
+    return Figure(svg=draw(chart), title="Canary against its limit", caption=alt, legend=legend)
+
+
+def joint_rows(plots: Plots) -> tuple[str, tuple[tuple[str, str, str, str], ...]]:
+    """Unit, and per joint: name, RMS error before, after, change. The overlay as a table."""
+    before, after = _rms(plots.before, plots), _rms(plots.after, plots)
+    texts, unit = numbers.in_one_unit([*before, *after], "rad")
+    n = len(plots.joints)
+    rows = []
+    for k, joint in enumerate(plots.joints):
+        delta = after[k] - before[k]
+        change = numbers.percent_change(delta, before[k]) or numbers.MISSING
+        rows.append((joint, texts[k], texts[n + k], change))
+    return unit, tuple(rows)
+
+
+def _rms(window: Errors | None, plots: Plots) -> list[float]:
+    missing: Array = np.full(len(plots.joints), np.nan)
+    return [float(value) for value in (missing if window is None else window.rms())]
+
+
+def _marks(plots: Plots) -> tuple[Mark, ...]:
+    """The moments of a healing, in order."""
+    named = (
+        (plots.fault_s, "fault"),
+        (plots.alarm_s, "alarm"),
+        (plots.swap_s, "patch"),
+        (plots.commit_s, "committed"),
+        (plots.rollback_s, "rolled back"),
+    )
+    return tuple(Mark(x=at, label=label) for at, label in named if at is not None)
