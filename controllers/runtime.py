@@ -19,7 +19,7 @@ from enum import StrEnum
 import numpy as np
 
 from controllers.canary import CanaryLimits, CanaryMonitor
-from controllers.envelope import Envelope, Ruling
+from controllers.envelope import Breach, Envelope, Ruling
 from controllers.slot import Slot
 from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel
@@ -85,6 +85,7 @@ class Runtime:
         self._last: list[float] | None = None
         self._hold: list[float] | None = None  # where the safety law holds the robot, None while it is not needed
         self._a_ok = 0
+        self._a_failed = False  # the committed law was rejected in the last tick, and not for its measurement
         self._monitor: CanaryMonitor | None = None
         self._limits: CanaryLimits | None = None
         self._stage_ticks = 0
@@ -196,6 +197,8 @@ class Runtime:
         """The armed revert trigger: a committed patch that no longer keeps its promise goes."""
         assert self._monitor is not None
         reason = self._monitor.judge(frame, reference, 1.0, command, previous)
+        if reason is None and self._a_failed:
+            reason = "the safety law had to take over"
         if reason is not None:
             self.roll_back(f"revert trigger: {reason}", frame.seq)
 
@@ -203,6 +206,7 @@ class Runtime:
         self, tau_a: Sequence[float], frame: Frame, previous: Sequence[float], now_ns: int
     ) -> Command:
         ruling = self._envelope.rule(tau_a, frame, previous, now_ns)
+        self._a_failed = ruling.breach not in (None, Breach.STALE, Breach.BAD_MEASUREMENT)
         if ruling.tau is not None:
             self._a_ok += 1
             if self._hold is None or self._a_ok >= _A_OK_TICKS:
