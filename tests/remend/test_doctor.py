@@ -14,7 +14,7 @@ import pytest
 
 from remend import doctor
 from remend import home as homes
-from remend.doctor import Finding, Status, Library
+from remend.doctor import Finding, Library, Status
 from remend.store import Store
 
 
