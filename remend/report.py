@@ -32,6 +32,7 @@ def render_report(story: Story) -> str:
         story=story,
         n=numbers,
         head=views.headline(story),
+        gist=views.gist(story),
         incident=_incident(story),
         causes=() if story.diagnosis is None else views.cause_rows(story.diagnosis),
         params=() if story.patch is None else tuple(map(views.param_row, story.patch.changes)),

@@ -149,12 +149,29 @@ def headline(story: Story) -> Headline:  # noqa: PLR0911 - one return per state 
     return Headline(status="Not deployed", tone="bad", sentence=outcome.reason or "The robot did not take the patch.")
 
 
+def gist(story: Story) -> tuple[tuple[str, str], ...]:
+    """The healing in three figures: (label, text), as far as they are known."""
+    found = []
+    if story.incident is not None and story.plots is not None and story.plots.fault_s is not None:
+        delay_s = story.incident.event.alarm_s - story.plots.fault_s
+        found.append(("Alarm after the fault", numbers.quantity(delay_s, "s")))
+    if story.diagnosis is not None and story.diagnosis.causes:
+        top = story.diagnosis.causes[0]
+        found.append(("Most likely cause", f"{cause_title(top)} ({numbers.share(top.probability)})"))
+    if story.report is not None and story.report.deltas:
+        first = _delta_row(story.report.deltas[0], story.report)
+        found.append((f"{first.metric}, {first.pairs} paired runs", f"{first.change} ({first.interval})"))
+    if story.recovery_ratio is not None:
+        found.append(("Recovered on the true state", numbers.share(story.recovery_ratio)))
+    return tuple(found)
+
+
 def cause_rows(diagnosis: Diagnosis, limit: int = 5) -> tuple[CauseRow, ...]:
     """The hypotheses, most probable first; those below one per mille are left out, except the first."""
     kept = [c for k, c in enumerate(diagnosis.causes[:limit]) if k == 0 or c.probability >= 0.001]
     return tuple(
         CauseRow(
-            cause=cause_title(cause),
+            cause=title(cause_title(cause)),
             probability=numbers.share(cause.probability),
             width=min(max(cause.probability, 0.0), 1.0),
             estimates=estimates(cause),
@@ -246,7 +263,7 @@ def _delta_row(delta: MetricDelta, report: ValidationReport) -> DeltaRow:
         verdict = "worse, inside its limit"
     limits = (delta.ci_low, delta.ci_high, delta.delta, delta.before)
     return DeltaRow(
-        metric=words(delta.metric),
+        metric=title(words(delta.metric)),
         unit=unit or "1",
         before=before,
         after=after,
@@ -270,7 +287,9 @@ def reproduced(report: ValidationReport) -> bool:
 def truth_line(row: TruthRow) -> TruthLine:
     """One metric on the true state, its three values in one unit."""
     (nominal, faulted, patched), unit = numbers.in_one_unit([row.nominal, row.faulted, row.patched], row.unit)
-    return TruthLine(metric=words(row.metric), unit=unit or "1", nominal=nominal, faulted=faulted, patched=patched)
+    return TruthLine(
+        metric=title(words(row.metric)), unit=unit or "1", nominal=nominal, faulted=faulted, patched=patched
+    )
 
 
 def scenario_table(report: ValidationReport) -> ScenarioTable:
@@ -283,7 +302,7 @@ def scenario_table(report: ValidationReport) -> ScenarioTable:
     for name in names:
         pairs = [(s.before.get(name), s.after.get(name)) for s in ranked]
         texts, unit = numbers.in_one_unit([value for pair in pairs for value in pair], units.get(name, "1"))
-        headings.append(f"{words(name)} [{unit}]" if unit else words(name))
+        headings.append(title(f"{words(name)} [{unit}]" if unit else words(name)))
         columns.append([(texts[2 * k], texts[2 * k + 1], _change_of(*pair)) for k, pair in enumerate(pairs)])
     rows = tuple((s.scenario, tuple(column[k] for column in columns)) for k, s in enumerate(ranked))
     return ScenarioTable(metrics=tuple(headings), rows=rows)
@@ -335,9 +354,14 @@ def unknowns(report: ValidationReport) -> tuple[str, ...]:
     return found or ("The validation has named nothing.",)
 
 
+def title(text: str) -> str:
+    """The same with a capital in front."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """A remark as a sentence: capital in front, full stop at the end."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
+    return title(text) + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
 
 
 def limit_table(values: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -353,10 +377,10 @@ def limit_table(values: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[tup
         columns.setdefault(stem, {})[f"joint {joint}" if joint else "robot"] = value
         units[stem] = _UNITS.get(unit, "1")
     places = sorted({place for column in columns.values() for place in column}, key=lambda p: (p != "robot", len(p), p))
-    headings, texts = ["where"], []
+    headings, texts = ["Where"], []
     for stem, column in columns.items():
         shown, unit = numbers.in_one_unit([column.get(place) for place in places], units[stem])
-        headings.append(f"{words(stem)} [{unit}]" if unit else words(stem))
+        headings.append(title(f"{words(stem)} [{unit}]" if unit else words(stem)))
         texts.append([text if place in column else "" for text, place in zip(shown, places, strict=True)])
     return tuple(headings), tuple((place, *(text[k] for text in texts)) for k, place in enumerate(places))
 
@@ -394,4 +418,6 @@ class GateRow:
 def gate_rows(report: ValidationReport) -> tuple[GateRow, ...]:
     """The gates, those that did not pass first."""
     ranked = sorted(report.gates, key=lambda gate: gate.verdict is Verdict.PASS)
-    return tuple(GateRow(name=words(g.name), verdict=VERDICT_WORDS[g.verdict], why=sentence(g.why)) for g in ranked)
+    return tuple(
+        GateRow(name=title(words(g.name)), verdict=VERDICT_WORDS[g.verdict], why=sentence(g.why)) for g in ranked
+    )

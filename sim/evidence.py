@@ -95,10 +95,10 @@ def gather(workers: Workers, twin: Twin, incumbent: Artefact, candidate: Artefac
     """Run incumbent and candidate through every scenario that the gates ask about."""
     before_count = workers.rollouts
     groups: list[tuple[str, float, list[Scenario]]] = [("sealed", 1.0, draw_scenarios(twin, SEALED, seed))]
-    for i, severity in enumerate(SEVERITIES):
-        groups.append(("severity", severity, draw_scenarios(twin, HEALTHY, seed + 1 + i, severity=severity)))
-    for i, delay_s in enumerate(ADDED_DELAYS_S):
-        groups.append(("delay", delay_s, draw_scenarios(twin, DELAYED, seed + 11 + i, added_delay_s=delay_s)))
+    for severity in SEVERITIES:  # the same tasks as the first sealed ones, so that groups compare
+        groups.append(("severity", severity, draw_scenarios(twin, HEALTHY, seed, severity=severity)))
+    for delay_s in ADDED_DELAYS_S:
+        groups.append(("delay", delay_s, draw_scenarios(twin, DELAYED, seed, added_delay_s=delay_s)))
     jobs = [(law, scenario) for _, _, scenarios in groups for scenario in scenarios for law in (incumbent, candidate)]
     results = iter(workers.judge(jobs))
     pairs = [

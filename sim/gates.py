@@ -17,6 +17,7 @@ from sim.evidence import Evidence, Pair
 
 EFFORT_MARGIN = 0.10  # more torque than this share is not accepted for better tracking; chosen
 VARIATION_MARGIN = 0.25  # the same for chatter; chosen
+FREE_VARIATION = 0.003  # of the summed torque limits per tick: chatter below this wears nothing out; chosen
 MIN_FIDELITY = 0.7  # a twin that repeats less than this of the incident proves nothing; chosen
 MAX_LOAD = 0.2  # share of the control period that a law may take
 NS_PER_OPERATION = 10.0  # three times what desktop cores need for one counted operation of a law
@@ -51,13 +52,19 @@ def superior_tracking(pairs: Sequence[Pair]) -> Gate:
     return _gate(name, Verdict.FAIL if low >= 0 else Verdict.INCONCLUSIVE, why)
 
 
-def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair]) -> Gate:
-    """`metric` may grow by at most `margin` of the incumbent's mean: the upper end of the 95 % interval decides."""
+def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair], free: float = 0.0) -> Gate:
+    """`metric` may grow by at most `margin` of the incumbent's mean: the upper end of the 95 % interval decides.
+
+    Args:
+        free: growth in the metric's unit that is always allowed. To accelerate a load as fast as before takes torque in
+            proportion to its inertia, and so does the answer to every noise; a share of a small number would forbid it.
+    """
     before = np.array([p.before.metrics[metric] for p in pairs])
     after = np.array([p.after.metrics[metric] for p in pairs])
     name = f"non_inferior_{label}"
     if not (np.all(np.isfinite(before)) and np.all(np.isfinite(after)) and before.mean() > 0):
         return _gate(name, Verdict.FAIL, f"{metric} is not a number")
+    margin = max(margin, free / float(before.mean()))
     interval = paired_interval((after - before) / before.mean())
     why = (
         f"{metric} changes by {100 * interval.mean:+.1f} % (95 % interval {100 * interval.low:+.1f} to "
@@ -82,9 +89,9 @@ def limits(pairs: Sequence[Pair]) -> Gate:
 def delay_margin(evidence: Evidence) -> Gate:
     """The candidate keeps tracking when commands come later than they do."""
     name = "delay_margin"
-    alone = float(np.mean([p.after.metrics["rms_tracking_error"] for p in evidence.sealed]))
     words = []
     for delay_s, pairs in sorted(evidence.delays.items()):
+        alone = float(np.mean([p.after.metrics["rms_tracking_error"] for p in evidence.sealed[: len(pairs)]]))
         after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in pairs]))
         before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
         lost = sum(p.after.diverged and not p.before.diverged for p in pairs)

@@ -73,7 +73,7 @@ def physical_inertials(parameters: Array) -> Array:
         body = pin.Inertia.FromDynamicParameters(np.concatenate([[max(block[0], 1e-3)], block[1:]]))
         moments, axes = np.linalg.eigh(body.inertia)
         moments = np.maximum(moments, max(1e-6, 1e-3 * float(moments.max())))
-        moments[2] = min(moments[2], moments[0] + moments[1])
+        moments[2] = min(moments[2], 0.999 * (moments[0] + moments[1]))  # Bullet zeroes what rounds above the sum
         body = pin.Inertia(body.mass, body.lever, axes @ np.diag(moments) @ axes.T)
         result.append(body.toDynamicParameters())
     return np.concatenate(result)

@@ -94,6 +94,9 @@ class Plant:
                 activationState=bullet.ACTIVATION_STATE_DISABLE_SLEEPING,
                 physicsClientId=client,
             )
+        for name, k in zip(self.robot.joints, self._joints, strict=True):  # Bullet only prints a warning
+            if not all(bullet.getDynamicsInfo(body, k, physicsClientId=client)[2]):
+                raise ValueError(f"Bullet refused the inertia of the link behind {name}: no rigid body has it")
         # Bullet starts with velocity motors that brake every joint.
         bullet.setJointMotorControlArray(
             body, self._joints, bullet.VELOCITY_CONTROL, forces=[0.0] * self.robot.dof, physicsClientId=client

@@ -33,6 +33,7 @@ from remend.links.messages import (
     RollBack,
     Rows,
     StagePatch,
+    Stop,
 )
 from sim.tasks import endless_tasks
 
@@ -127,6 +128,9 @@ class _HostProcess:
                     host.runtime.begin_canary()
                 case RollBack(reason=reason):
                     host.runtime.roll_back(reason, host.ticks)
+                case Stop():
+                    host.close()
+                    raise EOFError
                 case AskStatus():
                     self._link.send(host.status(None if self._due_ns is None else self._missed))
                     return

@@ -24,6 +24,10 @@ class RobotLink(Protocol):
         """
         ...
 
+    def drain(self) -> list[Block]:
+        """Telemetry that has arrived and was not read yet; nothing in lockstep."""
+        ...
+
     def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
         """Hand over a signed patch.
 

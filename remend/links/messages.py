@@ -67,6 +67,11 @@ class AskStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """End the process; the robot keeps its committed controller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """Telemetry, as the bytes of a `core.block.Block`."""
 
@@ -93,4 +98,4 @@ class Lost:
     why: str
 
 
-Request = Advance | Pace | StagePatch | BeginShadow | BeginCanary | RollBack | AskStatus
+Request = Advance | Pace | StagePatch | BeginShadow | BeginCanary | RollBack | AskStatus | Stop

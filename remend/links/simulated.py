@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import queue
 import threading
@@ -16,7 +17,7 @@ from controllers.signature import TrustStore
 from core.block import Block
 from core.errors import Refused, RobotFault, SignatureInvalid
 from core.robot import Robot
-from remend.links.host_process import host_main
+from remend.links.host_process import ROWS_PER_MESSAGE, host_main
 from remend.links.messages import (
     Advance,
     AskStatus,
@@ -31,6 +32,7 @@ from remend.links.messages import (
     RollBack,
     Rows,
     StagePatch,
+    Stop,
 )
 from sim.robot_process import robot_main
 
@@ -109,9 +111,9 @@ class SimulatedLink:
 
     def read(self, seconds: float) -> Iterator[Block]:
         ticks = round(seconds / self._dt_s)
-        if not self._paced:
-            self._link.send(Advance(ticks=ticks))
         while ticks > 0:
+            if not self._paced:  # little by little: whoever stops reading stops the robot
+                self._link.send(Advance(ticks=min(ticks, ROWS_PER_MESSAGE)))
             try:
                 block = self._rows.get(timeout=_SILENCE_S)
             except queue.Empty:
@@ -121,6 +123,18 @@ class SimulatedLink:
                 raise block
             ticks -= len(block)
             yield block
+
+    def drain(self) -> list[Block]:
+        blocks = []
+        while True:
+            try:
+                block = self._rows.get_nowait()
+            except queue.Empty:
+                return blocks
+            if isinstance(block, RobotFault):
+                self._rows.put(block)
+                raise block
+            blocks.append(block)
 
     def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
         self._ask(StagePatch(signed=signed, files=dict(files), now_ns=now_ns))
@@ -154,7 +168,8 @@ class SimulatedLink:
 
     def close(self) -> None:
         """End both processes."""
-        self._link.close()
+        with contextlib.suppress(OSError):
+            self._link.send(Stop())
         for process in self._processes:
             process.join(timeout=5)
             if process.is_alive():
@@ -163,6 +178,7 @@ class SimulatedLink:
             process.close()
         self._processes = []
         self._reader.join(timeout=5)
+        self._link.close()
 
 
 def _sort(

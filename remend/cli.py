@@ -1,0 +1,201 @@
+"""The command line. Exit codes: 0 done and as asked, 1 the answer is no, 2 bad input, 3 internal fault."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import BadInput, RemendError
+from remend import __version__
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A self-patching controller service for robots.",
+)
+audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
+app.add_typer(audit_app, name="audit")
+
+RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
+FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated robot, its noise, work and onset.")]
+
+
+@app.command()
+def demo(
+    robot: RobotName = "iiwa",
+    fault: FaultSpec = "payload:mass=5",
+    seed: Seed = 1,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.html, incident.mcap and heal.png.")] = Path("out"),
+) -> None:
+    """The tour: a healthy robot, a fault, detection, twin, patch, evidence, approval, swap, recovery."""
+    from remend.demo import tour  # noqa: PLC0415 the simulation is heavy to import and an extra
+
+    raise typer.Exit(tour(robot, fault, seed, approve=yes, json_file=json_file, out=out))
+
+
+@app.command()
+def heal(
+    robot: RobotName = "iiwa",
+    fault: FaultSpec = "payload:mass=5",
+    seed: Seed = 1,
+    budget: Annotated[int, typer.Option("--budget", min=0, help="Search rollouts that may be spent.")] = 300,
+    proposer: Annotated[str, typer.Option("--proposer", help="auto, skills or tune.")] = "auto",
+    json_file: Annotated[str, typer.Option("--json", help="Write the result to this file; - is standard output.")] = "-",
+) -> None:
+    """One incident on a simulated robot, headless and faster than real time."""
+    from remend.demo import heal_headless  # noqa: PLC0415
+
+    healing = heal_headless(robot, fault, seed, budget, proposer)
+    write_json(json_file, healing.to_json())
+    raise typer.Exit(0 if healing.as_asked else 1)
+
+
+@app.command()
+def detect(
+    file: Annotated[Path, typer.Argument(help="CSV, MCAP or rosbag2 recording.")],
+    out: Annotated[Path, typer.Option("--out", help="CSV with columns t, score, alarm; one row per input row.")],
+    head: Annotated[str | None, typer.Option("--head", help="Healthy start: rows (400) or seconds (20s).")] = None,
+    rate_fa: Annotated[float, typer.Option("--rate-fa", help="Admissible false alarms per hour.")] = 0.1,
+    events: Annotated[Path | None, typer.Option("--events", help="Write the events as JSON to this file.")] = None,
+) -> None:
+    """Run the streaming detector over a recording."""
+    from telemetry.detect import detect_file  # noqa: PLC0415
+
+    summary = detect_file(file, head, rate_fa, out, events)
+    for note in summary.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{summary.rows} rows, {len(summary.events)} events, scores in {out}")
+
+
+@app.command()
+def check(
+    law_dir: Annotated[Path, typer.Argument(help="Folder with law.py, params.toml and manifest.toml.")],
+    joints: Annotated[int, typer.Option("--joints", min=1, max=64, help="Joints of the robot it is for.")] = 7,
+) -> None:
+    """Check a control law: language, indices, bounds, cost."""
+    from controllers.check import check_folder  # noqa: PLC0415
+
+    report = check_folder(law_dir, joints)
+    typer.echo(f"{report.name}: {report.summary}")
+    typer.echo(f"  signals   {', '.join(report.signals)}")
+    for row in report.params:
+        low, high = min(row.low), max(row.high)
+        typer.echo(f"  {row.name} [{row.unit}] = {row.value}, {low:g} to {high:g}")
+    typer.echo(f"  cost      {report.cost} operations, {report.call_us:.1f} us a call, {100 * report.load:.2g} % of the period")
+    typer.echo(f"  sha256    {report.sha256}")
+
+
+@app.command()
+def robots() -> None:
+    """The robots that Remend ships."""
+    from core.robot import load_robot  # noqa: PLC0415
+    from remend.catalogue import shipped_robots  # noqa: PLC0415
+
+    for name, path in shipped_robots().items():
+        robot = load_robot(path)
+        typer.echo(f"{name}: {robot.title}; {robot.dof} joints at {robot.control_rate_hz} Hz, controller {robot.controller}")
+
+
+@app.command()
+def faults() -> None:
+    """The faults that can be injected, with their notation."""
+    from sim.faults import CATALOGUE  # noqa: PLC0415
+
+    for kind in CATALOGUE.values():
+        p = kind.parameter
+        joint = "joint=J," if kind.per_joint else ""
+        typer.echo(f"{kind.name}:{joint}{p.name}={p.default:g}    {kind.meaning}")
+        typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:g} to {p.high:g}")
+    typer.echo("Join with +; each takes onset=S, ramp=S, severity=0..1. A joint fault without joint= acts on all joints.")
+
+
+@app.command()
+def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an incident or a patch.")]) -> None:
+    """Everything known of an incident or a patch, as JSON."""
+    from remend.home import home_folder  # noqa: PLC0415
+    from remend.store import Store  # noqa: PLC0415
+
+    home = home_folder(os.environ)
+    if not (home / "remend.db").exists():
+        raise BadInput(f"{home}: nothing is stored here yet; run `remend heal` first, or set REMEND_HOME")
+    with Store.open(home) as store:
+        write_json("-", store.show(record))
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Check the audit log: every row, every record it speaks of, and the signed head."""
+    from remend.audit import verify_home  # noqa: PLC0415
+    from remend.home import home_folder  # noqa: PLC0415
+
+    verdict = verify_home(home_folder(os.environ))
+    if not verdict.ok:
+        typer.echo(f"audit log broken at row {verdict.first_bad_seq}: {verdict.why}")
+        raise typer.Exit(1)
+    typer.echo(f"audit log intact: {verdict.rows} rows, head {verdict.head[:16]}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check this environment and say what to mend."""
+    from remend.doctor import examine  # noqa: PLC0415
+
+    findings = examine()
+    for finding in findings:
+        hint = f"; {finding.hint}" if finding.hint else ""
+        typer.echo(f"{finding.status:<5} {finding.name}: {finding.what}{hint}")
+    raise typer.Exit(1 if any(finding.status == "fail" for finding in findings) else 0)
+
+
+def write_json(file: str, value: object) -> None:
+    """Write `value` to a file, or to standard output for `-`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be written ({error.strerror}); give another path") from None
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"remend {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Entry point: one clear sentence for what went wrong, and the exit code that scripts rely on."""
+    try:
+        app()
+    except RemendError as error:
+        sys.stderr.write(f"remend: {error}\n")
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"remend: {error.name} is not installed; run pip install 'remend[sim]'\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("remend: stopped\n")
+        sys.exit(130)
+    except Exception:  # the one place that catches all: an internal fault has a code of its own
+        traceback.print_exc()
+        sys.stderr.write("remend: internal fault; the lines above say where\n")
+        sys.exit(3)

@@ -1,0 +1,132 @@
+"""The result of one healing: what happened, and the same as the JSON that scripts read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.ids import plain
+from core.metrics import METRICS, recovery_ratio
+from core.records import Approval, Candidate, Diagnosis, Event, Incident, ValidationReport
+from core.status import Verdict
+from remend.deploy import Swap
+from sim.truth import Truth
+
+
+@dataclass(slots=True, kw_only=True)
+class Healing:
+    """One run from healthy telemetry to outcome; filled in stage by stage. What did not happen stays None."""
+
+    robot: str
+    fault: str
+    seed: int
+    fault_s: float | None = None  # when the fault set in [s, robot clock]; known in simulation only
+    event: Event | None = None
+    false_alarms: int = 0
+    incident: Incident | None = None
+    diagnosis: Diagnosis | None = None
+    candidates: tuple[Candidate, ...] = ()
+    patch: Candidate | None = None
+    report: ValidationReport | None = None
+    approval: Approval | None = None
+    swap: Swap | None = None
+    truth: dict[str, Truth] = field(default_factory=dict)
+    search_rollouts: int = 0
+    evidence_rollouts: int = 0
+    sim_s: float = 0.0
+    wall_s: float = 0.0
+    audit_ok: bool = False
+
+    @property
+    def detected(self) -> bool:
+        return self.event is not None
+
+    @property
+    def deployed(self) -> bool:
+        return self.swap is not None
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.swap is not None and self.swap.outcome.rolled_back
+
+    @property
+    def recovery(self) -> float | None:
+        """Share of the lost tracking that came back on the true robot; None where too little was lost, or no patch runs."""
+        truth = self.truth.get("rms_tracking_error")
+        if truth is None or truth.patched is None:
+            return None
+        return recovery_ratio(truth.nominal, truth.faulted, truth.patched)
+
+    @property
+    def as_asked(self) -> bool:
+        """A fault was healed, or there was none and nothing was done."""
+        if self.fault_s is None:
+            return not self.detected
+        return self.deployed and not self.rolled_back
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `heal --json`."""
+        patch, report, swap = self.patch, self.report, self.swap
+        delay = None
+        if self.event is not None and self.fault_s is not None:
+            delay = self.event.alarm_s - self.fault_s
+        answer = {
+            "robot": self.robot,
+            "fault": self.fault,
+            "seed": self.seed,
+            "detected": self.detected,
+            "detection_delay_s": delay,
+            "false_alarms": self.false_alarms,
+            "diagnosis": [] if self.diagnosis is None else [_cause(cause) for cause in self.diagnosis.causes],
+            "fidelity": None if self.diagnosis is None else self.diagnosis.fidelity,
+            "patch": None if patch is None else _patch(patch),
+            "rollouts": {"search": self.search_rollouts, "evidence": self.evidence_rollouts},
+            "llm_calls": 0,
+            "sim_s": self.sim_s,
+            "wall_s": self.wall_s,
+            "metrics": {name: {"unit": METRICS[name].unit, **plain(truth)} for name, truth in self.truth.items()},
+            "recovery_ratio": self.recovery,
+            "gates": [] if report is None else plain(report.gates),
+            "verdict": None if report is None else report.verdict.value,
+            "swap": None if swap is None else _swap(swap),
+            "deployed": self.deployed,
+            "rolled_back": self.rolled_back,
+            "audit_ok": self.audit_ok,
+        }
+        return plain(answer)  # type: ignore[no-any-return]
+
+    @property
+    def passed(self) -> bool:
+        return self.report is not None and self.report.verdict is Verdict.PASS
+
+
+def _cause(cause: Any) -> dict[str, Any]:
+    return {
+        "cause": cause.cause,
+        "probability": cause.probability,
+        "estimate": cause.estimate,
+        "interval": {name: list(ends) for name, ends in cause.interval.items()},
+    }
+
+
+def _patch(patch: Candidate) -> dict[str, Any]:
+    return {
+        "id": patch.id,
+        "kind": patch.kind,
+        "proposer": patch.proposer,
+        "base_sha": patch.base_sha,
+        "result_sha": patch.result_sha,
+        "params_changed": {c.name: {"old": c.old, "new": c.new, "unit": c.unit} for c in patch.changes},
+    }
+
+
+def _swap(swap: Swap) -> dict[str, Any]:
+    outcome = swap.outcome
+    return {
+        "missed_deadlines": outcome.missed_deadlines,
+        "max_command_step": outcome.max_command_step,
+        "unit": "N*m",
+        "stages": list(outcome.stages),
+        "duration_s": outcome.duration_s,
+        "reason": outcome.reason,
+    }

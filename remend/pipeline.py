@@ -1,0 +1,286 @@
+"""Frame -> event -> incident -> diagnosis -> candidates -> report -> approval -> deployment -> outcome.
+
+The only place where the stages are wired. No branch here is about a robot, a fault or a proposer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from controllers.artefact import Artefact
+from core.block import Block
+from core.clock import Clock
+from core.ids import new_id, sha256_of
+from core.records import Approval, Diagnosis, Event, Incident, ValidationReport
+from core.robot import Robot
+from core.status import PatchStatus, Verdict
+from patcher.diagnose import diagnose
+from patcher.propose.base import Proposal, Proposer, Situation
+from patcher.search import Ranked, search
+from remend.console import Console
+from remend.deploy import VALID_NS, Deployment
+from remend.healing import Healing
+from remend.keys import KeyRing
+from remend.links.link import RobotLink
+from remend.store import Store
+from remend.tape import Tape
+from remend.versions import Versions
+from sim.evidence import sealed_seed
+from sim.twin.twin import Twin, fidelity, fit_twin
+from sim.validate import canary_limits, validate
+from sim.workers import Workers
+from telemetry.monitor import Monitor
+
+HISTORY_S = 5.0  # telemetry kept from before an alarm
+AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
+KEPT_S = 5.0  # how long a committed patch is watched before the healing is called done
+_SETTLED_S = 0.05  # the first moments after an alarm may still belong to the change itself
+_ATTEMPTS = 2  # candidates that may go before the sealed scenarios for one incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person, or a policy in a person's name, says of a patch."""
+
+    approve: bool
+    actor: str
+    reason: str
+
+
+Decide = Callable[[Proposal, Diagnosis, ValidationReport], Decision]
+
+
+@dataclass(slots=True, kw_only=True)
+class Pipeline:
+    """One robot with everything that is needed to heal it."""
+
+    robot: Robot
+    link: RobotLink
+    incumbent: Artefact
+    workers: Workers
+    store: Store
+    versions: Versions
+    keys: KeyRing
+    clock: Clock
+    console: Console
+    proposers: tuple[Proposer, ...]
+    decide: Decide
+    budget: int  # search rollouts
+    seed: int
+    false_alarms_per_hour: float = 0.1
+    tape: Tape = field(default_factory=lambda: Tape(HISTORY_S))
+    monitor: Monitor = field(init=False)
+    head: Block = field(init=False)
+
+    def learn(self, seconds: float) -> None:
+        """Learn the healthy robot from its first `seconds`."""
+        self.versions.commit(self.link.robot_id, self.incumbent.files, None, "built-in controller", "remend")
+        blocks = []
+        with self.console.stage(f"learning {self.link.robot_id} from {seconds:.0f} s of healthy telemetry") as stage:
+            done = 0.0
+            for block in self.link.read(seconds):
+                blocks.append(block)
+                done += len(block) * self.robot.dt_s
+                stage.update(round(10 * done), round(10 * seconds))
+            self.head = Block.join(blocks)
+            self.monitor = Monitor(self.robot, self.head, self.false_alarms_per_hour)
+            stage.finish(f"{self.monitor.calibration.samples} samples, false-alarm rate {self.monitor.threshold_basis}")
+
+    def wait_for_event(self, seconds: float) -> Event | None:
+        """Watch for at most `seconds`; the first event, if one comes."""
+        with self.console.stage("watching") as stage:
+            done = 0.0
+            for block in self.link.read(seconds):
+                event = self.observe(block)
+                done += len(block) * self.robot.dt_s
+                stage.update(round(10 * done), round(10 * seconds))
+                if event is not None:
+                    stage.finish(f"{event.channel} alarms at {event.alarm_s:.2f} s ({event.kind})")
+                    return event
+            stage.finish(f"no event in {done:.0f} s")
+        return None
+
+    def observe(self, block: Block) -> Event | None:
+        """Everything that arrives goes on the tape and through the detector."""
+        self.tape.add(block)
+        return self.monitor.watch(block)
+
+    def open_incident(self, event: Event, healing: Healing) -> None:
+        """Collect the telemetry after the alarm and store the incident."""
+        self.tape.hold()
+        while self.tape.end_s < event.alarm_s + AFTERMATH_S:
+            for block in self.link.read(event.alarm_s + AFTERMATH_S - self.tape.end_s + self.robot.dt_s):
+                self.observe(block)
+        start_s = event.alarm_s - HISTORY_S
+        window = self.tape.all().between(start_s, event.alarm_s + AFTERMATH_S)
+        healing.incident = Incident(
+            id=new_id("inc", self.clock),
+            robot_id=self.link.robot_id,
+            controller_sha=self.incumbent.sha256,
+            event=event,
+            window_s=(start_s, event.alarm_s + AFTERMATH_S),
+            telemetry_sha=sha256_of(window.to_bytes()),
+            created_ns=self.clock.wall_ns(),
+        )
+        self.store.add_incident(healing.incident)
+
+    def explain(self, healing: Healing) -> Twin:
+        """Fit the twin and diagnose."""
+        incident = healing.incident
+        assert incident is not None
+        with self.console.stage("fitting the twin") as stage:
+            start_s = incident.event.alarm_s + _SETTLED_S
+            after_onset = self.tape.all().between(start_s, incident.window_s[1])
+            twin = fit_twin(self.robot, self.head, after_onset, self.monitor.calibration)
+            healing.diagnosis = diagnose(incident.id, twin, fidelity(twin, self.incumbent, after_onset))
+            self.store.add_diagnosis(healing.diagnosis)
+            stage.finish(f"{healing.diagnosis.causes[0].cause}, fidelity {healing.diagnosis.fidelity:.2f}")
+        self.console.show_diagnosis(healing.diagnosis)
+        return twin
+
+    def propose(self, twin: Twin, healing: Healing) -> list[Ranked]:
+        """Candidates, best first, all of them stored."""
+        assert healing.incident is not None
+        situation = Situation(
+            incident_id=healing.incident.id,
+            twin=twin,
+            incumbent=self.incumbent,
+            budget=self.budget,
+            seed=self.seed,
+        )
+        with self.console.stage("looking for a patch") as stage:
+            before = self.workers.rollouts
+            ranked = search(situation, self.proposers, self.workers)
+            healing.search_rollouts = self.workers.rollouts - before
+            self.versions.keep(self.incumbent.files)
+            for candidate in ranked:
+                self.versions.keep(candidate.proposal.artefact.files)
+                self.store.add_candidate(candidate.proposal.candidate)
+            healing.candidates = tuple(candidate.proposal.candidate for candidate in ranked)
+            stage.finish(f"{len(ranked)} candidates from {healing.search_rollouts} rollouts")
+        return ranked
+
+    def prove(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:
+        """Put a candidate before the gates and store the report; the patch then waits, is held, or is refused."""
+        assert healing.incident is not None
+        assert healing.diagnosis is not None
+        candidate = proposal.candidate
+        self._move(candidate.id, PatchStatus.PROPOSED, PatchStatus.CHECKED, "the law is inside the language")
+        self._move(candidate.id, PatchStatus.CHECKED, PatchStatus.VALIDATING, "sealed scenarios drawn")
+        with self.console.stage("proving the patch in simulation") as stage:
+            report = self.validate(proposal, twin, healing)
+            healing.evidence_rollouts += report.rollouts
+            stage.finish(f"{report.verdict.value} after {report.rollouts} paired rollouts")
+        self.store.add_report(report)
+        after = {
+            Verdict.PASS: PatchStatus.AWAITING_APPROVAL,
+            Verdict.FAIL: PatchStatus.REJECTED,
+            Verdict.INCONCLUSIVE: PatchStatus.INCONCLUSIVE,
+        }[report.verdict]
+        self._move(candidate.id, PatchStatus.VALIDATING, after, f"gates: {report.verdict.value}")
+        healing.patch, healing.report = candidate, report
+        return report
+
+    def validate(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:
+        """Evidence for a candidate against the incumbent."""
+        assert healing.incident is not None
+        assert healing.diagnosis is not None
+        return validate(
+            self.workers,
+            twin,
+            incumbent=self.incumbent,
+            candidate=proposal.artefact,
+            patch_id=proposal.candidate.id,
+            fidelity=healing.diagnosis.fidelity,
+            seed=sealed_seed(healing.incident.telemetry_sha, proposal.artefact.sha256),
+        )
+
+    def ask(self, proposal: Proposal, healing: Healing) -> bool:
+        """Have the patch decided, and store the decision bound to what was shown."""
+        assert healing.diagnosis is not None
+        assert healing.report is not None
+        decision = self.decide(proposal, healing.diagnosis, healing.report)
+        now_ns = self.clock.wall_ns()
+        healing.approval = Approval(
+            id=new_id("app", self.clock),
+            patch_id=proposal.candidate.id,
+            decision="approve" if decision.approve else "reject",
+            actor=decision.actor,
+            reason=decision.reason,
+            base_sha=healing.report.base_sha,
+            result_sha=healing.report.result_sha,
+            report_sha=healing.report.sha256,
+            at_ns=now_ns,
+            expires_ns=now_ns + VALID_NS,
+        )
+        self.store.decide(healing.approval)
+        return decision.approve
+
+    def deploy(self, proposal: Proposal, twin: Twin, healing: Healing) -> None:
+        """Swap the patch in, watch it, and store the outcome."""
+        assert healing.approval is not None
+        assert healing.report is not None
+        deployment = Deployment(self.link, self.store, self.keys, self.clock, self.robot, self._on_tape)
+        armed = healing.report.needs_revert_trigger
+        with self.console.stage("swapping the patch in") as stage:
+            self.catch_up()
+            limits = canary_limits(healing.report, self.robot.dof)
+            swap = deployment.run(healing.approval, proposal.artefact, limits, armed_revert=armed)
+            stage.finish("rolled back" if swap.outcome.rolled_back else "committed")
+        if not swap.outcome.rolled_back:
+            with self.console.stage("watching the patched robot") as stage:
+                self._expect(twin)
+                swap = deployment.watch(swap, KEPT_S)
+                again = len(self.monitor.tracker.events)
+                stage.finish(f"{again} events in {KEPT_S:.0f} s" if not swap.outcome.rolled_back else "reverted")
+        healing.swap = swap
+        self.store.add_outcome(swap.outcome)
+        if not swap.outcome.rolled_back:
+            candidate = proposal.candidate
+            message = f"{candidate.rationale}\n\n{candidate.id} for {candidate.incident_id}"
+            robot_id, base = self.link.robot_id, self.incumbent.sha256
+            self.versions.commit(robot_id, proposal.artefact.files, base, message, healing.approval.actor)
+
+    def catch_up(self) -> None:
+        """Take in what a robot in real time has said while the service was busy."""
+        for block in self.link.drain():
+            self.observe(block)
+
+    def _on_tape(self, block: Block) -> None:
+        self.observe(block)
+
+    def _expect(self, twin: Twin) -> None:
+        """The fault was answered: from now on it is normal, and its end would be news."""
+        effect, n = twin.effect, self.robot.dof
+        model = self.monitor.calibration.model(self.robot)
+        model.set_payload(effect.payload_kg)
+        model.damping = model.damping + np.array(effect.viscous)
+        coulomb = self.monitor.calibration.coulomb + np.array(effect.coulomb)
+        gain, offset = 1.0 - np.array(effect.gain_loss), np.array(effect.offset_rad)
+        assert len(gain) == n
+        self.monitor.expect(model, coulomb, gain, offset, effect.delay_s)
+
+    def _move(self, patch_id: str, before: PatchStatus, after: PatchStatus, why: str) -> None:
+        self.store.move(patch_id, before, after, "service", why)
+
+    def heal(self, event: Event, healing: Healing) -> None:
+        """From an event to an outcome."""
+        healing.event = event
+        self.open_incident(event, healing)
+        twin = self.explain(healing)
+        for ranked in _first(self.propose(twin, healing), _ATTEMPTS):
+            report = self.prove(ranked.proposal, twin, healing)
+            self.console.show_patch(ranked.proposal.candidate, report)
+            if report.verdict is not Verdict.PASS:
+                continue
+            if self.ask(ranked.proposal, healing):
+                self.deploy(ranked.proposal, twin, healing)
+            return
+
+
+def _first(ranked: Iterable[Ranked], count: int) -> list[Ranked]:
+    """The best few that beat the incumbent at all."""
+    return [candidate for candidate in ranked if candidate.score < 1.0][:count]

@@ -1,0 +1,213 @@
+"""One healing on a simulated robot, from power-on to the last figure: what `heal` and `demo` run."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
+from core.block import Array, Block
+from core.clock import Clock, SystemClock
+from core.errors import BadInput
+from core.ids import new_id
+from core.metrics import METRICS
+from core.robot import Robot
+from patcher.search import choose_proposers
+from remend.audit import verify_home
+from remend.catalogue import find_robot
+from remend.console import Console
+from remend.healing import Healing
+from remend.home import home_folder
+from remend.keys import KeyRing
+from remend.links.simulated import SimulatedLink
+from remend.pipeline import Decide, Pipeline
+from remend.store import Store
+from remend.story import Story, TruthRow, plots_of
+from remend.versions import Versions
+from sim.faults import parse_faults
+from sim.robot_process import fault_course
+from sim.truth import measure_truth
+from sim.workers import Workers
+
+LEARN_S = 90.0
+HEALTHY_S = 300.0  # how long a robot without a fault is watched
+_PATIENCE_S = 30.0  # how long after its last change a fault may stay unnoticed before the run gives up
+_WINDOW_S = 4.0  # faults without an onset of their own set in within this time after learning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to simulate and heal."""
+
+    robot: str  # catalogue name or path
+    fault: str
+    seed: int
+    budget: int
+    proposer: str
+    real_time: bool  # from the end of learning on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished healing."""
+
+    healing: Healing
+    story: Story
+    tape: Block  # telemetry from shortly before the alarm to the end
+    test_ratio: Array  # (N,) per row of `tape`
+
+
+def run(request: Request, decide: Decide, console: Console, clock: Clock | None = None) -> Run:
+    """Learn, watch, heal and score one simulated robot.
+
+    Raises:
+        BadInput: the request names something that does not exist or is out of range.
+    """
+    clock = clock or SystemClock()
+    began_ns = clock.monotonic_ns()
+    robot, toml = find_robot(request.robot)
+    faults = parse_faults(request.fault, robot)
+    proposers = choose_proposers(request.proposer)
+    incumbent = _incumbent(robot)
+    home = home_folder(os.environ)
+    run_id = new_id("run", clock)
+    healing = Healing(robot=robot.name, fault=request.fault, seed=request.seed)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store.open(home, clock))
+        keys = KeyRing.load(home)
+        workers = stack.enter_context(Workers(robot))
+        workers.warm_up()
+        link = stack.enter_context(
+            SimulatedLink(
+                robot,
+                toml,
+                robot_id=f"{robot.name}-sim{request.seed}-{run_id[-6:]}",
+                baseline=incumbent,
+                trust=keys.trust(),
+                folder=home / "robots" / run_id,
+                spec=request.fault,
+                seed=request.seed,
+                learnt_s=LEARN_S,
+            )
+        )
+        pipeline = Pipeline(
+            robot=robot,
+            link=link,
+            incumbent=incumbent,
+            workers=workers,
+            store=store,
+            versions=Versions.open(home, clock),
+            keys=keys,
+            clock=clock,
+            console=console,
+            proposers=proposers,
+            decide=decide,
+            budget=request.budget,
+            seed=request.seed,
+        )
+        _heal(pipeline, request, healing, watch_s=_watch_s(robot, request) if faults else HEALTHY_S)
+        _score(pipeline, request, healing)
+        healing.sim_s = pipeline.tape.end_s
+        tape = pipeline.tape.all()
+        times, ratios = pipeline.monitor.history
+        ratio = np.interp(tape.t_s, times, ratios) if len(times) else np.zeros(len(tape))
+        story = _story(pipeline, request, healing, clock, tape, ratio)
+    healing.audit_ok = verify_home(home).ok
+    healing.wall_s = (clock.monotonic_ns() - began_ns) * 1e-9
+    return Run(healing=healing, story=story, tape=tape, test_ratio=ratio)
+
+
+def _incumbent(robot: Robot) -> Artefact:
+    """The robot's nominal controller: a folder beside its robot.toml, or a shipped law."""
+    own = robot.folder / robot.controller
+    if own.is_dir():
+        return load_artefact(own)
+    shipped = shipped_laws()
+    if robot.controller not in shipped:
+        raise BadInput(f"{robot.folder}: has no controller '{robot.controller}'; use a folder or one of {', '.join(shipped)}")
+    return load_artefact(shipped[robot.controller])
+
+
+def _watch_s(robot: Robot, request: Request) -> float:
+    course = fault_course(robot, request.fault, request.seed, LEARN_S)
+    return course.settled_after_s - LEARN_S + _PATIENCE_S
+
+
+def _heal(pipeline: Pipeline, request: Request, healing: Healing, watch_s: float) -> None:
+    """Watch until the fault is found; events before it sets in are false alarms and are not acted upon."""
+    pipeline.learn(LEARN_S)
+    if request.real_time and isinstance(pipeline.link, SimulatedLink):
+        pipeline.link.pace()
+    faults = parse_faults(request.fault, pipeline.robot)
+    course = fault_course(pipeline.robot, request.fault, request.seed, LEARN_S)
+    begins = [course.onset_s if f.onset_s is None else f.onset_s for f in course.faults]
+    healing.fault_s = min(begins) if faults else None
+    end_s = LEARN_S + watch_s
+    while True:
+        event = pipeline.wait_for_event(end_s - max(pipeline.tape.end_s, LEARN_S))
+        if event is None:
+            return
+        if healing.fault_s is not None and event.alarm_s >= healing.fault_s:
+            pipeline.heal(event, healing)
+            return
+        healing.false_alarms += 1
+
+
+def _score(pipeline: Pipeline, request: Request, healing: Healing) -> None:
+    """The figures on the true robot."""
+    in_force: Artefact | None = None
+    if healing.deployed and not healing.rolled_back and healing.patch is not None:
+        files = pipeline.versions.read(healing.patch.result_sha)
+        in_force = artefact_from_files(pipeline.incumbent.name, files)
+    with pipeline.console.stage("scoring on the true robot, over fresh tasks") as stage:
+        healing.truth = measure_truth(pipeline.workers, request.fault, request.seed, pipeline.incumbent, in_force)
+        stage.finish("done")
+
+
+def _story(
+    pipeline: Pipeline, request: Request, healing: Healing, clock: Clock, tape: Block, ratio: Array
+) -> Story:
+    swap, event, patch = healing.swap, healing.event, healing.patch
+    plots = plots_of(
+        tape,
+        ratio,
+        pipeline.robot.joints,
+        fault_s=healing.fault_s,
+        onset_s=event.onset_s if event else None,
+        alarm_s=event.alarm_s if event else None,
+        swap_s=swap.swap_s if swap else None,
+        commit_s=swap.commit_s if swap else None,
+        rollback_s=swap.rollback_s if swap else None,
+    )
+    rows = tuple(
+        TruthRow(metric=name, unit=METRICS[name].unit, nominal=t.nominal, faulted=t.faulted, patched=t.patched)
+        for name, t in healing.truth.items()
+    )
+    return Story(
+        robot_id=pipeline.link.robot_id,
+        robot_title=pipeline.robot.title,
+        fault=request.fault,
+        seed=request.seed,
+        created_ns=clock.wall_ns(),
+        incident=healing.incident,
+        diagnosis=healing.diagnosis,
+        candidates=healing.candidates,
+        report=healing.report,
+        approval=healing.approval,
+        outcome=swap.outcome if swap else None,
+        diff=pipeline.versions.diff(patch.base_sha, patch.result_sha) if patch else "",
+        truth=rows,
+        recovery_ratio=healing.recovery,
+        plots=plots,
+        versions=_versions(),
+    )
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    """What made the figures: package -> version."""
+    return tuple((name, version(name)) for name in ("remend", "pybullet", "pin", "numpy", "scipy"))
+

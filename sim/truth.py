@@ -1,0 +1,77 @@
+"""The scorer of record: incumbent and patch on the simulated robot itself, by its true state, over tasks nobody has seen.
+
+It looks where no other part may look, so nothing but the summary of a simulated healing uses it: no twin, no gate and no
+canary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from controllers.artefact import Artefact
+from core.metrics import METRICS
+from core.robot import Robot
+from sim.faults import Effect, combine, no_effect, parse_faults
+from sim.judge import Judgement
+from sim.physics import hidden_physics
+from sim.scenario import Scenario
+from sim.tasks import KINDS
+from sim.workers import Workers
+
+_TASKS = 6
+_DURATION_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """Mean of one metric over the fresh tasks."""
+
+    nominal: float  # healthy robot, incumbent
+    faulted: float  # robot with the fault, incumbent
+    patched: float | None  # robot with the fault, patch; None without a patch in force
+
+
+def measure_truth(
+    workers: Workers, spec: str, seed: int, incumbent: Artefact, patch: Artefact | None
+) -> dict[str, Truth]:
+    """Metric -> truth, for the robot of `seed` and its fault `spec` at full severity."""
+    robot = workers.robot
+    effect = combine([(fault.severity, fault.effect) for fault in parse_faults(spec, robot)], robot.dof)
+    healthy = _scenarios(robot, seed, no_effect(robot.dof))
+    faulted = _scenarios(robot, seed, effect)
+    jobs = [(incumbent, s) for s in healthy] + [(incumbent, s) for s in faulted]
+    if patch is not None:
+        jobs += [(patch, s) for s in faulted]
+    results = workers.judge(jobs)
+    groups = [results[k : k + _TASKS] for k in range(0, len(results), _TASKS)]
+    return {
+        name: Truth(
+            nominal=_mean(groups[0], name),
+            faulted=_mean(groups[1], name),
+            patched=_mean(groups[2], name) if patch is not None else None,
+        )
+        for name in METRICS
+    }
+
+
+def _mean(judgements: list[Judgement], metric: str) -> float:
+    return float(np.mean([judgement.metrics[metric] for judgement in judgements]))
+
+
+def _scenarios(robot: Robot, seed: int, effect: Effect) -> list[Scenario]:
+    rng = np.random.default_rng([seed, 0x72E7])
+    physics = hidden_physics(robot, seed)
+    return [
+        Scenario(
+            name=f"fresh {KINDS[k % len(KINDS)]} {k + 1}",
+            physics=physics,
+            effect=effect,
+            task_kind=KINDS[k % len(KINDS)],
+            task_seed=int(rng.integers(0, 2**31)),
+            noise_seed=int(rng.integers(0, 2**31)),
+            duration_s=_DURATION_S,
+        )
+        for k in range(_TASKS)
+    ]
