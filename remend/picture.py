@@ -21,6 +21,9 @@ from remend.story import Plots, Story
 _SIZE_IN, _DPI = (16.0, 7.0), 100  # 1600 x 700 pixels
 _INK, _SOFT, _RULE = "#1b1f24", "#57606a", "#d0d7de"
 _HEALTHY, _FAULTY, _PATCHED, _LIMIT = "#009e73", "#d55e00", "#0072b2", "#b3261e"
+_DARK = {_HEALTHY: "#00694d", _FAULTY: "#9c4300", _PATCHED: "#00568a"}  # the same as text: contrast above 4.5
+_WIDE = 0.3  # share of the time axis that a long name or two texts side by side need
+_LINE = 130  # characters of the line below the title
 _TINT = 0.09  # opacity of a phase's background
 
 
@@ -56,8 +59,10 @@ def write_picture(story: Story, path: Path) -> None:
     _draw_ratio(upper, plots)
     _draw_error(lower, plots, phases)
     _head(figure, story)
-    for k, (start, end, colour, name) in enumerate(phases):
-        _name_phase(upper, k, 0.5 * (start + end), name, colour)
+    for start, end, colour, name in phases:
+        wide = end - start > _WIDE * (plots.t_s[-1] - plots.t_s[0])
+        text = "degraded: detect, diagnose, prove, approve" if name == "degraded" and plots.swap_s and wide else name
+        _name_phase(upper, 0.5 * (start + end), text, _DARK[colour])
     figure.savefig(path, facecolor="white", metadata={"Software": None})
 
 
@@ -68,7 +73,7 @@ def _phases(plots: Plots) -> list[tuple[float, float, str, str]]:
     held = plots.rollback_s is None
     cuts = [
         (plots.fault_s if plots.fault_s is not None else plots.onset_s, _HEALTHY, "healthy"),
-        (plots.swap_s, _FAULTY, "degraded: detect, diagnose, prove, approve"),
+        (plots.swap_s, _FAULTY, "degraded"),
         (end, _PATCHED, "canary"),
     ]
     phases, start = [], first
@@ -92,6 +97,7 @@ def _draw_ratio(axes: Any, plots: Plots) -> None:
         color=_LIMIT, fontsize=12,
     )  # fmt: skip
     axes.set_yscale("log")
+    axes.minorticks_off()
     finite = plots.test_ratio[np.isfinite(plots.test_ratio)]
     top = float(finite.max()) if len(finite) else 1.0
     axes.set_ylim(0.1, max(10.0, 2.0 * top))
@@ -114,7 +120,10 @@ def _draw_error(axes: Any, plots: Plots, phases: list[tuple[float, float, str, s
     axes.set_ylabel(f"|tracking error|, {plots.joints[plots.worst]} [{unit}]", fontsize=13, color=_SOFT)
     axes.set_xlabel("time on the robot's clock [s]", fontsize=13, color=_SOFT)
     height = 1.38 * top * factor
+    span = float(plots.t_s[-1] - plots.t_s[0])
+    crowded = plots.swap_s is not None and plots.swap_s - (plots.alarm_s or plots.t_s[0]) < 0.8 * _WIDE * span
     for at, text, side in _moments(plots):
+        text = f"\n\n\n{text}" if crowded and at == plots.swap_s else text  # below the alarm's  # noqa: PLW2901
         axes.axvline(at, color=_INK, linewidth=1.1, linestyle=(0, (4, 3)))
         axes.annotate(
             text, (at, height), xytext=(7 if side == "left" else -7, 0), textcoords="offset points",
@@ -128,7 +137,7 @@ def _draw_error(axes: Any, plots: Plots, phases: list[tuple[float, float, str, s
         axes.annotate(
             f"RMS {numbers.quantity(rms, 'rad')}",
             (0.5 * (start + end), float(np.nanmax(error[inside])) * factor),
-            xytext=(0, 9), textcoords="offset points", ha="center", fontsize=15, fontweight="bold", color=colour,
+            xytext=(0, 9), textcoords="offset points", ha="center", fontsize=15, fontweight="bold", color=_DARK[colour],
         )  # fmt: skip
 
 
@@ -138,8 +147,8 @@ def _moments(plots: Plots) -> list[tuple[float, str, str]]:
     if plots.fault_s is not None:
         found.append((plots.fault_s, "fault sets in", "right"))
     if plots.alarm_s is not None:
-        since = plots.fault_s if plots.fault_s is not None else plots.onset_s
-        late = "" if since is None else f"\n{numbers.quantity(plots.alarm_s - since, 's')} later"
+        since, word = (plots.onset_s, "after the onset") if plots.fault_s is None else (plots.fault_s, "later")
+        late = "" if since is None else f"\n{numbers.quantity(plots.alarm_s - since, 's')} {word}"
         found.append((plots.alarm_s, f"alarm{late}", "left"))
     if plots.swap_s is not None:
         found.append((plots.swap_s, "patch takes over,\nloop keeps running", "right"))
@@ -153,17 +162,20 @@ def _moments(plots: Plots) -> list[tuple[float, str, str]]:
 def _head(figure: Any, story: Story) -> None:
     """What happened, in one line and a half."""
     diagnosis, patch = story.diagnosis, story.patch
-    says = [f"{views.words(story.robot_id)}"] if not story.robot_title else [story.robot_title]
+    says = [story.robot_title.partition(",")[0] or story.robot_id]
     if story.fault is not None:
         says.append(f"injected: {story.fault}")
     if diagnosis is not None and diagnosis.causes:
         top = diagnosis.causes[0]
         texts = views.estimates(top)
         found = f"diagnosed: {views.cause_title(top)} ({numbers.share(top.probability)})"
-        says.append(found + (f", {texts[0]}" if texts else ""))
+        says.append(found)
+        says += texts[:1]
     if patch is not None:
         says.append(f"patch: {patch.kind} by {patch.proposer}")
     figure.text(0.065, 0.945, _title(story), fontsize=21, fontweight="bold", color=_INK, va="center")
+    while len(says) > 1 and len("   ·   ".join(says)) > _LINE:
+        says.pop()  # the least important comes last
     figure.text(0.065, 0.888, "   ·   ".join(says), fontsize=13, color=_SOFT, va="center")
 
 
@@ -176,7 +188,7 @@ def _title(story: Story) -> str:
     return f"{head.status}: {head.sentence}"
 
 
-def _name_phase(axes: Any, k: int, middle: float, name: str, colour: str) -> None:
+def _name_phase(axes: Any, middle: float, name: str, colour: str) -> None:
     axes.annotate(
         name, (middle, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 5), textcoords="offset points",
         ha="center", fontsize=13, fontweight="bold", color=colour,
