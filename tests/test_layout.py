@@ -1,0 +1,237 @@
+"""The shape of the project: folders, imports, modules, requirements, and documents that keep up with the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from controllers.intrinsics import ARITY
+from controllers.law import check_law
+from controllers.manifest import ROLES, parse_manifest
+from controllers.params import parse_params
+from core.signals import SIGNALS
+from core.status import SUCCESSORS, PatchStatus
+from remend.cli import app
+from sim.faults import CATALOGUE
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("core", "controllers", "telemetry", "sim", "patcher", "remend")
+MOST_LINES = 450
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MODULES = sorted(
+    path
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
+    if "laws" not in path.relative_to(ROOT).parts
+)
+
+# What must not be in a file of the project: hosts of package registries, and folders of one person's machine.
+FOREIGN = re.compile(
+    r"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|deb[.]debian[.]org|--(extra-)?index[-]url|--find[-]links"
+    r"|(?<![\w.~}])/(root|home|Users)[/]\w"
+)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def documents() -> str:
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return "\n".join(file.read_text() for file in files)
+
+
+# folders and modules
+
+
+def test_launch_is_a_folder_and_no_package() -> None:
+    assert (ROOT / "launch").is_dir()
+    assert not list((ROOT / "launch").rglob("__init__.py"))
+
+
+def test_only_the_packages_are_installed() -> None:
+    included = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert included == [f"{package}*" for package in PACKAGES]
+    assert all((ROOT / package / "__init__.py").is_file() for package in PACKAGES)
+
+
+def test_imports_run_one_way() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_module_says_what_it_is_and_holds_one_thing(module: Path) -> None:
+    source = module.read_text()
+    assert ast.get_docstring(ast.parse(source)), "a module starts with a docstring"
+    lines = source.count("\n")
+    assert lines <= MOST_LINES, f"{lines} lines; look for the second noun in it"
+
+
+def test_every_suppressed_warning_is_named() -> None:
+    blanket = re.compile(r"#\s*(noqa(?!:)|type:\s*ignore(?!\[))")
+    found = [relative(path) for path in MODULES if blanket.search(path.read_text())]
+    assert found == []
+
+
+def test_every_ignored_rule_has_a_reason() -> None:
+    """A comment on its line, or on the line above for a rule of the same family, such as RUF002 below RUF001."""
+    text = (ROOT / "pyproject.toml").read_text()
+    lint = text[text.index("\nignore = [") : text.index("[tool.ruff.lint.flake8")]
+    family = "-"
+    for line in lint.splitlines():
+        rules = re.findall(r'"([A-Z]+\d+)"', line)
+        if "#" in line:
+            family = rules[0][:-1] if rules else "-"
+        elif rules:
+            assert all(rule.startswith(family) for rule in rules), f"no reason for {', '.join(rules)}"
+
+
+def test_no_file_names_a_registry_or_the_machine_it_was_written_on() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        for number, line in enumerate(path.read_bytes().decode("utf-8", "ignore").splitlines(), start=1):
+            if FOREIGN.search(line):
+                found.append(f"{name}:{number}")
+    assert found == []
+
+
+# requirements
+
+
+def pins(name: str) -> dict[str, str]:
+    found = {}
+    for line in (ROOT / name).read_text().splitlines():
+        match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([0-9][A-Za-z0-9.+!]*)", line)
+        assert match, f"{name}: {line!r} is not a plain pin"
+        found[canonical(match[1])] = match[2]
+    return found
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonical(re.split(r"[^\w.-]", item, maxsplit=1)[0]) for item in requirements}
+
+
+def test_requirements_are_plain_pins_and_cover_what_is_declared() -> None:
+    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert names(PROJECT["project"]["dependencies"]) | names(extras["sim"]) <= set(run)
+    assert names(extras["dev"]) <= set(dev)
+    assert not set(run) & set(dev), "a package is pinned once"
+    assert "setuptools" in run, "without it the project cannot be installed offline"
+    assert not {"torch", "pip", "remend"} & {*run, *dev}
+
+
+# documents
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every leaf command with its full name."""
+
+    def leaves(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield name, command
+            return
+        for child_name, child in children.items():
+            yield from leaves(child, f"{name} {child_name}")
+
+    yield from leaves(typer.main.get_command(app), "remend")
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
+def test_command_and_its_flags_are_documented(name: str, command: Any) -> None:
+    text = (ROOT / "docs" / "commands.md").read_text()
+    sections = {line for line in text.splitlines() if line.startswith("## ")}
+    title = next((line for line in sections if re.search(rf"{re.escape(name)}\b", line)), None)
+    assert title, f"docs/commands.md has no section on {name}"
+    section = text.partition(title)[2].partition("\n## ")[0]
+    for parameter in command.params:
+        for flag in getattr(parameter, "opts", []):
+            if flag.startswith("--") and flag != "--help":
+                assert f"`{flag}`" in section, f"docs/commands.md does not explain {name} {flag}"
+
+
+def test_documents_name_no_command_that_does_not_exist() -> None:
+    known = {name for name, _ in commands()}
+    first_words = {name.split()[1] for name in known}
+    mentioned = set(re.findall(r"`remend ([a-z][a-z-]*)", documents()))
+    assert mentioned <= first_words
+
+
+def test_every_key_of_robot_toml_is_documented() -> None:
+    text = (ROOT / "docs" / "robot-toml.md").read_text()
+    for file in (ROOT / "sim" / "robots").glob("*/robot.toml"):
+        for key, value in tomllib.loads(file.read_text()).items():
+            names = [f"{key}.{inner}" for inner in value] if isinstance(value, dict) else [key]
+            for name in names:
+                assert f"`{name}`" in text, f"docs/robot-toml.md does not explain {name}"
+
+
+def test_every_fault_is_documented_as_it_is() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text()
+    for kind in CATALOGUE.values():
+        p = kind.parameter
+        row = (
+            f"| `{kind.name}` | {kind.meaning} | `{p.name}`: {p.meaning} | {p.unit} | {p.low:g} to {p.high:g} "
+            f"| {p.default:g} | {'yes' if kind.per_joint else 'no'} |"
+        )
+        assert row in text, f"docs/faults.md lacks: {row}"
+
+
+def test_law_language_is_documented_as_it_is() -> None:
+    text = (ROOT / "docs" / "law-language.md").read_text()
+    for name in ARITY:
+        assert f"{name}(" in text, f"docs/law-language.md does not explain {name}"
+    for signal in SIGNALS.values():
+        shape = " x ".join(signal.shape) or "number"
+        assert f"| `{signal.name}` | {shape} | {signal.unit} | {signal.source} | {signal.meaning} |" in text
+    for role in ROLES:
+        assert f'"{role}"' in text
+
+
+def test_example_of_the_law_language_passes_the_checker() -> None:
+    text = (ROOT / "docs" / "law-language.md").read_text()
+    (law,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    manifest_toml, params_toml = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    manifest = parse_manifest(manifest_toml.encode())
+    parse_params(params_toml.encode(), manifest)
+    assert check_law(law, manifest, joints=7, file="law.py").cost > 0
+
+
+def test_every_state_of_a_patch_is_documented() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", text, re.MULTILINE))
+    legal = {(before.value, after.value) for before, afters in SUCCESSORS.items() for after in afters}
+    assert drawn <= legal
+    assert all(re.search(rf"\b{status.value}\b", text) for status in PatchStatus)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for file in [ROOT / "README.md", ROOT / "launch" / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"(?<!!)\[[^\]]+\]\(([^)#:]+)\)", file.read_text()):
+            assert (file.parent / target).exists(), f"{relative(file)}: {target}"
