@@ -47,6 +47,7 @@ class RigidBodyModel:
         self.dof = robot.dof
         self.rotor_inertia = np.array(robot.drive.rotor_inertia_kgm2)
         self.damping = np.array(robot.limits.damping)
+        self._unloaded = self.model.inertias[self._payload_joint].copy()
         self.payload_kg = 0.0
         if payload_kg:
             self.set_payload(payload_kg)
@@ -54,11 +55,10 @@ class RigidBodyModel:
 
     def set_payload(self, mass_kg: float) -> None:
         """Replace the point mass at the payload point by one of `mass_kg`."""
-        step = mass_kg - self.payload_kg
-        if step:
-            load = pin.Inertia(step, self._payload_point, np.zeros((3, 3)))
-            self.model.inertias[self._payload_joint] += load
-            self.payload_kg = mass_kg
+        load = pin.Inertia(mass_kg, self._payload_point, np.zeros((3, 3)))
+        # From the bare link each time: a load added and taken off again would leave its rounding behind.
+        self.model.inertias[self._payload_joint] = self._unloaded + load if mass_kg else self._unloaded
+        self.payload_kg = mass_kg
 
     def link_inertia(self, q: Array) -> Array:
         """(n, n) joint-space inertia of the links alone [kg*m^2]. The array is reused by the next call."""
@@ -98,9 +98,11 @@ class RigidBodyModel:
         return np.concatenate([inertia.toDynamicParameters() for inertia in list(self.model.inertias)[1:]])
 
     def set_inertial_parameters(self, pi: Array) -> None:
-        """Replace the inertial parameters of all links; masses must be positive."""
+        """Replace the inertial parameters of all links, a payload included; masses must be positive."""
         for i in range(self.dof):
             self.model.inertias[i + 1] = pin.Inertia.FromDynamicParameters(pi[10 * i : 10 * (i + 1)])
+        self._unloaded = self.model.inertias[self._payload_joint].copy()
+        self.payload_kg = 0.0
 
     def torque_by_position(self, q: Array, v: Array, a: Array) -> Array:
         """(n, n) partial derivative of the inverse dynamics by joint position [N*m/rad]."""

@@ -1,0 +1,28 @@
+"""The arm that the tests of the simulation run on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sim
+from controllers.artefact import Artefact, load_artefact, shipped_laws
+from core.robot import Robot, Sensors, load_robot
+
+
+@pytest.fixture(scope="session")
+def iiwa() -> Robot:
+    return load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
+
+
+@pytest.fixture(scope="session")
+def quiet(iiwa: Robot) -> Robot:
+    """The arm with noiseless sensors."""
+    return replace(iiwa, sensors=Sensors(position_noise_rad=0.0, velocity_noise_rad_s=0.0, torque_noise_nm=0.0))
+
+
+@pytest.fixture(scope="session")
+def computed_torque(iiwa: Robot) -> Artefact:
+    return load_artefact(shipped_laws()[iiwa.controller])
