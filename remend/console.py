@@ -142,10 +142,8 @@ class Console:
         for unknown in views.unknowns(report):
             self._indented(printable(unknown), Text("  - "))
         self._heading("Gates")
-        for gate in report.gates:
-            word = views.VERDICT_WORDS[gate.verdict]
-            why = f"{views.words(gate.name)}: {printable(gate.why)}"
-            self._indented(why, Text(f"  {word:<14}", _TONE[word]))
+        for gate in views.gate_rows(report):
+            self._indented(printable(f"{gate.name}: {gate.why}"), Text(f"  {gate.verdict:<14}", _TONE[gate.verdict]))
         word = views.VERDICT_WORDS[report.verdict]
         self._rich.print(Text("\nVerdict: ").append(word, _TONE[word]))
 
@@ -219,7 +217,9 @@ class Console:
     def _table(self, *columns: tuple[str, str]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
         for name, side in columns:
-            table.add_column(name, justify="right" if side == "right" else "left", no_wrap=side == "right")
+            table.add_column(
+                name, justify="right" if side == "right" else "left", no_wrap=side == "right", overflow="fold"
+            )
         return table
 
 

@@ -147,8 +147,9 @@ def change_interval(low: Number, high: Number, delta: Number, baseline: Number, 
     if relative(delta, baseline) is None or not baseline:
         ends, shown = scaled([low, high], unit)
         first, last = _told_apart(*ends)
-        return f"{_plus(low)}{first} to {_plus(high)}{last} {shown}".rstrip()
-    return f"{_signed_per_cent(low / abs(baseline))} to {_signed_per_cent(high / abs(baseline))} %"
+        return f"{_plus(first)}{first} to {_plus(last)}{last} {shown}".rstrip()
+    first, last = _aligned(_per_cent(low / abs(baseline)), _per_cent(high / abs(baseline)))
+    return f"{_plus(first)}{first} to {_plus(last)}{last} %"
 
 
 def utc(at_ns: int) -> str:
@@ -161,20 +162,26 @@ def short_hash(sha256: str) -> str:
     return sha256[:12]
 
 
-def _told_apart(low: Number, high: Number) -> tuple[str, str]:
-    """Both ends with as many figures, up to six, as it takes to tell them apart."""
-    for figures in range(FIGURES, 6):
-        if figure(low, figures) != figure(high, figures):
-            return figure(low, figures), figure(high, figures)
-    return figure(low, 6), figure(high, 6)
+def _told_apart(low: Number, high: Number) -> tuple[str, ...]:
+    """Both ends with as many figures, up to six, as it takes to tell them apart, and with equally many decimals."""
+    figures = next((f for f in range(FIGURES, 6) if figure(low, f) != figure(high, f)), 6)
+    return _aligned(figure(low, figures), figure(high, figures))
+
+
+def _aligned(*texts: str) -> tuple[str, ...]:
+    """The texts padded with zeros to the same number of decimals; an exact 0 and powers of ten stay as they are."""
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    if not decimals or any("e" in text for text in texts):
+        return texts
+    return tuple(text if text == "0" else f"{float(text):.{decimals}f}" for text in texts)
 
 
 def _trim(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _plus(value: float) -> str:
-    return "+" if value > 0 else ""
+def _plus(text: str) -> str:
+    return "" if text == "0" or text.startswith("-") else "+"
 
 
 def _per_cent(ratio: float) -> str:
@@ -184,4 +191,4 @@ def _per_cent(ratio: float) -> str:
 
 def _signed_per_cent(ratio: float) -> str:
     text = _per_cent(ratio)
-    return f"+{text}" if ratio > 0 and text != "0" else text
+    return _plus(text) + text

@@ -93,6 +93,11 @@ class Story:
     versions: tuple[tuple[str, str], ...] = ()  # (component, version) that made this story
 
     @property
+    def faulty(self) -> bool:
+        """Whether a fault was injected; on a real robot nobody knows."""
+        return self.fault not in (None, "", "none")
+
+    @property
     def patch(self) -> Candidate | None:
         """The candidate that was judged: the report's, else the best ranked."""
         if self.report is not None:

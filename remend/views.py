@@ -119,6 +119,8 @@ def words(name: str, known: Mapping[str, str] = METRIC_WORDS) -> str:
 
 def headline(story: Story) -> Headline:  # noqa: PLR0911 - one return per state of a healing
     """Status and sentence of a story."""
+    if story.incident is None and story.faulty:
+        return Headline(status="Not detected", tone="bad", sentence="A fault was injected and no alarm was raised.")
     if story.incident is None:
         return Headline(status="Healthy", tone="good", sentence="No alarm was raised; nothing was changed.")
     patch, report, approval, outcome = story.patch, story.report, story.approval, story.outcome
