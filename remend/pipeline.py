@@ -83,6 +83,7 @@ class Pipeline:
             done = 0.0
             for block in self.link.read(seconds):
                 blocks.append(block)
+                self.tape.add(block)  # an alarm right after learning has its history too
                 done += len(block) * self.robot.dt_s
                 stage.update(round(10 * done), round(10 * seconds))
             self.head = Block.join(blocks)

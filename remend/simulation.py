@@ -61,8 +61,16 @@ class Run:
     test_ratio: Array  # (N,) per row of `tape`
 
 
-def run(request: Request, decide: Decide, console: Console, clock: Clock | None = None) -> Run:
+def run(
+    request: Request,
+    decide: Decide,
+    console: Console,
+    clock: Clock | None = None,
+    pipeline_type: type[Pipeline] = Pipeline,
+) -> Run:
     """Learn, watch, heal and score one simulated robot.
+
+    `pipeline_type` is there for tests that must get a bad patch past the gates.
 
     Raises:
         BadInput: the request names something that does not exist or is out of range.
@@ -94,7 +102,7 @@ def run(request: Request, decide: Decide, console: Console, clock: Clock | None 
                 learnt_s=LEARN_S,
             )
         )
-        pipeline = Pipeline(
+        pipeline = pipeline_type(
             robot=robot,
             link=link,
             incumbent=incumbent,

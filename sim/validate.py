@@ -19,7 +19,7 @@ from sim.workers import Workers
 
 _RAMP_MARGIN, _SETTLED_MARGIN, _FLOOR_RAD = 1.2, 2.0, 0.002  # room for what the twin does not know; chosen
 _VARIATION_MARGIN = 1.5
-_SETTLE_S = 0.5  # several time constants of the closed loop
+_SETTLE_S = 0.25  # six time constants of a loop with 25 rad/s
 
 
 def validate(
