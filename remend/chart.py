@@ -19,6 +19,7 @@ WIDTH, HEIGHT = 360.0, 216.0  # user units; small enough that 11 units stay read
 _LEFT, _RIGHT, _BOTTOM = 48.0, 8.0, 34.0
 _ROW = 13.0  # height of one row of labels above the plot
 _LETTER = 5.8  # width of a letter at the labels' size
+_LOG_FLOOR = 0.1  # smaller values stand on the floor of a logarithmic chart
 _BUCKETS = 240  # a line is drawn through the smallest and the largest value of so many stretches
 
 
@@ -90,7 +91,9 @@ def draw(chart: Chart) -> Markup:
     assert shown is not None
     factor = shown / largest
     low, high = min(ends) * factor, max(ends) * factor
-    ticks = _log_ticks(low, high) if chart.log else _ticks(min(low, 0.0) if chart.from_zero else low, high)
+    ticks = (
+        _log_ticks(max(low, _LOG_FLOOR), high) if chart.log else _ticks(min(low, 0.0) if chart.from_zero else low, high)
+    )
     x = (float(min(line.x[0] for line in lines)), float(max(line.x[-1] for line in lines)))
     rows = _rows(chart.marks, x)
     top = 8.0 + _ROW * (1 + max(rows, default=-1))

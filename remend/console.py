@@ -19,7 +19,7 @@ from rich.text import Text
 
 from core.clock import Clock, SystemClock
 from core.records import Candidate, Diagnosis, ValidationReport
-from remend import numbers, views
+from remend import numbers, sentences, views
 from remend.story import Story
 
 _TONE = {
@@ -133,13 +133,16 @@ class Console:
         self._heading("Does it work")
         if not views.reproduced(report):
             self._paragraph(views.NOT_REPRODUCED, "bold yellow")
-        self._paragraph(views.evidence_sentence(report))
+        self._paragraph(sentences.evidence_sentence(report))
         if report.deltas:
             self._show_deltas(report)
         self._heading("Worst case")
-        self._paragraph(views.worst_sentence(report))
+        scenario, rows = sentences.worst_case(report)
+        self._paragraph(scenario)
+        for metric, text in rows:
+            self._indented(f"{metric}: {text}", Text("  - "))
         self._heading("What we do not know")
-        for unknown in views.unknowns(report):
+        for unknown in sentences.unknowns(report):
             self._indented(printable(unknown), Text("  - "))
         self._heading("Gates")
         for gate in views.gate_rows(report):
@@ -153,16 +156,16 @@ class Console:
         Args:
             files: (what, path) of the files that were written.
         """
-        head = views.headline(story)
+        head = sentences.headline(story)
         self._rich.print()
         self._rich.print(Text(head.status.upper(), _TONE[head.tone]).append(f"  {printable(head.sentence)}", "default"))
         if story.outcome is not None:
-            for label, text in views.outcome_rows(story.outcome):
+            for label, text in sentences.outcome_rows(story.outcome):
                 self._paragraph(f"{label}: {text}")
         if story.truth:
             self._heading("Before and after, on the robot's true state (simulation only)")
             self._show_truth(story)
-            self._paragraph(views.recovery_sentence(story))
+            self._paragraph(sentences.recovery_sentence(story))
         if files:
             self._heading("Read on")
             for what, path in files:

@@ -125,7 +125,7 @@ def _marks(plots: Plots) -> tuple[Mark, ...]:
         (plots.fault_s, "fault"),
         (plots.alarm_s, "alarm"),
         (plots.swap_s, "patch"),
-        (plots.commit_s, "committed"),
+        (plots.commit_s, "commit"),
         (plots.rollback_s, "rolled back"),
     )
     return tuple(Mark(x=at, label=label) for at, label in named if at is not None)

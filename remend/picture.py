@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 
 from core.block import Array
 from core.errors import BadInput
-from remend import numbers, views
+from remend import numbers, sentences, views
 from remend.story import Plots, Story
 
 _SIZE_IN, _DPI = (16.0, 7.0), 100  # 1600 x 700 pixels
@@ -24,6 +24,7 @@ _HEALTHY, _FAULTY, _PATCHED, _LIMIT = "#009e73", "#d55e00", "#0072b2", "#b3261e"
 _DARK = {_HEALTHY: "#00694d", _FAULTY: "#9c4300", _PATCHED: "#00568a"}  # the same as text: contrast above 4.5
 _WIDE = 0.3  # share of the time axis that a long name or two texts side by side need
 _LINE = 130  # characters of the line below the title
+_NARROW = 0.13  # share of the time axis in which a text needs two lines
 _TINT = 0.09  # opacity of a phase's background
 
 
@@ -93,8 +94,8 @@ def _draw_ratio(axes: Any, plots: Plots) -> None:
     axes.plot(plots.t_s, plots.test_ratio, color=_INK, linewidth=1.4)
     axes.axhline(1.0, color=_LIMIT, linewidth=1.3, linestyle=(0, (2, 2)))
     axes.annotate(
-        "alarm at 1", (0.004, 1.0), xycoords=("axes fraction", "data"), xytext=(0, 4), textcoords="offset points",
-        color=_LIMIT, fontsize=12,
+        "alarm at 1", (0.996, 1.0), xycoords=("axes fraction", "data"), xytext=(0, 4), textcoords="offset points",
+        color=_LIMIT, fontsize=12, ha="right",
     )  # fmt: skip
     axes.set_yscale("log")
     axes.minorticks_off()
@@ -131,25 +132,34 @@ def _draw_error(axes: Any, plots: Plots, phases: list[tuple[float, float, str, s
         )  # fmt: skip
     for start, end, colour, name in phases:
         inside = (plots.t_s >= start) & (plots.t_s <= end)
-        if name == "canary" or not inside.any():
+        if name == "canary" or not inside.any() or end - start < 0.5 * _NARROW * span:
             continue
-        rms = float(np.sqrt(np.nanmean(np.square(error[inside]))))
+        rms = numbers.quantity(float(np.sqrt(np.nanmean(np.square(error[inside])))), "rad")
+        narrow = end - start < _NARROW * span
         axes.annotate(
-            f"RMS {numbers.quantity(rms, 'rad')}",
+            f"RMS\n{rms}" if narrow else f"RMS {rms}",
             (0.5 * (start + end), float(np.nanmax(error[inside])) * factor),
-            xytext=(0, 9), textcoords="offset points", ha="center", fontsize=15, fontweight="bold", color=_DARK[colour],
-        )  # fmt: skip
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=12 if narrow else 15,
+            fontweight="bold",
+            color=_DARK[colour],
+        )
 
 
 def _moments(plots: Plots) -> list[tuple[float, str, str]]:
     """(time [s], text, alignment) of fault, alarm and swap; the fault's text stands left of it, where it is quiet."""
     found = []
+    span, first = float(plots.t_s[-1] - plots.t_s[0]), float(plots.t_s[0])
+    room = plots.fault_s is not None and plots.fault_s - first > _NARROW * span
     if plots.fault_s is not None:
-        found.append((plots.fault_s, "fault sets in", "right"))
+        found.append((plots.fault_s, "fault sets in" if room else "", "right"))
     if plots.alarm_s is not None:
         since, word = (plots.onset_s, "after the onset") if plots.fault_s is None else (plots.fault_s, "later")
         late = "" if since is None else f"\n{numbers.quantity(plots.alarm_s - since, 's')} {word}"
-        found.append((plots.alarm_s, f"alarm{late}", "left"))
+        text = f"alarm{late}" if room or plots.fault_s is None else f"fault sets in,\nalarm{late.replace(chr(10), ' ')}"
+        found.append((plots.alarm_s, text, "left"))
     if plots.swap_s is not None:
         found.append((plots.swap_s, "patch takes over,\nloop keeps running", "right"))
     if plots.commit_s is not None:
@@ -184,7 +194,7 @@ def _title(story: Story) -> str:
         return (
             f"Detected, diagnosed, proven, patched: {numbers.share(story.recovery_ratio)} of the lost tracking is back"
         )
-    head = views.headline(story)
+    head = sentences.headline(story)
     return f"{head.status}: {head.sentence}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from remend import figures, numbers, views
+from remend import figures, numbers, sentences, views
 from remend.story import Plots, Story
 
 
@@ -31,24 +31,24 @@ def render_report(story: Story) -> str:
     return environment.get_template("report.html.jinja").render(
         story=story,
         n=numbers,
-        head=views.headline(story),
-        gist=views.gist(story),
+        head=sentences.headline(story),
+        gist=sentences.gist(story),
         incident=_incident(story),
         causes=() if story.diagnosis is None else views.cause_rows(story.diagnosis),
         params=() if story.patch is None else tuple(map(views.param_row, story.patch.changes)),
-        evidence="" if report is None else views.evidence_sentence(report),
+        evidence="" if report is None else sentences.evidence_sentence(report),
         level="" if report is None else views.levels(report),
         deltas=() if report is None else views.delta_rows(report),
         reproduced=report is None or views.reproduced(report),
         not_reproduced=views.NOT_REPRODUCED,
         scenarios=None if report is None else views.scenario_table(report),
-        worst="" if report is None else views.worst_sentence(report),
-        unknowns=() if report is None else views.unknowns(report),
+        worst=None if report is None else sentences.worst_case(report),
+        unknowns=() if report is None else sentences.unknowns(report),
         gates=() if report is None else views.gate_rows(report),
         limits=None if report is None else views.limit_table(report.canary_limit),
-        outcome=() if story.outcome is None else views.outcome_rows(story.outcome),
+        outcome=() if story.outcome is None else sentences.outcome_rows(story.outcome),
         truth=tuple(map(views.truth_line, story.truth)),
-        recovery=views.recovery_sentence(story),
+        recovery=sentences.recovery_sentence(story),
         diff=tuple((_diff_kind(line), line) for line in story.diff.splitlines()),
         figures=_figures(plots),
         joints=None if plots is None or plots.before is None else figures.joint_rows(plots),
@@ -87,7 +87,7 @@ def _incident(story: Story) -> tuple[tuple[str, str], ...]:
 
 
 def _diff_kind(line: str) -> str:
-    if line.startswith(("---", "+++", "@@")):
+    if line.startswith(("---", "+++", "@@", "diff ", "index ")):
         return "head"
     return {"+": "new", "-": "old"}.get(line[:1], "same")
 

@@ -1,18 +1,20 @@
-"""What a story says, as rows of text and positions: shared by the console, the report and the dashboard.
+"""Records as rows of text: shared by the console, the report and the dashboard.
 
 Every number here is a record's, and its text the formatter's.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.records import Cause, Diagnosis, MetricDelta, Outcome, ParamChange, ScenarioResult, ValidationReport
+from core.records import Cause, Diagnosis, MetricDelta, ParamChange, ScenarioResult, ValidationReport
+from core.stats import Interval, paired_interval
 from core.status import Verdict
 from remend import numbers
-from remend.story import Story, TruthRow
+from remend.story import TruthRow
 from sim.faults import CATALOGUE
 
 CAUSE_WORDS = {
@@ -42,15 +44,6 @@ _LIMIT_NAME = re.compile(r"(.+?)_(rad_s|rad|nm|s)(?:_(\d+))?")
 _UNITS = {"rad": "rad", "rad_s": "rad/s", "nm": "N*m", "s": "s"}
 _LIMIT_GATE = "non_inferior_"
 NOT_REPRODUCED = "The simulation does not reproduce this incident."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Headline:
-    """Where the healing stands: a status in two or three words, and one sentence."""
-
-    status: str
-    tone: str  # "good", "bad" or "open"; drawn together with the word, never instead of it
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,57 +108,6 @@ class ScenarioTable:
 def words(name: str, known: Mapping[str, str] = METRIC_WORDS) -> str:
     """A name from the code as words."""
     return known.get(name, name.replace("_", " "))
-
-
-def headline(story: Story) -> Headline:  # noqa: PLR0911 - one return per state of a healing
-    """Status and sentence of a story."""
-    if story.incident is None and story.faulty:
-        return Headline(status="Not detected", tone="bad", sentence="A fault was injected and no alarm was raised.")
-    if story.incident is None:
-        return Headline(status="Healthy", tone="good", sentence="No alarm was raised; nothing was changed.")
-    patch, report, approval, outcome = story.patch, story.report, story.approval, story.outcome
-    if patch is None:
-        return Headline(status="No patch", tone="open", sentence="An incident is open and no patch was proposed.")
-    if report is None:
-        return Headline(status="Validating", tone="open", sentence="A patch is proposed; nothing is proven about it.")
-    if report.verdict is Verdict.FAIL:
-        return Headline(status="Refused", tone="bad", sentence="The evidence speaks against the patch; it was not run.")
-    if report.verdict is Verdict.INCONCLUSIVE:
-        return Headline(
-            status="Inconclusive",
-            tone="open",
-            sentence="The evidence decides neither way; the patch is held and was not run.",
-        )
-    if approval is None:
-        return Headline(
-            status="Awaiting approval", tone="open", sentence="Every gate has passed; a person decides whether it runs."
-        )
-    if approval.decision != "approve":
-        return Headline(status="Rejected", tone="bad", sentence=f"{approval.actor} rejected it: {approval.reason}")
-    if outcome is None:
-        return Headline(status="Approved", tone="open", sentence=f"Approved by {approval.actor}; not on the robot yet.")
-    if outcome.rolled_back:
-        return Headline(status="Rolled back", tone="bad", sentence=f"The incumbent runs again: {outcome.reason}")
-    if outcome.deployed:
-        return Headline(status="Active", tone="good", sentence="The patch held through its canary and runs now.")
-    return Headline(status="Not deployed", tone="bad", sentence=outcome.reason or "The robot did not take the patch.")
-
-
-def gist(story: Story) -> tuple[tuple[str, str], ...]:
-    """The healing in three figures: (label, text), as far as they are known."""
-    found = []
-    if story.incident is not None and story.plots is not None and story.plots.fault_s is not None:
-        delay_s = story.incident.event.alarm_s - story.plots.fault_s
-        found.append(("Alarm after the fault", numbers.quantity(delay_s, "s")))
-    if story.diagnosis is not None and story.diagnosis.causes:
-        top = story.diagnosis.causes[0]
-        found.append(("Most likely cause", f"{cause_title(top)} ({numbers.share(top.probability)})"))
-    if story.report is not None and story.report.deltas:
-        first = _delta_row(story.report.deltas[0], story.report)
-        found.append((f"{first.metric}, {first.pairs} paired runs", f"{first.change} ({first.interval})"))
-    if story.recovery_ratio is not None:
-        found.append(("Recovered on the true state", numbers.share(story.recovery_ratio)))
-    return tuple(found)
 
 
 def cause_rows(diagnosis: Diagnosis, limit: int = 5) -> tuple[CauseRow, ...]:
@@ -239,16 +181,24 @@ def param_row(change: ParamChange) -> ParamRow:
     )
 
 
-def clear(delta: MetricDelta) -> int:
-    """-1 where the candidate is clearly better, 1 where it is clearly worse, 0 where the runs do not say."""
-    if delta.n_pairs < numbers.MIN_PAIRS or delta.ci_low <= 0.0 <= delta.ci_high:
-        return 0
-    return 1 if delta.ci_low > 0.0 else -1
-
-
 def delta_rows(report: ValidationReport) -> tuple[DeltaRow, ...]:
     """The paired comparison, regressions first; lower is better for every metric."""
-    return tuple(_delta_row(delta, report) for delta in sorted(report.deltas, key=lambda d: clear(d) != 1))
+    rows = [delta_row(delta, report) for delta in report.deltas]
+    return tuple(sorted(rows, key=lambda row: not row.verdict.startswith("worse")))
+
+
+def _ratio(delta: MetricDelta, report: ValidationReport) -> Interval | None:
+    """A decrease as the mean of the paired ratios, minus 1: unlike a difference, it cannot pass -100 %.
+
+    None for a growth, and where the scenarios do not carry every pair. A growth stays a share of the incumbent's mean,
+    which is what the gates limit.
+    """
+    pairs = [(s.before.get(delta.metric), s.after.get(delta.metric)) for s in report.scenarios]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None and a > 0.0 and b > 0.0]
+    if delta.delta >= 0.0 or len(known) != delta.n_pairs or len(known) < numbers.MIN_PAIRS:
+        return None
+    found = paired_interval([math.log(after / before) for before, after in known], delta.level)
+    return Interval(mean=math.expm1(found.mean), low=math.expm1(found.low), high=math.expm1(found.high))
 
 
 def _inside_limit(metric: str, report: ValidationReport) -> bool:
@@ -257,20 +207,27 @@ def _inside_limit(metric: str, report: ValidationReport) -> bool:
     return any(gate.verdict is Verdict.PASS and gate.name.removeprefix(_LIMIT_GATE) in metric for gate in limits)
 
 
-def _delta_row(delta: MetricDelta, report: ValidationReport) -> DeltaRow:
+def delta_row(delta: MetricDelta, report: ValidationReport) -> DeltaRow:
     (before, after), unit = numbers.in_one_unit([delta.before, delta.after], delta.unit)
-    few = delta.n_pairs < numbers.MIN_PAIRS
-    verdict = "too few runs" if few else {-1: "better", 0: "no clear change", 1: "worse"}[clear(delta)]
+    ratio = _ratio(delta, report)
+    mean, low, high = delta.delta, delta.ci_low, delta.ci_high
+    change = numbers.change(mean, delta.before, delta.unit)
+    interval = numbers.change_interval(low, high, mean, delta.before, delta.unit)
+    if ratio is not None:
+        mean, low, high = ratio.mean, ratio.low, ratio.high
+        change, interval = numbers.change(mean, 1.0, "1"), numbers.change_interval(low, high, mean, 1.0, "1")
+    verdict = "better" if high < 0.0 else "worse" if low > 0.0 else "no clear change"
     if verdict == "worse" and _inside_limit(delta.metric, report):
         verdict = "worse, inside its limit"
-    limits = (delta.ci_low, delta.ci_high, delta.delta, delta.before)
+    if delta.n_pairs < numbers.MIN_PAIRS:
+        change = interval = verdict = "too few runs"
     return DeltaRow(
         metric=title(words(delta.metric)),
         unit=unit or "1",
         before=before,
         after=after,
-        change="too few runs" if few else numbers.change(delta.delta, delta.before, delta.unit),
-        interval="too few runs" if few else numbers.change_interval(*limits, delta.unit),
+        change=change,
+        interval=interval,
         verdict=verdict,
         pairs=numbers.count(delta.n_pairs),
     )
@@ -298,62 +255,27 @@ def scenario_table(report: ValidationReport) -> ScenarioTable:
     """Every scenario with every metric, one unit per column."""
     units = {delta.metric: delta.unit for delta in report.deltas}
     names = list(units) or sorted({name for s in report.scenarios for name in s.before})
-    ranked = sorted(report.scenarios, key=lambda s: -_growth(s, names[0])) if names else list(report.scenarios)
+    ranked = sorted(report.scenarios, key=lambda s: -growth(s, names[0])) if names else list(report.scenarios)
     columns = []
     headings = []
     for name in names:
         pairs = [(s.before.get(name), s.after.get(name)) for s in ranked]
         texts, unit = numbers.in_one_unit([value for pair in pairs for value in pair], units.get(name, "1"))
         headings.append(title(f"{words(name)} [{unit}]" if unit else words(name)))
-        columns.append([(texts[2 * k], texts[2 * k + 1], _change_of(*pair)) for k, pair in enumerate(pairs)])
+        columns.append([(texts[2 * k], texts[2 * k + 1], change_of(*pair)) for k, pair in enumerate(pairs)])
     rows = tuple((s.scenario, tuple(column[k] for column in columns)) for k, s in enumerate(ranked))
     return ScenarioTable(metrics=tuple(headings), rows=rows)
 
 
-def _growth(scenario: ScenarioResult, metric: str) -> float:
+def growth(scenario: ScenarioResult, metric: str) -> float:
     before, after = scenario.before.get(metric), scenario.after.get(metric)
     return after / before if before and after is not None else 0.0
 
 
-def _change_of(before: float | None, after: float | None) -> str:
+def change_of(before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return numbers.MISSING
     return numbers.percent_change(after - before, before) or "baseline near zero"
-
-
-def evidence_sentence(report: ValidationReport) -> str:
-    """On what the comparison rests."""
-    pairs = max((delta.n_pairs for delta in report.deltas), default=0)
-    return (
-        f"{numbers.count(pairs)} paired runs on {numbers.count(len(report.scenarios))} scenarios, "
-        f"{numbers.count(report.rollouts)} rollouts in all; the twin reproduces the incident with fidelity "
-        f"{numbers.figure(report.fidelity)} of 1. Lower is better for every metric."
-    )
-
-
-def worst_sentence(report: ValidationReport) -> str:
-    """The scenario in which the candidate does worst, with its numbers."""
-    named = [s for s in report.scenarios if report.worst.startswith(s.scenario)]
-    if not named or not report.deltas:
-        return report.worst or "No scenario was run."
-    found = max(named, key=lambda s: _growth(s, report.deltas[0].metric))
-    parts = []
-    for delta in report.deltas:
-        before, after = found.before.get(delta.metric), found.after.get(delta.metric)
-        if before is None or after is None:
-            continue
-        (first, last), unit = numbers.in_one_unit([before, after], delta.unit)
-        parts.append(f"{words(delta.metric)} {first} to {last} {unit}".rstrip() + f" ({_change_of(before, after)})")
-    return f"{found.scenario}: {'; '.join(parts)}."
-
-
-def unknowns(report: ValidationReport) -> tuple[str, ...]:
-    """What the evidence does not cover."""
-    revert = (
-        "Once the fault is gone, the incumbent is the better controller: the patch runs only while a revert is armed."
-    )
-    found = (*map(sentence, report.unknowns), *((revert,) if report.needs_revert_trigger else ()))
-    return found or ("The validation has named nothing.",)
 
 
 def title(text: str) -> str:
@@ -387,27 +309,6 @@ def limit_table(values: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[tup
     return tuple(headings), tuple((place, *(text[k] for text in texts)) for k, place in enumerate(places))
 
 
-def outcome_rows(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    """What happened on the robot: (label, text)."""
-    missed = "not measured in lockstep" if outcome.missed_deadlines is None else numbers.count(outcome.missed_deadlines)
-    rows = [
-        ("Stages that ran", ", ".join(outcome.stages) or "none"),
-        ("From first authority to the end", numbers.quantity(outcome.duration_s, "s")),
-        ("Largest command step during the swap", numbers.quantity(outcome.max_command_step, "N*m")),
-        ("Missed deadlines", missed),
-    ]
-    if outcome.rolled_back:
-        rows.insert(0, ("Rolled back because", outcome.reason))
-    return tuple(rows)
-
-
-def recovery_sentence(story: Story) -> str:
-    """How much of the loss came back, and what that means."""
-    if story.recovery_ratio is None:
-        return "Recovery: not measured, or too little was lost for a ratio."
-    return f"Recovery: {numbers.share(story.recovery_ratio)} of the lost tracking performance came back."
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRow:
     """One question and its answer."""
@@ -420,6 +321,4 @@ class GateRow:
 def gate_rows(report: ValidationReport) -> tuple[GateRow, ...]:
     """The gates, those that did not pass first."""
     ranked = sorted(report.gates, key=lambda gate: gate.verdict is Verdict.PASS)
-    return tuple(
-        GateRow(name=title(words(g.name)), verdict=VERDICT_WORDS[g.verdict], why=sentence(g.why)) for g in ranked
-    )
+    return tuple(GateRow(name=title(words(g.name)), verdict=VERDICT_WORDS[g.verdict], why=g.why) for g in ranked)

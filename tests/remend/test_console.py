@@ -78,7 +78,7 @@ def test_decision_view_has_all_that_a_person_decides_on(file: io.StringIO) -> No
         assert f"{row.before} {row.after} {row.change} {row.interval} {row.verdict.split()[0]}" in text
     for gate in story.report.gates:
         assert gate.why[1:30] in text
-    assert "sine task, twin sample 1" in text
+    assert "Sine task, twin sample 1" in text
     assert "Contact, cables and heat are not simulated." in text
     assert "Verdict: pass" in text
     assert file.getvalue().index("Worst case") < file.getvalue().index("Gates") < file.getvalue().index("Verdict")
@@ -106,7 +106,7 @@ def test_failed_gate_and_unfaithful_twin_are_in_words(file: io.StringIO) -> None
     Console(file, width=80).show_patch(story.patch, stories.report(Verdict.INCONCLUSIVE, (gate,)))
     text = shown(file)
     assert views.NOT_REPRODUCED in text
-    assert "inconclusive Fidelity: The twin repeats 40 % of the incident." in text
+    assert "inconclusive Fidelity: the twin repeats 40 % of the incident" in text
     assert "Verdict: inconclusive" in text
 
 

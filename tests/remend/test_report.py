@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from core.records import Cause, Gate, MetricDelta
+from core.stats import paired_interval
 from core.status import Verdict
-from remend import numbers, views
+from remend import numbers, sentences, views
 from remend.picture import write_picture
 from remend.report import render_report, write_report
 
@@ -99,7 +100,7 @@ def test_every_gate_is_shown_with_verdict_and_reason(page: Page) -> None:
 def test_gate_that_did_not_pass_comes_first() -> None:
     gates = (*stories.GATES, Gate(name="healthy_plant", verdict=Verdict.INCONCLUSIVE, why="too few runs"))
     rows = views.gate_rows(stories.report(gates=gates))
-    assert (rows[0].name, rows[0].verdict, rows[0].why) == ("Healthy plant", "inconclusive", "Too few runs.")
+    assert (rows[0].name, rows[0].verdict, rows[0].why) == ("Healthy plant", "inconclusive", "too few runs")
 
 
 def test_paired_table_shows_the_records_numbers_with_regressions_first(page: Page) -> None:
@@ -122,7 +123,7 @@ def test_every_number_in_a_table_comes_from_the_records(page: Page) -> None:
         assert f"{cause.cause} {cause.probability} {' '.join(cause.estimates)}" in page.text
     for scenario, cells in views.scenario_table(story.report).rows:
         assert f"{scenario} {' '.join(' '.join(cell) for cell in cells)}" in page.text
-    for label, text in views.outcome_rows(story.outcome):
+    for label, text in sentences.outcome_rows(story.outcome):
         assert f"{label} {text}" in page.text
     assert numbers.share(story.recovery_ratio) in page.text
     for sha in (story.incident.sha256, story.report.sha256, story.patch.result_sha, story.patch.base_sha):
@@ -146,8 +147,24 @@ def test_interval_across_zero_is_no_clear_change_and_few_pairs_are_no_number() -
     assert (row.change, row.interval, row.verdict) == ("too few runs",) * 3
 
 
+def test_decrease_never_passes_minus_hundred_per_cent() -> None:
+    story = stories.report()
+    uneven = [
+        replace(s, before={"rms_tracking_error": 0.01 * (1 + k) ** 2}, after={"rms_tracking_error": 0.001 * (1 + k)})
+        for k, s in enumerate(story.scenarios)
+    ]
+    before = [s.before["rms_tracking_error"] for s in uneven]
+    after = [s.after["rms_tracking_error"] for s in uneven]
+    found = paired_interval(np.subtract(after, before))
+    assert found.low < -np.mean(before)  # as a share of the mean this would read below -100 %
+    values = {"before": float(np.mean(before)), "after": float(np.mean(after)), "n_pairs": len(before)}
+    delta = replace(story.deltas[0], delta=found.mean, ci_low=found.low, ci_high=found.high, **values)
+    (row,) = views.delta_rows(replace(story, scenarios=tuple(uneven), deltas=(delta,)))
+    assert (row.change, row.interval, row.verdict) == ("-98.1 %", "-98.8 to -96.9 %", "better")
+
+
 def test_worst_case_and_unknowns_are_named(page: Page) -> None:
-    assert "sine task, twin sample 1: RMS tracking error" in page.text
+    assert "Sine task, twin sample 1 RMS tracking error 30.6 to 7.45 mrad (-75.7 %)" in page.text
     assert "Contact, cables and heat are not simulated." in page.text
     assert "runs only while a revert is armed" in page.text
 
@@ -214,7 +231,7 @@ def test_status_names_every_end() -> None:
         "Refused": replace(story, report=stories.report(verdict=Verdict.FAIL), approval=None, outcome=None),
         "No patch": replace(story, candidates=(), report=None, approval=None, outcome=None),
     }
-    assert {name: views.headline(end).status for name, end in ends.items()} == {name: name for name in ends}
+    assert {name: sentences.headline(end).status for name, end in ends.items()} == {name: name for name in ends}
     assert back.reason in Page(render_report(ends["Rolled back"])).text
 
 
