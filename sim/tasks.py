@@ -1,9 +1,9 @@
 """Joint-space tasks drawn from a seed: where the joints should be at every control tick.
 
-Three kinds: `reach` (point to point with rests), `weave` (a sum of sines that excites every joint at once) and `pick` (the
-same two poses over and over). Every task starts and ends at rest, so tasks can be chained; moves follow the minimum-jerk
-quintic (Flash and Hogan 1985). Amplitude shrinks until the nominal model says that speed and torque stay inside the
-robot's task space.
+Three kinds: `reach` (point to point with rests), `weave` (a sum of sines that excites every joint at once) and `pick`
+(the same two poses over and over). Every task starts and ends at rest, so tasks can be chained; moves follow the
+minimum-jerk quintic (Flash and Hogan 1985). Amplitude shrinks until the nominal model says that speed and torque stay
+inside the robot's task space.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def draw_task(robot: Robot, kind: str, start: Array, duration_s: float, rng: np.
     draw = {"reach": _reach, "weave": _weave, "pick": _pick}[kind]
     shape = draw(robot, start, ticks, rng)
     scale = 1.0
-    for _ in range(12):
+    for _ in range(40):
         q, qd, qdd = (start + scale * shape[0], scale * shape[1], scale * shape[2])
         if _feasible(robot, model, q, qd, qdd):
             break
@@ -121,7 +121,7 @@ def _weave(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> 
     """
     t = np.arange(1, ticks + 1) * robot.dt_s
     duration = ticks * robot.dt_s
-    rise = min(0.5, duration / 4)
+    rise = min(1.0, duration / 4)
     up, upd, updd = _move(round(rise * robot.control_rate_hz), robot.dt_s)
     window, windowd, windowdd = np.ones(ticks), np.zeros(ticks), np.zeros(ticks)
     n = len(up)

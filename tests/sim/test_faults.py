@@ -1,0 +1,189 @@
+"""The fault notation and what its words do to a robot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import BadInput
+from core.robot import Robot
+from sim.faults import CATALOGUE, Effect, Fault, FaultCourse, combine, no_effect, parse_faults
+
+
+def as_vector(effect: Effect) -> np.ndarray:  # type: ignore[type-arg]
+    return np.concatenate([np.atleast_1d(getattr(effect, field.name)) for field in fields(Effect)])
+
+
+def only(fault: tuple[Fault, ...]) -> Fault:
+    assert len(fault) == 1
+    return fault[0]
+
+
+@pytest.mark.parametrize("spec", ["", "  ", "none", " none "])
+def test_none_is_a_healthy_robot(iiwa: Robot, spec: str) -> None:
+    assert parse_faults(spec, iiwa) == ()
+    assert FaultCourse(dof=7, faults=parse_faults(spec, iiwa)).at(5.0) == no_effect(7)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "value"),
+    [
+        ("payload:mass=5", "payload_kg", 5.0),
+        ("payload", "payload_kg", 5.0),
+        ("friction:joint=2,scale=10", "viscous", (0.0, 4.5, 0.0, 0.0, 0.0, 0.0, 0.0)),
+        ("friction:scale=3", "viscous", (1.0,) * 7),
+        ("actuator_loss:joint=3,gain=0.75", "gain_loss", (0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0)),
+        ("actuator_loss:joint=joint_3,gain=0.75", "gain_loss", (0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0)),
+        ("sensor_bias:joint=7,rad=-0.125", "offset_rad", (0.0,) * 6 + (-0.125,)),
+        ("delay:ms=8", "delay_s", 0.008),
+    ],
+)
+def test_each_word_changes_one_thing(iiwa: Robot, spec: str, field: str, value: object) -> None:
+    fault = only(parse_faults(spec, iiwa))
+    assert fault.spec == spec
+    assert fault.kind == spec.partition(":")[0]
+    assert getattr(fault.effect, field) == value
+    healthy = no_effect(7)
+    assert all(getattr(fault.effect, f.name) == getattr(healthy, f.name) for f in fields(Effect) if f.name != field)
+    assert (fault.onset_s, fault.ramp_s, fault.severity) == (None, 0.0, 1.0)
+
+
+def test_course_words_are_read(iiwa: Robot) -> None:
+    fault = only(parse_faults("payload:severity=0.5,mass=2,onset=4,ramp=1.5", iiwa))
+    assert (fault.onset_s, fault.ramp_s, fault.severity) == (4.0, 1.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("gremlins", "'gremlins' is not in the catalogue; use one of payload, friction"),
+        ("payload:mass=5+gremlins:x=1", "'gremlins' is not in the catalogue"),
+        ("payload:mass=5+", "'' is not in the catalogue"),
+        ("payload+none", "'none' is not in the catalogue"),
+        ("payload:weight=5", "'weight=5' is not understood; write KEY=VALUE with mass, onset, ramp, severity"),
+        ("payload:mass", "'mass' is not understood; write KEY=VALUE"),
+        ("payload:joint=1", "'joint=1' is not understood"),
+        ("delay:joint=1", "'joint=1' is not understood"),
+        ("payload:mass=4,mass=5", "mass is given twice; keep one"),
+        ("payload:mass=heavy", "mass=heavy must be a number between 0 and 10"),
+        ("payload:mass=", "mass= must be a number between 0 and 10"),
+        ("payload:mass=nan", "mass=nan must be a number between 0 and 10"),
+        ("payload:mass=10.1", "mass=10.1 must be a number between 0 and 10"),
+        ("payload:mass=-1", "mass=-1 must be a number between 0 and 10"),
+        ("friction:scale=0.5", "scale=0.5 must be a number between 1 and 20"),
+        ("actuator_loss:gain=0", "gain=0 must be a number between 0.3 and 1"),
+        ("sensor_bias:rad=1", "rad=1 must be a number between -0.2 and 0.2"),
+        ("delay:ms=inf", "ms=inf must be a number between 0 and 20"),
+        ("payload:severity=1.5", "severity=1.5 must be a number between 0 and 1"),
+        ("payload:onset=-1", "onset=-1 must be a number between 0 and 86400"),
+        ("payload:ramp=-1", "ramp=-1 must be a number between 0 and 86400"),
+        ("friction:joint=0", "iiwa has no joint '0'; give 1 to 7 or one of joint_1"),
+        ("friction:joint=8", "iiwa has no joint '8'"),
+        ("friction:joint=elbow", "iiwa has no joint 'elbow'"),
+        ("friction:joint=²", "iiwa has no joint '²'"),
+        ("friction:joint=", "iiwa has no joint ''"),
+        ("friction:joint=-1", "iiwa has no joint '-1'"),
+    ],
+)
+def test_what_is_not_understood_is_refused_in_one_sentence(iiwa: Robot, spec: str, words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse_faults(spec, iiwa)
+    message = str(caught.value)
+    assert words in message
+    assert "\n" not in message
+    assert not message.endswith(".")
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(iiwa: Robot, spec: str) -> None:
+    try:
+        faults = parse_faults(spec, iiwa)
+    except BadInput:
+        return
+    assert all(fault.kind in CATALOGUE for fault in faults)
+
+
+@given(st.from_regex(r"(payload|friction|delay|sensor_bias):(joint|mass|scale|onset)=[0-9.e+²\-]{0,6}", fullmatch=True))
+def test_text_that_looks_like_a_fault_is_read_or_refused(iiwa: Robot, spec: str) -> None:
+    try:
+        faults = parse_faults(spec, iiwa)
+    except BadInput:
+        return
+    assert np.all(np.isfinite(as_vector(combine([(1.0, fault.effect) for fault in faults], 7))))
+
+
+specs = st.lists(
+    st.sampled_from(
+        [
+            "payload:mass=3",
+            "friction:scale=4",
+            "actuator_loss:joint=2",
+            "sensor_bias:joint=5",
+            "delay:ms=4",
+            "friction:joint=1",
+        ]
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(specs=specs, severity=st.floats(0.0, 1.0))
+def test_effects_add_up_and_are_linear_in_severity(iiwa: Robot, specs: list[str], severity: float) -> None:
+    singles = [as_vector(only(parse_faults(spec, iiwa)).effect) for spec in specs]
+    together = FaultCourse(dof=7, faults=parse_faults("+".join(specs), iiwa)).at(0.0)
+    np.testing.assert_allclose(as_vector(together), np.sum(singles, axis=0), atol=1e-15)
+    kinds = [f"{spec},severity={severity!r}" for spec in specs]
+    scaled = FaultCourse(dof=7, faults=parse_faults("+".join(kinds), iiwa)).at(0.0)
+    np.testing.assert_allclose(as_vector(scaled), severity * np.sum(singles, axis=0), atol=1e-12)
+
+
+@given(onset=st.floats(0.0, 10.0), ramp=st.floats(0.0, 10.0), severity=st.floats(0.0, 1.0), t=st.floats(0.0, 30.0))
+def test_a_fault_grows_linearly_from_its_onset(onset: float, ramp: float, severity: float, t: float) -> None:
+    effect = Effect(**{**{f.name: getattr(no_effect(1), f.name) for f in fields(Effect)}, "payload_kg": 2.0})
+    fault = Fault(spec="x", kind="payload", effect=effect, onset_s=onset, ramp_s=ramp, severity=severity)
+    at = fault.severity_at(t - onset)
+    assert 0.0 <= at <= severity
+    if t < onset:
+        assert at == 0.0
+    elif t >= onset + ramp and t - onset >= ramp:
+        assert at == severity
+    else:
+        assert math.isclose(at, severity * (t - onset) / ramp, abs_tol=1e-12)
+    assert FaultCourse(dof=1, faults=(fault,)).at(t).payload_kg == pytest.approx(2.0 * at)
+
+
+def test_the_run_decides_the_onset_of_a_fault_that_names_none(iiwa: Robot) -> None:
+    faults = parse_faults("payload:mass=4,ramp=2+sensor_bias:joint=1,rad=0.1,onset=1", iiwa)
+    course = FaultCourse(dof=7, faults=faults, onset_s=3.0)
+    assert course.settled_after_s == 5.0
+    assert [course.at(t).payload_kg for t in (0.0, 2.9, 3.0, 4.0, 5.0, 99.0)] == [0.0, 0.0, 0.0, 2.0, 4.0, 4.0]
+    assert [course.at(t).offset_rad[0] for t in (0.9, 1.0, 99.0, 0.5)] == [0.0, 0.1, 0.1, 0.0]
+    assert FaultCourse(dof=7).settled_after_s == 0.0
+
+
+def test_an_effect_that_does_not_change_stays_the_same_object(iiwa: Robot) -> None:
+    course = FaultCourse(dof=7, faults=parse_faults("payload:mass=4,onset=1,ramp=1", iiwa))
+    assert course.at(0.0) is course.at(0.5)
+    assert course.at(2.0) is course.at(9.0)
+    assert course.at(1.25) is not course.at(1.5)
+    assert course.at(1.5).payload_kg == 2.0
+
+
+def test_a_constant_effect_is_in_force_for_ever() -> None:
+    effect = Effect(**{**{f.name: getattr(no_effect(2), f.name) for f in fields(Effect)}, "delay_s": 0.004})
+    course = FaultCourse.constant(effect, 2)
+    assert course.at(0.0) == course.at(1e6) == effect
+
+
+def test_every_kind_can_be_used_without_any_parameter(iiwa: Robot) -> None:
+    for name, kind in CATALOGUE.items():
+        effect = only(parse_faults(name, iiwa)).effect
+        assert np.any(as_vector(effect) != 0.0)
+        assert kind.name == name
+        assert kind.parameter.low <= kind.parameter.default <= kind.parameter.high
