@@ -1,9 +1,9 @@
 """Is the candidate doing on the robot what simulation promised? Judged on what the robot can observe.
 
 The raw tracking error is a bad judge: a correct patch for a biased encoder makes it larger. So the error is taken after
-removing the sensor offset that the diagnosis found, and compared with what paired simulation showed for this robot: while
-authority ramps up, the worst the incumbent does under the fault; once the candidate has settled, the worst the candidate
-does. One outlier is noise; three bad ticks in ten are a verdict.
+removing the sensor offset that the diagnosis found, and compared with what paired simulation showed for this robot:
+while authority ramps up, the worst the incumbent does under the fault; once the candidate has settled, the worst the
+candidate does. One outlier is noise; three bad ticks in ten are a verdict.
 """
 
 from __future__ import annotations

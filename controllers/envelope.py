@@ -1,7 +1,8 @@
 """The safety envelope: the last thing a command passes, and nothing a patch can change.
 
-Default deny. A command that is merely too large is clipped, as a drive would do; a command that no healthy controller gives,
-or one that would carry the robot out of its limits, is rejected and must be replaced by the caller in the same tick.
+Default deny. A command that is merely too large is clipped, as a drive would do; a command that no healthy controller
+gives, or one that would carry the robot out of its limits, is rejected and must be replaced by the caller in the same
+tick.
 
     clipped    torque beyond the motor's limit, change of torque beyond the drive's rate
     rejected   missing or not finite, far beyond the limit, too fast a joint, no room left to stop, too much power,

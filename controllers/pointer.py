@@ -1,6 +1,7 @@
 """Which controller version a robot is committed to, on its own disk: what it boots into after any crash.
 
-Three levels: the committed version, the one committed before, the built-in baseline. An uncommitted candidate is never here.
+Three levels: the committed version, the one committed before, the built-in baseline. An uncommitted candidate is never
+here.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """The control loop of one robot: two controller slots, a safety law, and the swap between them.
 
-`tick` turns one measurement into one command. Slot A holds the committed controller. A candidate in slot B is first computed
-without effect (shadow), then gets a growing share of the command (canary), then becomes A (commit). The command is
+`tick` turns one measurement into one command. Slot A holds the committed controller. A candidate in slot B is first
+computed without effect (shadow), then gets a growing share of the command (canary), then becomes A (commit). The
+command is
 
     tau = tau_A + share(t) (tau_B - tau_A)
 
-where `share` moves linearly between the stages, so nothing jumps at a swap. Whatever goes wrong, the same tick answers with
-A; if A cannot, the safety law holds the robot where it is.
+where `share` moves linearly between the stages, so nothing jumps at a swap. Whatever goes wrong, the same tick answers
+with A; if A cannot, the safety law holds the robot where it is.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class Runtime:
             self.stages_run.append(f"canary {self.robot.canary.stages[0]:.0%}")
 
     def commit(self, armed_revert: bool) -> None:
-        """Make the candidate the committed controller. With `armed_revert` it stays watched and A is kept to return to."""
+        """Make the candidate the committed controller; with `armed_revert` it stays watched, and A is kept."""
         if self.stage is not Stage.READY or self.b is None:
             return
         self.previous_slot, self.a, self.b = self.a, self.b, None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from controllers.artefact import Artefact
@@ -33,9 +34,14 @@ class Slot:
         assert isinstance(offset, list)
         self.position_offset: list[float] = offset
         self._has_offset = any(self.position_offset)
+        output = self.controller.manifest.outputs["tau"]
+        self._limit, self._step = output.limit, None
+        if output.rate is not None:
+            self._step = [rate * robot.dt_s for rate in output.rate]
+        self._last: list[float] | None = None
 
     def compute(self, frame: Frame, reference: Reference) -> list[float]:
-        """The torque [N*m] that the law wants for this measurement; no limit applied."""
+        """The torque [N*m] that the law wants for this measurement, within the limits that its manifest declares."""
         signals = self._signals
         signals["q"], signals["qd"], signals["tau_meas"] = frame.q, frame.qd, frame.tau_meas
         signals["q_ref"], signals["qd_ref"], signals["qdd_ref"] = reference.q_ref, reference.qd_ref, reference.qdd_ref
@@ -43,4 +49,15 @@ class Slot:
         if self._has_offset:  # the model is asked about the position that the law believes in
             position = [q - offset for q, offset in zip(position, self.position_offset, strict=True)]
         self._terms.compute(position, frame.qd, signals)
-        return self.controller.step(signals)
+        tau = self.controller.step(signals)
+        if self._limit is not None:
+            tau = [_clip(t, -m, m) for t, m in zip(tau, self._limit, strict=True)]
+        if self._step is not None and self._last is not None:
+            tau = [_clip(t, last - s, last + s) for t, last, s in zip(tau, self._last, self._step, strict=True)]
+        self._last = tau
+        return tau
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    """NaN stays NaN: the envelope must see it."""
+    return value if math.isnan(value) else min(max(value, low), high)

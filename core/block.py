@@ -26,7 +26,7 @@ class Block:
 
     @property
     def dof(self) -> int:
-        return (self.data.shape[1] - 2) // len(_GROUPS)
+        return int(self.data.shape[1] - 2) // len(_GROUPS)
 
     @property
     def t_s(self) -> Array:

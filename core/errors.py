@@ -20,7 +20,7 @@ class RemendError(Exception):
     exit_code = 3
 
 
-class BadInput(RemendError):
+class BadInput(RemendError):  # noqa: N818 the names say what happened, not that it is an error
     """Input from outside is wrong. The message is one sentence: what, where, what to do instead."""
 
     exit_code = 2
@@ -37,7 +37,7 @@ class LawError(BadInput):
         self.message = message
 
 
-class Refused(RemendError):
+class Refused(RemendError):  # noqa: N818
     """The request was understood and the answer is no."""
 
     exit_code = 1
@@ -51,5 +51,5 @@ class Conflict(Refused):
     """A compare-and-swap lost: somebody else changed the state first."""
 
 
-class RobotFault(RemendError):
+class RobotFault(RemendError):  # noqa: N818
     """The robot or the link to it failed. Carries no recovery: the runtime has already fallen back."""

@@ -41,9 +41,7 @@ class TelemetryRow:
 def pack_frame(frame: Frame) -> bytes:
     """A frame as bytes: two int64, then q, qd, tau_meas, tau_cmd as little-endian float64."""
     n = len(frame.q)
-    return struct.pack(
-        f"<qq{4 * n}d", frame.seq, frame.stamp_ns, *frame.q, *frame.qd, *frame.tau_meas, *frame.tau_cmd
-    )
+    return struct.pack(f"<qq{4 * n}d", frame.seq, frame.stamp_ns, *frame.q, *frame.qd, *frame.tau_meas, *frame.tau_cmd)
 
 
 def unpack_frame(data: bytes, joints: int) -> Frame:

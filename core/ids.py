@@ -29,7 +29,7 @@ def new_id(prefix: str, clock: Clock | None = None) -> str:
     return f"{prefix}_{''.join(reversed(digits))}"
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911 one return for each kind of value
     """A record as JSON types: dataclasses become objects, tuples lists, enums their value, arrays lists.
 
     Raises:

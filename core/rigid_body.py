@@ -62,23 +62,28 @@ class RigidBodyModel:
 
     def link_inertia(self, q: Array) -> Array:
         """(n, n) joint-space inertia of the links alone [kg*m^2]. The array is reused by the next call."""
-        return pin.crba(self.model, self.data, q)
+        result: Array = pin.crba(self.model, self.data, q)
+        return result
 
     def nonlinear(self, q: Array, v: Array) -> Array:
         """(n,) Coriolis, centrifugal and gravity torque [N*m]. The array is reused by the next call."""
-        return pin.nonLinearEffects(self.model, self.data, q, v)
+        result: Array = pin.nonLinearEffects(self.model, self.data, q, v)
+        return result
 
     def gravity(self, q: Array) -> Array:
         """(n,) gravity torque [N*m]."""
-        return pin.computeGeneralizedGravity(self.model, self.data, q)
+        result: Array = pin.computeGeneralizedGravity(self.model, self.data, q)
+        return result
 
     def inverse_dynamics(self, q: Array, v: Array, a: Array) -> Array:
         """(n,) torque [N*m] that produces acceleration `a` [rad/s^2] at (q, v), damping and rotors included."""
-        return pin.rnea(self.model, self.data, q, v, a) + self.rotor_inertia * a + self.damping * v
+        result: Array = pin.rnea(self.model, self.data, q, v, a) + self.rotor_inertia * a + self.damping * v
+        return result
 
     def momentum(self, q: Array, v: Array) -> Array:
         """(n,) generalised momentum M(q) v [N*m*s], rotors included."""
-        return pin.crba(self.model, self.data, q) @ v + self.rotor_inertia * v
+        result: Array = pin.crba(self.model, self.data, q) @ v + self.rotor_inertia * v
+        return result
 
     def momentum_rate_bias(self, q: Array, v: Array) -> Array:
         """(n,) C(q, v)^T v - g(q) - damping v [N*m]: what momentum gains per second besides the motor torque.
@@ -87,11 +92,13 @@ class RigidBodyModel:
         """
         coriolis = pin.computeCoriolisMatrix(self.model, self.data, q, v)
         gravity = pin.computeGeneralizedGravity(self.model, self.data, q)
-        return coriolis.T @ v - gravity - self.damping * v
+        result: Array = coriolis.T @ v - gravity - self.damping * v
+        return result
 
     def inertial_regressor(self, q: Array, v: Array, a: Array) -> Array:
         """(n, 10 n) Y with link torque = Y pi, pi the inertial parameters of all links (Atkeson et al. 1986)."""
-        return pin.computeJointTorqueRegressor(self.model, self.data, q, v, a)
+        result: Array = pin.computeJointTorqueRegressor(self.model, self.data, q, v, a)
+        return result
 
     def inertial_parameters(self) -> Array:
         """(10 n,) mass, first moments and inertia of all links about their joint frames."""
@@ -113,8 +120,8 @@ class RigidBodyModel:
 class ModelTerms:
     """The model signals of the catalogue for one tick, as plain float lists.
 
-    Only the terms in `names` are computed. The per-kilogram terms come from a second model that carries 1 kg: rigid-body
-    torque is affine in a point mass, so their difference is exact.
+    Only the terms in `names` are computed. The per-kilogram terms come from a second model that carries 1 kg:
+    rigid-body torque is affine in a point mass, so their difference is exact.
     """
 
     def __init__(self, robot: Robot, names: Sequence[str]) -> None:

@@ -239,5 +239,9 @@ def _check(file: Path, robot: Robot) -> None:
             raise BadInput(f"{file}: tasks.q_low_rad and q_high_rad of {joint} must be a range inside its joint limits")
         if not limits.lower_rad[i] < robot.home_rad[i] < limits.upper_rad[i]:
             raise BadInput(f"{file}: home_rad of {joint} must lie inside its joint limits")
-    if not robot.canary.stages or robot.canary.stages[-1] != 1.0 or list(robot.canary.stages) != sorted(robot.canary.stages):
+    if (
+        not robot.canary.stages
+        or robot.canary.stages[-1] != 1.0
+        or list(robot.canary.stages) != sorted(robot.canary.stages)
+    ):
         raise BadInput(f"{file}: canary.stages must rise and end at 1.0")

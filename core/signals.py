@@ -39,6 +39,10 @@ SIGNALS = _catalogue(
     Signal(name="inertia", shape=_NN, unit="kg*m^2", source="model", meaning="joint-space inertia, rotors included"),
     Signal(name="bias_per_kg", shape=_N, unit="N*m/kg", source="model", meaning="bias of 1 kg at the tool point"),
     Signal(
-        name="inertia_per_kg", shape=_NN, unit="m^2", source="model", meaning="joint-space inertia of 1 kg at the tool point"
+        name="inertia_per_kg",
+        shape=_NN,
+        unit="m^2",
+        source="model",
+        meaning="joint-space inertia of 1 kg at the tool point",
     ),
 )

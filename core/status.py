@@ -13,7 +13,7 @@ from core.errors import Conflict
 class Verdict(StrEnum):
     """Outcome of a gate or a report. Inconclusive never promotes."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 a verdict
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
 

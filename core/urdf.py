@@ -35,7 +35,7 @@ def read_joint_limits(urdf: Path, joints: tuple[str, ...]) -> JointLimits:
         raise BadInput(f"{urdf}: is not well-formed XML ({error}); correct that line") from None
     except OSError as error:
         raise BadInput(f"{urdf}: cannot be read ({error.strerror}); correct `urdf` in robot.toml") from None
-    by_name = {element.get("name"): element for element in root.findall("joint")}
+    by_name: dict[str | None, ET.Element] = {element.get("name"): element for element in root.findall("joint")}
     for element in root.findall("joint"):
         child = element.find("child")
         link_name = child.get("link") if child is not None else None
@@ -44,11 +44,11 @@ def read_joint_limits(urdf: Path, joints: tuple[str, ...]) -> JointLimits:
             _require_inertia(urdf, link_name, link)
     rows = []
     for joint in joints:
-        element = by_name.get(joint)
-        if element is None:
+        found = by_name.get(joint)
+        if found is None:
             known = ", ".join(str(name) for name in by_name)
             raise BadInput(f"{urdf}: has no joint '{joint}'; robot.toml may name {known}")
-        limit, dynamics = element.find("limit"), element.find("dynamics")
+        limit, dynamics = found.find("limit"), found.find("dynamics")
         if limit is None or limit.get("lower") is None or limit.get("upper") is None:
             raise BadInput(f"{urdf}: joint '{joint}' has no <limit lower= upper=>; add the range it may move in")
         values = [_float(urdf, joint, limit, key) for key in ("lower", "upper", "velocity", "effort")]

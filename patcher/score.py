@@ -10,7 +10,7 @@ LOST = 100.0
 
 
 def score(after: Judgement, before: Judgement) -> float:
-    """Tracking error relative to the incumbent's, plus a price for chatter and effort; lower is better, 1 is no gain."""
+    """Relative tracking error plus a price for chatter and effort; lower is better, 1 is no gain."""
     if after.diverged or after.limit_broken:
         return LOST
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.ids import plain
 from core.metrics import METRICS, recovery_ratio
-from core.records import Approval, Candidate, Diagnosis, Event, Incident, ValidationReport
+from core.records import Approval, Candidate, Cause, Diagnosis, Event, Incident, ValidationReport
 from core.status import Verdict
 from remend.deploy import Swap
 from sim.truth import Truth
@@ -51,7 +51,7 @@ class Healing:
 
     @property
     def recovery(self) -> float | None:
-        """Share of the lost tracking that came back on the true robot; None where too little was lost, or no patch runs."""
+        """Share of the lost tracking that came back on the true robot; None where too little was lost to tell."""
         truth = self.truth.get("rms_tracking_error")
         if truth is None or truth.patched is None:
             return None
@@ -100,7 +100,7 @@ class Healing:
         return self.report is not None and self.report.verdict is Verdict.PASS
 
 
-def _cause(cause: Any) -> dict[str, Any]:
+def _cause(cause: Cause) -> dict[str, Any]:
     return {
         "cause": cause.cause,
         "probability": cause.probability,

@@ -1,4 +1,4 @@
-"""The URDF that PyBullet gets: the robot's own frames with given inertias, no shapes, and a load link at the payload point.
+"""The URDF that PyBullet gets: the robot's frames with given inertias, no shapes, and a link for the load.
 
 PyBullet reads a body only from a file, so a fresh temporary one is written; its content never depends on a cache
 (`enableFileCaching=0`, or a file rewritten under one name comes back with the old masses).

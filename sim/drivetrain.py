@@ -1,13 +1,14 @@
 """Motor, gear and joint friction between the drive's torque and the link.
 
-Rotor inertia and friction act with the acceleration of the *coming* step, so they cannot blow up however large friction is
-against inertia (explicit damping diverges beyond damping * dt / inertia = 2):
+Rotor inertia and friction act with the acceleration of the *coming* step, so they cannot blow up however large friction
+is against inertia (explicit damping diverges beyond damping * dt / inertia = 2):
 
     (M + B + dt D) a = tau - h - D v                 predicted acceleration, M and h of the links
     link torque      = tau - B a - D (v + dt a)
 
 with B the rotor inertia and D the friction slope. Dry friction enters D as its secant slope tau_f(v) / v.
-Source: linearly implicit Euler, Hairer and Wanner, Solving ODEs II (1996), IV.7; Stribeck curve: Armstrong-Helouvry 1994.
+Source: linearly implicit Euler, Hairer and Wanner, Solving ODEs II (1996), IV.7; Stribeck curve: Armstrong-Helouvry
+1994.
 """
 
 from __future__ import annotations
@@ -63,4 +64,5 @@ class Drivetrain:
         _, acceleration, failed = dposv(link_inertia, motor - nonlinear - slope * v)
         if failed:
             raise FloatingPointError("the joint-space inertia is not positive definite: the simulation has diverged")
-        return motor - self._rotor * acceleration - slope * (v + self._dt * acceleration)
+        torque: Array = motor - self._rotor * acceleration - slope * (v + self._dt * acceleration)
+        return torque

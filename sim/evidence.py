@@ -1,4 +1,4 @@
-"""Paired evidence: incumbent and candidate in the same worlds, all of them robots that could have said what this one said.
+"""Paired evidence: incumbent and candidate on the same robots, each of which could have said what this one said.
 
 Search scenarios pick a candidate and sealed scenarios judge it. The sealed ones are drawn from the hash of the finished
 candidate, so nobody could have tuned to them.
@@ -19,7 +19,9 @@ from sim.tasks import KINDS
 from sim.twin.twin import Twin
 from sim.workers import Workers
 
-SEALED = 24  # pairs; a relative change of tracking is told from none with a spread of 40 % (paired t, power 0.9 at 30 %)
+SEALED = (
+    24  # pairs; a relative change of tracking is told from none with a spread of 40 % (paired t, power 0.9 at 30 %)
+)
 HEALTHY = 6  # pairs for each severity besides the diagnosed one
 DELAYED = 4  # pairs for each added delay
 SEVERITIES = (0.0, 0.5, 1.5)
@@ -114,7 +116,7 @@ def gather(workers: Workers, twin: Twin, incumbent: Artefact, candidate: Artefac
 
 
 def canary_peaks(robot: Robot, pairs: tuple[Pair, ...]) -> tuple[list[float], list[float], float]:
-    """Per joint the largest error of the incumbent and of the candidate [rad], and the largest torque variation [N*m]."""
+    """Largest error per joint of incumbent and candidate [rad], and the largest torque variation [N*m]."""
     before = [max(pair.before.peak_error_rad[i] for pair in pairs) for i in range(robot.dof)]
     after = [max(pair.after.peak_error_rad[i] for pair in pairs) for i in range(robot.dof)]
     variation = max(max(pair.before.peak_variation_nm, pair.after.peak_variation_nm) for pair in pairs)

@@ -2,8 +2,8 @@
 
     payload:mass=5    friction:joint=2,scale=10    actuator_loss:joint=3,gain=0.6,onset=4,ramp=2    none
 
-Faults are joined by `+`. `joint` is a number from 1 or a name; a joint fault without it acts on all joints. `onset` [s] is
-when the fault starts, `ramp` [s] how long it grows, `severity` scales the whole effect. An effect is additive on the
+Faults are joined by `+`. `joint` is a number from 1 or a name; a joint fault without it acts on all joints. `onset` [s]
+is when the fault starts, `ramp` [s] how long it grows, `severity` scales the whole effect. An effect is additive on the
 healthy robot and linear in severity, so half a fault is a meaningful fault.
 """
 
@@ -118,7 +118,9 @@ CATALOGUE: dict[str, FaultKind] = {
         FaultKind(
             name="friction",
             meaning="viscous joint friction grown by a factor",
-            parameter=Parameter(name="scale", unit="1", default=10.0, low=1.0, high=20.0, meaning="factor on joint damping"),
+            parameter=Parameter(
+                name="scale", unit="1", default=10.0, low=1.0, high=20.0, meaning="factor on joint damping"
+            ),
             per_joint=True,
             effect=_friction,
         ),
@@ -132,7 +134,9 @@ CATALOGUE: dict[str, FaultKind] = {
         FaultKind(
             name="sensor_bias",
             meaning="an encoder that reads a constant angle too much",
-            parameter=Parameter(name="rad", unit="rad", default=0.05, low=-0.2, high=0.2, meaning="reading minus truth"),
+            parameter=Parameter(
+                name="rad", unit="rad", default=0.05, low=-0.2, high=0.2, meaning="reading minus truth"
+            ),
             per_joint=True,
             effect=_sensor_bias,
         ),
@@ -218,12 +222,12 @@ def _parse_one(part: str, robot: Robot) -> Fault:
     allowed = [kind.parameter.name, *(["joint"] if kind.per_joint else []), "onset", "ramp", "severity"]
     given: dict[str, str] = {}
     for item in filter(None, rest.split(",")):
-        key, equals, value = item.partition("=")
+        key, equals, text = item.partition("=")
         if not equals or key not in allowed:
             raise BadInput(f"fault '{part}': '{item}' is not understood; write KEY=VALUE with {', '.join(allowed)}")
         if key in given:
             raise BadInput(f"fault '{part}': {key} is given twice; keep one")
-        given[key] = value
+        given[key] = text
     p = kind.parameter
     value = _number(part, p.name, given.get(p.name, str(p.default)), p.low, p.high)
     joints = (robot.joint_index(given["joint"]),) if "joint" in given else tuple(range(robot.dof))

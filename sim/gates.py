@@ -1,4 +1,4 @@
-"""The questions that evidence must answer before a person is asked. Each answer is pass, fail or inconclusive, with a reason.
+"""What evidence must answer before a person is asked. Each answer is pass, fail or inconclusive, with a reason.
 
 NaN is a failure. Inconclusive never promotes.
 """
@@ -76,11 +76,12 @@ def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair], 
 
 
 def limits(pairs: Sequence[Pair]) -> Gate:
-    """The candidate breaks no limit: no joint range left, no command that the envelope had to replace, no divergence."""
+    """The candidate breaks no limit: no joint range left, no command replaced by the envelope, no divergence."""
     broken = sum(pair.after.limit_broken for pair in pairs)
     before = sum(pair.before.limit_broken for pair in pairs)
     bound = rate_upper_bound(broken, len(pairs))
-    why = f"{broken} of {len(pairs)} runs broke a limit (at most {100 * bound:.1f} % with 95 % confidence), before {before}"
+    share = f"at most {100 * bound:.1f} % with 95 % confidence"
+    why = f"{broken} of {len(pairs)} runs broke a limit ({share}), {before} with the incumbent"
     if broken == 0:
         return _gate("limits", Verdict.PASS, why)
     return _gate("limits", Verdict.FAIL if broken >= before else Verdict.INCONCLUSIVE, why)
@@ -96,7 +97,9 @@ def delay_margin(evidence: Evidence) -> Gate:
         before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
         lost = sum(p.after.diverged and not p.before.diverged for p in pairs)
         if lost:
-            return _gate(name, Verdict.FAIL, f"{lost} of {len(pairs)} runs diverge with {1000 * delay_s:g} ms more delay")
+            return _gate(
+                name, Verdict.FAIL, f"{lost} of {len(pairs)} runs diverge with {1000 * delay_s:g} ms more delay"
+            )
         if not after <= max(DELAY_FACTOR * alone, before):
             why = f"tracking error grows {_ratio(after, alone):.1f} times with {1000 * delay_s:g} ms more delay"
             return _gate(name, Verdict.FAIL, why)
@@ -131,7 +134,8 @@ def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
 def law_cost(operations: int, dt_s: float) -> Gate:
     """The law must fit into a share of the control period, by its static bound."""
     load = operations * NS_PER_OPERATION * 1e-9 / dt_s
-    why = f"{operations} operations are at most {100 * load:.2g} % of the control period, allowed are {100 * MAX_LOAD:.0f} %"
+    share, allowed = 100 * load, 100 * MAX_LOAD
+    why = f"{operations} operations are at most {share:.2g} % of the control period, allowed are {allowed:.0f} %"
     return _gate("law_cost", Verdict.PASS if load <= MAX_LOAD else Verdict.FAIL, why)
 
 

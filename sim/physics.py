@@ -1,8 +1,9 @@
 """What the simulated robot is made of: link inertias, joint friction and the physics step.
 
 Three kinds exist. `nominal_physics` is what the URDF says. A twin's physics carries inertias fitted to telemetry.
-`hidden_physics` is the robot that nobody may look into: its links are off by up to 10 %, its joints have Stribeck friction
-and its physics runs on a finer step, so that neither controller, fault model nor twin holds the equation it obeys.
+`hidden_physics` is the robot that nobody may look into: its links are off by up to 10 %, its joints have Stribeck
+friction and its physics runs on a finer step, so that neither controller, fault model nor twin holds the equation it
+obeys.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def nominal_physics(robot: Robot, substeps: int = 1) -> Physics:
 def hidden_physics(robot: Robot, seed: int) -> Physics:
     """A robot off the production line, drawn from `seed`.
 
-    Link mass =U(0.9, 1.1) and inertia =U(0.9, 1.1) of nominal, viscous friction *U(0.8, 1.2), Coulomb friction =U(0.1, 0.3) %
-    of the torque limit, stiction =U(1.1, 1.4) of Coulomb friction. Two physics steps per control tick.
+    Link mass =U(0.9, 1.1) and inertia =U(0.9, 1.1) of nominal, viscous friction *U(0.8, 1.2), Coulomb friction =U(0.1,
+    0.3) % of the torque limit, stiction =U(1.1, 1.4) of Coulomb friction. Two physics steps per control tick.
     """
     rng = np.random.default_rng([seed, 0xB0D7])
     inertials = []
@@ -63,10 +64,10 @@ def hidden_physics(robot: Robot, seed: int) -> Physics:
 
 
 def physical_inertials(parameters: Array) -> Array:
-    """The nearest (10 n,) parameters that a rigid body can have: positive mass and a valid inertia about the centre of mass.
+    """The nearest (10 n,) parameters that rigid bodies can have: positive masses, valid inertias.
 
-    A least-squares fit knows nothing of that; Bullet needs it. Principal moments are raised to a thousandth of the largest
-    and to the triangle inequality (Wensing, Kim, Slotine 2018, section III).
+    A least-squares fit knows nothing of that; Bullet needs it. Principal moments are raised to a thousandth of the
+    largest and to the triangle inequality (Wensing, Kim, Slotine 2018, section III).
     """
     result = []
     for block in parameters.reshape(-1, 10):

@@ -1,7 +1,7 @@
 """A simulated arm in PyBullet: sensors, bus, drives, friction and load around Bullet's rigid bodies.
 
-It speaks frames and takes commands, as the hardware does. What it knows beyond a frame (true state, fault) is read by the
-scorer alone.
+It speaks frames and takes commands, as the hardware does. What it knows beyond a frame (true state, fault) is read by
+the scorer alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-
 
 from core.frames import Frame
 from core.rigid_body import Array, RigidBodyModel
@@ -55,7 +54,9 @@ class Plant:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The simulated robot as a process of its own: frames out, commands in, and a hidden fault that it tells nobody about."""
+"""The simulated robot as a process of its own: frames out, commands in, and a fault that it tells nobody about."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The scorer of record: incumbent and patch on the simulated robot itself, by its true state, over tasks nobody has seen.
+"""The scorer of record: incumbent and patch on the simulated robot itself, by its true state, over unseen tasks.
 
-It looks where no other part may look, so nothing but the summary of a simulated healing uses it: no twin, no gate and no
-canary.
+It looks where no other part may look, so nothing but the summary of a simulated healing uses it: no twin, no gate and
+no canary.
 """
 
 from __future__ import annotations

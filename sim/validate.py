@@ -13,7 +13,7 @@ from core.records import MetricDelta, ScenarioResult, ValidationReport
 from core.robot import Robot
 from core.stats import paired_interval
 from sim import gates
-from sim.evidence import Evidence, Pair, canary_peaks, gather
+from sim.evidence import Pair, canary_peaks, gather
 from sim.twin.twin import Twin
 from sim.workers import Workers
 

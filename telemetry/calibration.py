@@ -3,8 +3,8 @@
     tau = ID(q, v, a) + Y(q, v, a) dpi + diag(v) dviscous + diag(tanh(v / v0)) coulomb + noise
 
 is linear in the corrections, so the posterior is Gaussian. The prior keeps what the motion does not show at the URDF's
-values. Later faults are measured against the calibrated model, or an arm that is 5 % heavier than its data sheet would be
-taken for one that carries a load. Source: Atkeson, An, Hollerbach 1986; prior as in Wensing, Kim, Slotine 2018.
+values. Later faults are measured against the calibrated model, or an arm that is 5 % heavier than its data sheet would
+be taken for one that carries a load. Source: Atkeson, An, Hollerbach 1986; prior as in Wensing, Kim, Slotine 2018.
 """
 
 from __future__ import annotations

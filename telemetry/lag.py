@@ -25,7 +25,8 @@ def command_noise(robot: Robot, head: Block) -> Array:
     """(n,) standard deviation of measured minus commanded torque on healthy telemetry, at its best shift [N*m]."""
     residuals = [_shifted(robot, head, shift) for shift in range(_shifts(robot))]
     best = min(residuals, key=lambda r: float(np.square(r).sum()))
-    return np.maximum(best.std(axis=0), 1e-3)
+    noise: Array = np.maximum(best.std(axis=0), 1e-3)
+    return noise
 
 
 def measure_lag(robot: Robot, block: Block, noise_nm: Array) -> Lag:

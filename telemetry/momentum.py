@@ -86,9 +86,7 @@ class MomentumResidual:
         momentum = self._model.momentum(q, v)
         if self._momentum is not None:
             change = (momentum - self._momentum) / self._dt_s
-            self._residual = self._decay * (
-                self._residual + OBSERVER_RAD_S * self._dt_s * (change - tau - self._rate)
-            )
+            self._residual = self._decay * (self._residual + OBSERVER_RAD_S * self._dt_s * (change - tau - self._rate))
         self._momentum = momentum
         self._rate = self._model.momentum_rate_bias(q, v) - self._coulomb * np.tanh(v / DRY_RAD_S)
 

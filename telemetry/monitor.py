@@ -1,6 +1,7 @@
 """Watches one arm: learns its healthy head, then turns telemetry into events, one per fault.
 
-After a patch is committed the monitor expects the twin with its fault, so that a load that stays does not alarm for ever.
+After a patch is committed the monitor expects the twin with its fault, so that a load that stays does not alarm for
+ever.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ class Monitor:
             return np.zeros(0), np.zeros(0)
         return np.concatenate(self._times), np.concatenate(self._ratios)
 
-    def expect(self, model: RigidBodyModel, coulomb: Array, motor_gain: Array, offset_rad: Array, late_s: float) -> None:
+    def expect(
+        self, model: RigidBodyModel, coulomb: Array, motor_gain: Array, offset_rad: Array, late_s: float
+    ) -> None:
         """From now on this is normal: the twin with the fault that was patched.
 
         Args:

@@ -42,7 +42,8 @@ def smooth(block: Block, rate_hz: float, torque_lag_s: float = 0.0) -> Motion:
 
     Args:
         block: telemetry at `rate_hz`.
-        torque_lag_s: how much later than position the torque reading comes; half a tick where torque is held over a tick.
+        torque_lag_s: how much later than position the torque reading comes; half a tick where torque is held over a
+        tick.
     """
     sos = butter(3, CUTOFF_HZ, fs=rate_hz, output="sos")
 

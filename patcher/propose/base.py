@@ -76,7 +76,9 @@ def _changes(base: Controller, values: dict[str, Value]) -> list[ParamChange]:
     found = []
     for name, value in values.items():
         spec, old = base.manifest.params[name], base.params[name]
-        pairs = list(zip(old, value, strict=True)) if isinstance(old, list) and isinstance(value, list) else [(old, value)]
+        pairs = (
+            list(zip(old, value, strict=True)) if isinstance(old, list) and isinstance(value, list) else [(old, value)]
+        )
         for i, (before, after) in enumerate(pairs):
             assert isinstance(before, float)
             if before != after:

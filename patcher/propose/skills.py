@@ -1,6 +1,7 @@
 """Known remedies: a declared feed-forward term for the diagnosed cause, filled in from the twin.
 
-A remedy needs no simulation to find: the law's manifest says which parameter answers which cause, the twin says how much.
+A remedy needs no simulation to find: the law's manifest says which parameter answers which cause, the twin says how
+much.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ REMEDIES = {
 
 
 def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
-    """The parameters that the first cause's remedy changes, inside their bounds, and a sentence; empty if none answers."""
+    """The parameters that the remedy changes, inside their bounds, and a sentence; empty if none answers."""
     top = situation.twin.causes[0]
     remedy = REMEDIES.get(top.cause)
     base = Controller.from_artefact(situation.incumbent, joints=situation.twin.robot.dof)
@@ -79,7 +80,10 @@ def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
         old = base.params[name]
         if isinstance(old, list) and isinstance(amount, tuple):
             values[name] = [
-                min(max(remedy.combine(o, a), spec.low[min(i, len(spec.low) - 1)]), spec.high[min(i, len(spec.high) - 1)])
+                min(
+                    max(remedy.combine(o, a), spec.low[min(i, len(spec.low) - 1)]),
+                    spec.high[min(i, len(spec.high) - 1)],
+                )
                 for i, (o, a) in enumerate(zip(old, amount, strict=True))
             ]
         elif isinstance(old, float) and isinstance(amount, float):
@@ -92,7 +96,7 @@ class Skills:
 
     name = "skills"
 
-    def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:  # noqa: ARG002 a remedy needs no rollout
+    def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:
         values, sentence = remedy_values(situation)
         proposal = params_proposal(situation, self.name, values, sentence, rollouts=0) if values else None
         return [proposal] if proposal else []

@@ -1,7 +1,8 @@
 """Tune at most nine numbers with CMA-ES (Hansen 2016): how much of the remedy, and how stiff and damped the loop is.
 
-The search starts at the twin's estimate, stays within a quarter and four times of the nominal gains, and pays for torque
-variation and effort; one scenario has added delay. Tuned on one noise-free trajectory, gains run to their bounds.
+The search starts at the twin's estimate, stays within a quarter and four times of the nominal gains, and pays for
+torque variation and effort; one scenario has added delay. Tuned on one noise-free trajectory, gains run to their
+bounds.
 """
 
 from __future__ import annotations

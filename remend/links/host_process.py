@@ -1,7 +1,7 @@
 """The host process of a simulated robot: the control loop between the robot's line and the service's link.
 
-Lockstep advances tick by tick on request, faster than real time. Real time keeps absolute deadlines; a tick that ends after
-the next one was due counts as missed.
+Lockstep advances tick by tick on request, faster than real time. Real time keeps absolute deadlines; a tick that ends
+after the next one was due counts as missed.
 """
 
 from __future__ import annotations

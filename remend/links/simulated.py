@@ -95,7 +95,9 @@ class SimulatedLink:
         self._rows: queue.SimpleQueue[Block | RobotFault] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._paced = False
-        self._reader = threading.Thread(target=_sort, args=(self._link, self._dof, self._rows, self._replies), daemon=True)
+        self._reader = threading.Thread(
+            target=_sort, args=(self._link, self._dof, self._rows, self._replies), daemon=True
+        )
         self._reader.start()
 
     def __enter__(self) -> SimulatedLink:
@@ -125,7 +127,7 @@ class SimulatedLink:
             yield block
 
     def drain(self) -> list[Block]:
-        blocks = []
+        blocks: list[Block] = []
         while True:
             try:
                 block = self._rows.get_nowait()

@@ -1,8 +1,9 @@
 """Fit every hypothesis of an incident's cause, weigh them by evidence, and keep the posterior of each.
 
 Evidence is the marginal likelihood of a Gaussian linear model (MacKay, Information Theory, Inference and Learning
-Algorithms, 2003, ch. 28): a hypothesis with more unknowns pays for them. Noise is what the calibrated model left unexplained
-on healthy data, raised to what the best hypothesis leaves now, so that model error does not pass for certainty.
+Algorithms, 2003, ch. 28): a hypothesis with more unknowns pays for them. Noise is what the calibrated model left
+unexplained on healthy data, raised to what the best hypothesis leaves now, so that model error does not pass for
+certainty.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _fit(hypothesis: Hypothesis, noise_nm: Array) -> Fit:
     return Fit(
         hypothesis=hypothesis,
         theta=theta,
-        covariance=np.linalg.inv(posterior),
+        covariance=np.asarray(np.linalg.inv(posterior), dtype=np.float64),
         log_evidence=float(log_evidence),
         residual_nm=raw.reshape(-1, n).std(axis=0),
         noise_nm=noise_nm,

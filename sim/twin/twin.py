@@ -1,7 +1,7 @@
 """The twin of one robot: calibrated on its healthy telemetry, fitted to its incident, ready to be simulated.
 
-It is a posterior, not a point: `sample` draws physics and fault together, so that evidence rests on every robot that could
-have said what this one said.
+It is a posterior, not a point: `sample` draws physics and fault together, so that evidence rests on every robot that
+could have said what this one said.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sim.plant import Plant
 from sim.rollout import make_runtime, run
 from sim.twin.fit import fit_all
 from sim.twin.hypotheses import Evidence
-from telemetry.lag import command_noise, measure_lag
 from telemetry.calibration import Calibration, calibrate
+from telemetry.lag import command_noise, measure_lag
 from telemetry.motion import smooth
 
 Z90 = 1.645  # half width of a two-sided 90 % interval, in standard deviations
@@ -43,7 +43,8 @@ class RankedCause:
 
     def interval(self) -> dict[str, tuple[float, float]]:
         """90 % interval of each estimate, in the order low, high."""
-        low, high = {}, {}
+        low: dict[str, float] = {}
+        high: dict[str, float] = {}
         for k in range(len(self.theta)):
             step = np.zeros(len(self.theta))
             step[k] = Z90 * np.sqrt(self.covariance[k, k])
