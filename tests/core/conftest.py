@@ -1,0 +1,15 @@
+"""The arm that the tests of the robot model run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import sim
+from core.robot import Robot, load_robot
+
+
+@pytest.fixture(scope="session")
+def iiwa() -> Robot:
+    return load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
