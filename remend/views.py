@@ -42,6 +42,7 @@ METRIC_WORDS = {
 VERDICT_WORDS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.INCONCLUSIVE: "inconclusive"}
 _LIMIT_NAME = re.compile(r"(.+?)_(rad_s|rad|nm|s)(?:_(\d+))?")
 _UNITS = {"rad": "rad", "rad_s": "rad/s", "nm": "N*m", "s": "s"}
+_NOTHING = "0 to 0 %"
 _LIMIT_GATE = "non_inferior_"
 NOT_REPRODUCED = "The simulation does not reproduce this incident."
 
@@ -217,6 +218,8 @@ def delta_row(delta: MetricDelta, report: ValidationReport) -> DeltaRow:
         mean, low, high = ratio.mean, ratio.low, ratio.high
         change, interval = numbers.change(mean, 1.0, "1"), numbers.change_interval(low, high, mean, 1.0, "1")
     verdict = "better" if high < 0.0 else "worse" if low > 0.0 else "no clear change"
+    if interval == _NOTHING:  # clear perhaps, but too small to be shown
+        verdict = "no clear change"
     if verdict == "worse" and _inside_limit(delta.metric, report):
         verdict = "worse, inside its limit"
     if delta.n_pairs < numbers.MIN_PAIRS:

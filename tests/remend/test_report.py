@@ -147,6 +147,13 @@ def test_interval_across_zero_is_no_clear_change_and_few_pairs_are_no_number() -
     assert (row.change, row.interval, row.verdict) == ("too few runs",) * 3
 
 
+def test_change_too_small_to_be_shown_is_no_clear_change() -> None:
+    story = stories.report()
+    tiny = replace(story.deltas[2], delta=2e-3, ci_low=1e-3, ci_high=3e-3)
+    (row,) = views.delta_rows(replace(story, deltas=(tiny,)))
+    assert (row.change, row.interval, row.verdict) == ("0 %", "0 to 0 %", "no clear change")
+
+
 def test_decrease_never_passes_minus_hundred_per_cent() -> None:
     story = stories.report()
     uneven = [
