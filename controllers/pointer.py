@@ -7,11 +7,11 @@ here.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from controllers.artefact import Artefact, artefact_from_files
+from core.durable import write_atomically
 from core.errors import BadInput
 
 _FILE = "committed.json"
@@ -44,14 +44,14 @@ class CommitFolder:
     def write(self, pointer: Pointer) -> None:
         """Replace the pointer atomically; it is on disk when this returns."""
         values = {"committed": pointer.committed, "previous": pointer.previous, "version": pointer.version}
-        _write_durably(self._folder / _FILE, json.dumps(values).encode())
+        write_atomically(self._folder / _FILE, json.dumps(values).encode())
 
     def keep(self, artefact: Artefact) -> None:
         """Store an artefact under its hash."""
         folder = self._folder / artefact.sha256
         folder.mkdir(exist_ok=True)
         for name, data in artefact.files.items():
-            _write_durably(folder / name, data)
+            write_atomically(folder / name, data)
 
     def load(self, sha256: str) -> Artefact | None:
         """The stored artefact with this hash, or None if it is missing or not what its hash says."""
@@ -71,17 +71,3 @@ class CommitFolder:
                 if artefact is not None:
                     return artefact
         return baseline
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(path.suffix + ".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -18,6 +18,7 @@ from sim.workers import Workers
 
 PROPOSERS: dict[str, Proposer] = {proposer.name: proposer for proposer in (Skills(), Tune())}
 _RANKING = 6  # search scenarios that every candidate meets
+_UNRANKED = 0.99  # before any candidate that is known to lose, after any that is known to win
 ENOUGH = 0.9  # share of the lost tracking that makes a dearer proposer pointless
 
 
@@ -44,27 +45,46 @@ def choose_proposers(name: str) -> tuple[Proposer, ...]:
 
 
 def search(situation: Situation, proposers: Sequence[Proposer], workers: Workers) -> list[Ranked]:
-    """Candidates, best first, spending at most the situation's budget of rollouts."""
+    """Candidates, best first, spending at most the situation's budget of rollouts.
+
+    With a budget too small to rank by, candidates come as their proposers gave them; the gates judge them all the same.
+    """
     start = workers.rollouts
-    scenarios = draw_scenarios(situation.twin, _RANKING, situation.seed + 1000)
-    healthy = draw_scenarios(situation.twin, _RANKING, situation.seed + 1000, severity=0.0)
-    before = workers.judge([(situation.incumbent, scenario) for scenario in scenarios])
-    nominal = workers.judge([(situation.incumbent, scenario) for scenario in healthy])
-    lost = _mean_error(before) - _mean_error(nominal)
+    count = min(_RANKING, situation.budget // 3)  # incumbent with and without the fault, and one candidate
+    ranking = _Ranking(situation, count, workers)
     ranked: list[Ranked] = []
     for proposer in proposers:
-        left = situation.budget - (workers.rollouts - start) - _RANKING
+        left = situation.budget - (workers.rollouts - start) - count
         if left < 0:
             break
         for proposal in proposer.propose(replace(situation, budget=left), workers):
-            after = workers.judge([(proposal.artefact, scenario) for scenario in scenarios])
-            mean = float(np.mean([score(a, b) for a, b in zip(after, before, strict=True)]))
-            recovery = (_mean_error(before) - _mean_error(after)) / lost if lost > 0 else 0.0
-            ranked.append(Ranked(proposal=proposal, score=mean, recovery=recovery))
+            if workers.rollouts - start + count <= situation.budget:
+                ranked.append(ranking.rank(proposal))
         if any(candidate.recovery >= ENOUGH and candidate.score < 1.0 for candidate in ranked):
             break
     return sorted(ranked, key=lambda candidate: candidate.score)
 
 
+class _Ranking:
+    """The search scenarios of one incident, with what the incumbent makes of them."""
+
+    def __init__(self, situation: Situation, count: int, workers: Workers) -> None:
+        self._workers = workers
+        self._scenarios = draw_scenarios(situation.twin, count, situation.seed + 1000)
+        healthy = draw_scenarios(situation.twin, count, situation.seed + 1000, severity=0.0)
+        self._before = workers.judge([(situation.incumbent, scenario) for scenario in self._scenarios])
+        nominal = workers.judge([(situation.incumbent, scenario) for scenario in healthy])
+        self._lost = _mean_error(self._before) - _mean_error(nominal)
+
+    def rank(self, proposal: Proposal) -> Ranked:
+        """Judge a proposal on the search scenarios."""
+        after = self._workers.judge([(proposal.artefact, scenario) for scenario in self._scenarios])
+        if not after:
+            return Ranked(proposal=proposal, score=_UNRANKED, recovery=0.0)
+        mean = float(np.mean([score(a, b) for a, b in zip(after, self._before, strict=True)]))
+        recovered = _mean_error(self._before) - _mean_error(after)
+        return Ranked(proposal=proposal, score=mean, recovery=recovered / self._lost if self._lost > 0 else 0.0)
+
+
 def _mean_error(judgements: Sequence[Judgement]) -> float:
-    return float(np.mean([j.metrics["rms_tracking_error"] for j in judgements]))
+    return float(np.mean([j.metrics["rms_tracking_error"] for j in judgements])) if judgements else 0.0

@@ -23,11 +23,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from sqlalchemy import Connection, func, insert, select
 
 from controllers.signature import fingerprint, pre_authentication
+from core.durable import write_atomically
 from core.errors import BadInput
 from core.ids import canonical_json, sha256_of
 from remend import tables
 from remend.database import read_only
-from remend.home import exclusive, write_atomically
+from remend.home import exclusive
 from remend.keys import load_key
 
 FILE = "audit.head"

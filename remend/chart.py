@@ -16,7 +16,7 @@ from core.block import Array
 from remend import numbers
 
 WIDTH, HEIGHT = 360.0, 216.0  # user units; small enough that 11 units stay readable on a phone
-_LEFT, _RIGHT, _BOTTOM = 48.0, 8.0, 34.0
+_LEFT, _RIGHT, _BOTTOM = 54.0, 8.0, 34.0
 _ROW = 13.0  # height of one row of labels above the plot
 _LETTER = 5.8  # width of a letter at the labels' size
 _LOG_FLOOR = 0.1  # smaller values stand on the floor of a logarithmic chart

@@ -35,7 +35,9 @@ def demo(
     seed: Seed = 1,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for report.html, incident.mcap and heal.png.")] = Path("out"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.html, incident.mcap and heal.png.")] = Path(
+        "out"
+    ),
 ) -> None:
     """The tour: a healthy robot, a fault, detection, twin, patch, evidence, approval, swap, recovery."""
     from remend.demo import tour  # noqa: PLC0415 the simulation is heavy to import and an extra
@@ -50,7 +52,9 @@ def heal(
     seed: Seed = 1,
     budget: Annotated[int, typer.Option("--budget", min=0, help="Search rollouts that may be spent.")] = 300,
     proposer: Annotated[str, typer.Option("--proposer", help="auto, skills or tune.")] = "auto",
-    json_file: Annotated[str, typer.Option("--json", help="Write the result to this file; - is standard output.")] = "-",
+    json_file: Annotated[
+        str, typer.Option("--json", help="Write the result to this file; - is standard output.")
+    ] = "-",
 ) -> None:
     """One incident on a simulated robot, headless and faster than real time."""
     from remend.demo import heal_headless  # noqa: PLC0415
@@ -91,7 +95,9 @@ def check(
     for row in report.params:
         low, high = min(row.low), max(row.high)
         typer.echo(f"  {row.name} [{row.unit}] = {row.value}, {low:g} to {high:g}")
-    typer.echo(f"  cost      {report.cost} operations, {report.call_us:.1f} us a call, {100 * report.load:.2g} % of the period")
+    typer.echo(
+        f"  cost      {report.cost} operations, {report.call_us:.1f} us a call, {100 * report.load:.2g} % of the period"
+    )
     typer.echo(f"  sha256    {report.sha256}")
 
 
@@ -103,7 +109,9 @@ def robots() -> None:
 
     for name, path in shipped_robots().items():
         robot = load_robot(path)
-        typer.echo(f"{name}: {robot.title}; {robot.dof} joints at {robot.control_rate_hz} Hz, controller {robot.controller}")
+        typer.echo(
+            f"{name}: {robot.title}; {robot.dof} joints at {robot.control_rate_hz} Hz, controller {robot.controller}"
+        )
 
 
 @app.command()
@@ -116,16 +124,18 @@ def faults() -> None:
         joint = "joint=J," if kind.per_joint else ""
         typer.echo(f"{kind.name}:{joint}{p.name}={p.default:g}    {kind.meaning}")
         typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:g} to {p.high:g}")
-    typer.echo("Join with +; each takes onset=S, ramp=S, severity=0..1. A joint fault without joint= acts on all joints.")
+    typer.echo(
+        "Join with +; each takes onset=S, ramp=S, severity=0..1. A joint fault without joint= acts on all joints."
+    )
 
 
 @app.command()
 def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an incident or a patch.")]) -> None:
     """Everything known of an incident or a patch, as JSON."""
-    from remend.home import home_folder  # noqa: PLC0415
+    from remend.home import home_path  # noqa: PLC0415
     from remend.store import Store  # noqa: PLC0415
 
-    home = home_folder(os.environ)
+    home = home_path(os.environ)
     if not (home / "remend.db").exists():
         raise BadInput(f"{home}: nothing is stored here yet; run `remend heal` first, or set REMEND_HOME")
     with Store.open(home) as store:
@@ -136,9 +146,9 @@ def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an inci
 def audit_verify() -> None:
     """Check the audit log: every row, every record it speaks of, and the signed head."""
     from remend.audit import verify_home  # noqa: PLC0415
-    from remend.home import home_folder  # noqa: PLC0415
+    from remend.home import home_path  # noqa: PLC0415
 
-    verdict = verify_home(home_folder(os.environ))
+    verdict = verify_home(home_path(os.environ))
     if not verdict.ok:
         typer.echo(f"audit log broken at row {verdict.first_bad_seq}: {verdict.why}")
         raise typer.Exit(1)
@@ -177,7 +187,9 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options before the command."""
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from remend.home import home_path
+
 PACKAGES = ("core", "controllers", "telemetry", "sim", "patcher", "remend")
 OLDEST_PYTHON = (3, 11)
 _COARSE_CLOCK_S = 1e-5  # a hundredth of a tick at 1 kHz
@@ -146,16 +148,6 @@ def library(item: Library) -> Finding:
         finding = _warn if item.extra else _fail
         return finding(item.distribution, f"no {item.use}: {_one_line(error)}", f"pip install {package}")
     return _ok(item.distribution, f"version {version}")
-
-
-def home_path(environ: Mapping[str, str]) -> Path:
-    """Where `remend.home.home_folder` would put the home folder, without creating it."""
-    if chosen := environ.get("REMEND_HOME"):
-        return Path(chosen).absolute()
-    data = Path(environ.get("XDG_DATA_HOME", ""))
-    if not data.is_absolute():
-        data = Path(environ.get("HOME") or Path.home()) / ".local" / "share"
-    return data / "remend"
 
 
 def home_folder(home: Path) -> Finding:

@@ -11,22 +11,23 @@ from pathlib import Path
 from core.errors import BadInput
 
 
+def home_path(environ: Mapping[str, str]) -> Path:
+    """Where the home folder is: `REMEND_HOME`, else `$XDG_DATA_HOME/remend`, by default `~/.local/share/remend`."""
+    if chosen := environ.get("REMEND_HOME"):
+        return Path(chosen).absolute()
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    if not data.is_absolute():  # the XDG specification: ignore relative paths
+        data = Path(environ.get("HOME") or Path.home()) / ".local" / "share"
+    return data / "remend"
+
+
 def home_folder(environ: Mapping[str, str]) -> Path:
     """The home folder, created with mode 0700 if it is not there.
-
-    `REMEND_HOME` wins; otherwise `$XDG_DATA_HOME/remend`, by default `~/.local/share/remend`.
 
     Raises:
         BadInput: the path is a file, or cannot be created.
     """
-    if chosen := environ.get("REMEND_HOME"):
-        home = Path(chosen).absolute()
-    else:
-        data = Path(environ.get("XDG_DATA_HOME", ""))
-        if not data.is_absolute():  # the XDG specification: ignore relative paths
-            data = Path(environ.get("HOME") or Path.home()) / ".local" / "share"
-        home = data / "remend"
-    return make_private(home)
+    return make_private(home_path(environ))
 
 
 def make_private(folder: Path) -> Path:
@@ -54,30 +55,5 @@ def exclusive(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Write a file so that a reader, or a crash at any moment, sees the old bytes or the new ones and nothing else.
-
-    Hold `exclusive` on the folder: the temporary file has a fixed name, so that a crash leaves at most one behind.
-    """
-    draft = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), mode)  # a draft left by a crash keeps its own mode otherwise
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from controllers.signature import TrustStore, fingerprint
+from core.durable import write_atomically
 from core.errors import BadInput, Refused
-from remend.home import exclusive, make_private, write_atomically
+from remend.home import exclusive, make_private
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,7 +136,9 @@ def _incumbent(robot: Robot) -> Artefact:
         return load_artefact(own)
     shipped = shipped_laws()
     if robot.controller not in shipped:
-        raise BadInput(f"{robot.folder}: has no controller '{robot.controller}'; use a folder or one of {', '.join(shipped)}")
+        raise BadInput(
+            f"{robot.folder}: has no controller '{robot.controller}'; use a folder or one of {', '.join(shipped)}"
+        )
     return load_artefact(shipped[robot.controller])
 
 
@@ -176,9 +178,7 @@ def _score(pipeline: Pipeline, request: Request, healing: Healing) -> None:
         stage.finish("done")
 
 
-def _story(
-    pipeline: Pipeline, request: Request, healing: Healing, clock: Clock, tape: Block, ratio: Array
-) -> Story:
+def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock, tape: Block, ratio: Array) -> Story:
     swap, event, patch = healing.swap, healing.event, healing.patch
     plots = plots_of(
         tape,
@@ -218,4 +218,3 @@ def _story(
 def _versions() -> tuple[tuple[str, str], ...]:
     """What made the figures: package -> version."""
     return tuple((name, version(name)) for name in ("remend", "pybullet", "pin", "numpy", "scipy"))
-

@@ -15,12 +15,13 @@ from typing import Any, Self
 from sqlalchemy import Engine, select
 
 from core.clock import Clock, SystemClock
+from core.durable import write_atomically
 from core.errors import BadInput, Conflict, Refused
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
 from core.status import PatchStatus, Verdict
 from remend import audit, ledger, tables
 from remend.database import FILE, open_database, reading, writing
-from remend.home import exclusive, write_atomically
+from remend.home import exclusive
 from remend.journal import Journal
 from remend.keys import KeyRing
 from remend.ledger import Patch

@@ -24,9 +24,10 @@ from pygit2.enums import FileMode
 
 from controllers.signature import FILE_NAME, artefact_sha
 from core.clock import Clock, SystemClock
+from core.durable import sync_folder
 from core.errors import BadInput, Conflict, Refused
 from core.ids import sha256_of
-from remend.home import exclusive, sync_folder
+from remend.home import exclusive
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA = re.compile(r"[0-9a-f]{64}")

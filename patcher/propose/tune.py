@@ -27,7 +27,7 @@ from sim.workers import Workers
 _POPULATION = 6
 _SCENARIOS = 3
 _MOST_GENERATIONS = 7  # 126 rollouts; 90 % of the gain of a diagnosed space comes within 105 (measured on the arm)
-_SIGMA = 0.25
+_SIGMA = 0.2
 _ADDED_DELAY_S = 0.004
 
 
@@ -44,7 +44,7 @@ class _Space:
         return (1 if self.remedy else 0) + len(self.gains)
 
     def values(self, x: Array) -> dict[str, Value]:
-        """Parameters at search point `x`: remedy scaled by 1 + x/2, gains by 2^x, all inside their bounds."""
+        """Parameters at search point `x`: remedy scaled by 1 + x/2, gains by 4^x, all inside their bounds."""
         values: dict[str, Value] = {}
         rest = list(x)
         if self.remedy:
@@ -53,7 +53,7 @@ class _Space:
                 values[name] = self._inside(name, _between(self.base.params[name], full, share))
         for name, exponent in zip(self.gains, rest, strict=True):
             old = self.base.params[name]
-            factor = math.pow(2.0, exponent)
+            factor = math.pow(4.0, exponent)
             values[name] = self._inside(name, [factor * v for v in old] if isinstance(old, list) else factor * old)
         return values
 

@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from core.durable import write_atomically
 from core.errors import BadInput, Refused
-from remend.home import exclusive, home_folder, write_atomically
+from remend.home import exclusive, home_folder
 from remend.keys import KeyRing
 
 
