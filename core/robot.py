@@ -63,6 +63,11 @@ class CanaryPlan:
     fade_s: float  # time over which the offset of the swap fades
     shadow_s: float  # how long the candidate is computed before it commands
 
+    @property
+    def full_authority_s(self) -> float:
+        """Time from the first share to full authority, if the robot moves all the while [s]."""
+        return self.fade_s * self.stages[-1] + sum(self.hold_s[:-1])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Robot:

@@ -9,12 +9,12 @@ AUTHOR = "rules@1"
 _SHOWN = 5  # rivals below this rank are noise
 
 _REFUTED_BY = {
-    "payload": "the arm would hold still without extra torque at rest",
-    "friction": "the extra torque would not change sign with the speed",
-    "actuator_loss": "the missing torque would not grow with the torque asked for",
-    "sensor_bias": "the gravity torque would fit the measured position",
-    "delay": "the measured torque would follow the command as promptly as before",
-    "none": "the torque residual would stay inside its healthy noise",
+    "payload": "the arm held still at rest without extra torque",
+    "friction": "the extra torque did not change sign with the speed",
+    "actuator_loss": "the missing torque did not grow with the torque asked for",
+    "sensor_bias": "the gravity torque fitted the measured position",
+    "delay": "the measured torque followed the command as promptly as before",
+    "none": "the torque residual left its healthy noise",
 }
 
 

@@ -85,7 +85,7 @@ class Pipeline:
                 blocks.append(block)
                 self.tape.add(block)  # an alarm right after learning has its history too
                 done += len(block) * self.robot.dt_s
-                stage.update(round(10 * done), round(10 * seconds))
+                stage.update(round(done), round(seconds), "seconds")
             self.head = Block.join(blocks)
             self.monitor = Monitor(self.robot, self.head, self.false_alarms_per_hour)
             stage.finish(f"{self.monitor.calibration.samples} samples, false-alarm rate {self.monitor.threshold_basis}")
@@ -97,7 +97,7 @@ class Pipeline:
             for block in self.link.read(seconds):
                 event = self.observe(block)
                 done += len(block) * self.robot.dt_s
-                stage.update(round(10 * done), round(10 * seconds))
+                stage.update(round(done), round(seconds), "seconds")
                 if event is not None:
                     stage.finish(f"{event.channel} alarms at {event.alarm_s:.2f} s ({event.kind})")
                     return event
@@ -161,7 +161,8 @@ class Pipeline:
                 self.versions.keep(candidate.proposal.artefact.files)
                 self.store.add_candidate(candidate.proposal.candidate)
             healing.candidates = tuple(candidate.proposal.candidate for candidate in ranked)
-            stage.finish(f"{len(ranked)} candidates from {healing.search_rollouts} rollouts")
+            found = "1 candidate" if len(ranked) == 1 else f"{len(ranked)} candidates"
+            stage.finish(f"{found} from {healing.search_rollouts} rollouts")
         return ranked
 
     def prove(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:

@@ -9,10 +9,10 @@ from importlib.metadata import version
 
 import numpy as np
 
-from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
+from controllers.artefact import Artefact, artefact_from_files
+from controllers.library import find_law
 from core.block import Array, Block
 from core.clock import Clock, SystemClock
-from core.errors import BadInput
 from core.ids import new_id
 from core.metrics import METRICS
 from core.robot import Robot
@@ -26,11 +26,12 @@ from remend.keys import KeyRing
 from remend.links.simulated import SimulatedLink
 from remend.pipeline import Decide, Pipeline
 from remend.store import Store
-from remend.story import Story, TruthRow, plots_of
+from remend.story import CanaryTrack, Story, TruthRow, plots_of
 from remend.versions import Versions
 from sim.faults import parse_faults
 from sim.robot_process import fault_course
 from sim.truth import measure_truth
+from sim.validate import canary_limits
 from sim.workers import Workers
 
 LEARN_S = 90.0
@@ -80,7 +81,7 @@ def run(
     robot, toml = find_robot(request.robot)
     faults = parse_faults(request.fault, robot)
     proposers = choose_proposers(request.proposer)
-    incumbent = _incumbent(robot)
+    incumbent = find_law(robot, robot.controller)
     home = home_folder(os.environ)
     run_id = new_id("run", clock)
     healing = Healing(robot=robot.name, fault=request.fault, seed=request.seed)
@@ -122,24 +123,11 @@ def run(
         healing.sim_s = pipeline.tape.end_s
         tape = pipeline.tape.all()
         times, ratios = pipeline.monitor.history
-        ratio = np.interp(tape.t_s, times, ratios) if len(times) else np.zeros(len(tape))
+        ratio = np.interp(tape.t_s, times, ratios, left=np.nan) if len(times) else np.full(len(tape), np.nan)
         story = _story(pipeline, request, healing, clock, tape, ratio)
     healing.audit_ok = verify_home(home).ok
     healing.wall_s = (clock.monotonic_ns() - began_ns) * 1e-9
     return Run(healing=healing, story=story, tape=tape, test_ratio=ratio)
-
-
-def _incumbent(robot: Robot) -> Artefact:
-    """The robot's nominal controller: a folder beside its robot.toml, or a shipped law."""
-    own = robot.folder / robot.controller
-    if own.is_dir():
-        return load_artefact(own)
-    shipped = shipped_laws()
-    if robot.controller not in shipped:
-        raise BadInput(
-            f"{robot.folder}: has no controller '{robot.controller}'; use a folder or one of {', '.join(shipped)}"
-        )
-    return load_artefact(shipped[robot.controller])
 
 
 def _watch_s(robot: Robot, request: Request) -> float:
@@ -190,6 +178,7 @@ def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock,
         swap_s=swap.swap_s if swap else None,
         commit_s=swap.commit_s if swap else None,
         rollback_s=swap.rollback_s if swap else None,
+        canary=_canary_track(pipeline.robot, healing, tape),
     )
     rows = tuple(
         TruthRow(metric=name, unit=METRICS[name].unit, nominal=t.nominal, faulted=t.faulted, patched=t.patched)
@@ -212,6 +201,29 @@ def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock,
         recovery_ratio=healing.recovery,
         plots=plots,
         versions=_versions(),
+    )
+
+
+def _canary_track(robot: Robot, healing: Healing, tape: Block) -> CanaryTrack | None:
+    """The canary's view of the joint that came closest to its limit."""
+    swap, report = healing.swap, healing.report
+    if swap is None or swap.swap_s is None or report is None:
+        return None
+    limits = canary_limits(report, robot.dof)
+    end_s = swap.commit_s or swap.rollback_s or tape.t_s[-1]
+    rows = tape.between(swap.swap_s, end_s + robot.dt_s)
+    if not len(rows):
+        return None
+    error = np.abs(rows.group("q_ref") - rows.group("q") + np.array(limits.offset_rad))
+    settled = rows.t_s - swap.swap_s > robot.canary.full_authority_s + limits.settle_s
+    allowed = np.where(settled[:, None], limits.settled_error_rad, limits.ramp_error_rad)
+    joint = int(np.argmax(np.max(error / allowed, axis=0)))
+    return CanaryTrack(
+        observable=f"settled_error_rad_{joint + 1}",
+        unit="rad",
+        t_s=rows.t_s,
+        value=error[:, joint],
+        limit=allowed[:, joint],
     )
 
 

@@ -63,11 +63,11 @@ def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair], 
     after = np.array([p.after.metrics[metric] for p in pairs])
     name = f"non_inferior_{label}"
     if not (np.all(np.isfinite(before)) and np.all(np.isfinite(after)) and before.mean() > 0):
-        return _gate(name, Verdict.FAIL, f"{metric} is not a number")
+        return _gate(name, Verdict.FAIL, f"{_spoken(metric)} is not a number")
     margin = max(margin, free / float(before.mean()))
     interval = paired_interval((after - before) / before.mean())
     why = (
-        f"{metric} changes by {100 * interval.mean:+.1f} % (95 % interval {100 * interval.low:+.1f} to "
+        f"{_spoken(metric)} changes by {100 * interval.mean:+.1f} % (95 % interval {100 * interval.low:+.1f} to "
         f"{100 * interval.high:+.1f} %), allowed is {100 * margin:+.0f} %"
     )
     if interval.high <= margin:
@@ -144,6 +144,10 @@ def twin_fidelity(fidelity: float) -> Gate:
     enough = fidelity >= MIN_FIDELITY
     why = f"the twin repeats {100 * fidelity:.0f} % of the incident, {100 * MIN_FIDELITY:.0f} % are needed"
     return _gate("fidelity", Verdict.PASS if enough else Verdict.INCONCLUSIVE, why)
+
+
+def _spoken(metric: str) -> str:
+    return metric.replace("rms", "RMS").replace("_", " ")
 
 
 def _ratio(after: float, before: float) -> float:

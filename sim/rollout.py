@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controllers.artefact import Artefact, load_artefact, shipped_laws
+from controllers.artefact import Artefact
+from controllers.library import find_law
 from controllers.runtime import Runtime
 from controllers.slot import Slot
 from core.frames import Reference
@@ -42,8 +43,7 @@ class Trace:
 
 def make_runtime(robot: Robot, artefact: Artefact) -> Runtime:
     """The control loop of `robot` with `artefact` committed and the robot's safety law behind it."""
-    safety = load_artefact(shipped_laws()[robot.safety_controller])
-    return Runtime(robot, Slot(robot, artefact), Slot(robot, safety))
+    return Runtime(robot, Slot(robot, artefact), Slot(robot, find_law(robot, robot.safety_controller)))
 
 
 def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trace:

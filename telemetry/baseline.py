@@ -198,7 +198,7 @@ def _tails(e: Array, clip: float) -> _Tails:
     )
 
 
-def _raise_to_measured(  # noqa: PLR0917 - one call, inside the loop over channels
+def _raise_to_measured(
     base: Baseline, c: int, held_out: Array, leaks: Array, clip: float, rate_per_row: float, tails: _Tails
 ) -> Array:
     """(L, 3) thresholds of channel `c`, lifted where its held-out rows contradict them.

@@ -32,7 +32,7 @@ class HealthFinding:
     detail: str  # one sentence with count and place
 
 
-def check_health(  # noqa: PLR0917 - one stretch of telemetry and two limits
+def check_health(
     t_s: Array,
     values: Array,
     channels: Sequence[str],

@@ -7,7 +7,7 @@ The machine code is cached beside the source. Where that folder is read-only num
 folder; where there is none either (a container without a home) it would refuse to import, so the cache is then left out
 and the first call compiles for some seconds.
 """
-# ruff: noqa: PLR0912, PLR0917 - compiled loops take plain arrays by position and branch where they must
+# ruff: noqa: PLR0912 - compiled loops take plain arrays by position and branch where they must
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Recording:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def write_recording(  # noqa: PLR0917 - the parts of a recording, in the order in which they arise
+def write_recording(
     path: Path,
     rows: Sequence[TelemetryRow],
     joint_names: Sequence[str],

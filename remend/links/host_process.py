@@ -12,8 +12,9 @@ import time
 from array import array
 from multiprocessing.connection import Connection
 
-from controllers.artefact import artefact_from_files, load_artefact, shipped_laws
+from controllers.artefact import artefact_from_files
 from controllers.host import Host
+from controllers.library import find_law
 from controllers.signature import TrustStore
 from core.block import flat_row
 from core.errors import BadInput, Refused, SignatureInvalid
@@ -50,7 +51,7 @@ class _HostProcess:
             robot,
             robot_id=setup.robot_id,
             baseline=artefact_from_files(setup.baseline, setup.baseline_files),
-            safety=load_artefact(shipped_laws()[robot.safety_controller]),
+            safety=find_law(robot, robot.safety_controller),
             trust=TrustStore.from_json(setup.trust),
             folder=setup.folder,
             wait_for_disk=True,

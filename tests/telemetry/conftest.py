@@ -22,7 +22,7 @@ def correlated_noise(seed: int, rows: int, channels: int, memory: float = 0.5) -
     return out
 
 
-def moving_joint(  # noqa: PLR0917 - a made-up plant
+def moving_joint(
     seed: int, rows: int, rate_hz: float, fault_row: int, gain: float = 1.0, friction: float = 0.0
 ) -> Array:
     """(rows, 4) command, position, velocity, current of a joint that follows a random command.
