@@ -1,0 +1,47 @@
+"""Recordings of a simulated arm off the production line, made once per session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim
+from controllers.artefact import load_artefact, shipped_laws
+from core.block import Block, flat_row
+from core.robot import load_robot
+
+Recorder = Callable[..., Block]
+
+
+@pytest.fixture(scope="session")
+def record_arm() -> Recorder:
+    """(seed, seconds, faults="none", day=seed) -> telemetry of hidden robot `seed` at work, faulty from the start."""
+    # Only the tests that record need the simulator.
+    from sim.faults import FaultCourse, parse_faults  # noqa: PLC0415
+    from sim.physics import hidden_physics  # noqa: PLC0415
+    from sim.plant import Plant  # noqa: PLC0415
+    from sim.rollout import make_runtime  # noqa: PLC0415
+    from sim.tasks import endless_tasks  # noqa: PLC0415
+
+    robot = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
+    law = load_artefact(shipped_laws()[robot.controller])
+
+    @lru_cache
+    def record(seed: int, seconds: float, faults: str = "none", day: int | None = None) -> Block:
+        runtime, rows = make_runtime(robot, law), []
+        course = FaultCourse(dof=robot.dof, faults=parse_faults(faults, robot))
+        work = endless_tasks(robot, seed if day is None else day, segment_s=4.0)
+        with Plant(robot, hidden_physics(robot, seed), course, seed) as plant:
+            for reference in islice(work, round(seconds * robot.control_rate_hz)):
+                frame = plant.measure()
+                plant.apply(runtime.tick(frame, reference, frame.stamp_ns).tau)
+                rows.append(flat_row(frame, reference))
+        assert not runtime.notes
+        return Block(data=np.array(rows))
+
+    return record
