@@ -6,7 +6,7 @@ NaN is a failure. Inconclusive never promotes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -42,8 +42,8 @@ def superior_tracking(pairs: Sequence[Pair]) -> Gate:
     """The tracking error must fall: the whole 95 % interval of its mean relative change lies below zero."""
     name = "superior_tracking"
     ratio = [_ratio(p.after.metrics["rms_tracking_error"], p.before.metrics["rms_tracking_error"]) for p in pairs]
-    if not all(math.isfinite(value) and value > 0 for value in ratio):
-        return _gate(name, Verdict.FAIL, "a tracking error is not a number")
+    if not _finite(pairs) or not all(math.isfinite(value) and value > 0 for value in ratio):
+        return _gate(name, Verdict.FAIL, "a metric is not a number")
     interval = paired_interval(np.log(ratio))
     low, mean, high = (100 * math.expm1(value) for value in (interval.low, interval.mean, interval.high))
     why = f"tracking error changes by {mean:+.1f} % (95 % interval {low:+.1f} to {high:+.1f} %) over {len(pairs)} pairs"
@@ -90,8 +90,12 @@ def limits(pairs: Sequence[Pair]) -> Gate:
 def delay_margin(evidence: Evidence) -> Gate:
     """The candidate keeps tracking when commands come later than they do."""
     name = "delay_margin"
+    if not _complete(evidence.delays):
+        return _gate(name, Verdict.INCONCLUSIVE, "nothing was run with more delay")
     words = []
     for delay_s, pairs in sorted(evidence.delays.items()):
+        if not _finite(pairs):
+            return _gate(name, Verdict.FAIL, f"a metric is not a number with {1000 * delay_s:g} ms more delay")
         alone = float(np.mean([p.after.metrics["rms_tracking_error"] for p in evidence.sealed[: len(pairs)]]))
         after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in pairs]))
         before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
@@ -113,9 +117,14 @@ def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
     A patch that breaks limits there may only run with an armed trigger that takes it back; so may one that tracks the
     healthy robot clearly worse than the incumbent does.
     """
+    name = "healthy_plant"
+    if not _complete(evidence.severities) or 0 not in evidence.severities:
+        return _gate(name, Verdict.INCONCLUSIVE, "nothing was run on the healthy plant"), True
     broken, words = [], []
     armed = False
     for severity, pairs in sorted(evidence.severities.items()):
+        if not _finite(pairs):
+            return _gate(name, Verdict.FAIL, f"a metric is not a number at x{severity:g}"), True
         count = sum(p.after.limit_broken and not p.before.limit_broken for p in pairs)
         after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in pairs]))
         before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
@@ -128,7 +137,7 @@ def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
         why = f"breaks limits in {', '.join(broken)}, so it may only run with an armed revert trigger ({why})"
     elif armed:
         why = f"worse than the incumbent once the fault is gone, so a revert trigger is armed ({why})"
-    return _gate("healthy_plant", Verdict.PASS, why), armed
+    return _gate(name, Verdict.PASS, why), armed
 
 
 def law_cost(operations: int, dt_s: float) -> Gate:
@@ -148,6 +157,16 @@ def twin_fidelity(fidelity: float) -> Gate:
 
 def _spoken(metric: str) -> str:
     return metric.replace("rms", "RMS").replace("_", " ")
+
+
+def _finite(pairs: Sequence[Pair]) -> bool:
+    """Whether every metric of the candidate is a number."""
+    return all(math.isfinite(value) for pair in pairs for value in pair.after.metrics.values())
+
+
+def _complete(groups: Mapping[float, Sequence[Pair]]) -> bool:
+    """Whether there are groups and none of them is empty: an answer needs something that it rests on."""
+    return bool(groups) and all(groups.values())
 
 
 def _ratio(after: float, before: float) -> float:
