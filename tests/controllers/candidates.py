@@ -53,7 +53,7 @@ size = 7
 """
 
 
-def hold(  # noqa: PLR0917 all are named in the tests
+def hold(
     name: str = "hold",
     kp: float = 300.0,
     wrong: str = "nan",

@@ -58,7 +58,7 @@ def frame(q: Sequence[float] = ZERO, qd: Sequence[float] = ZERO, stamp_ns: int =
     return Frame(seq=0, stamp_ns=stamp_ns, q=list(q), qd=list(qd), tau_meas=[0.0, 0.0], tau_cmd=[0.0, 0.0])
 
 
-def rule(  # noqa: PLR0917 the first two are what every rule names
+def rule(
     m: ModuleType,
     tau: Sequence[float] | None,
     q: Sequence[float] = ZERO,

@@ -25,9 +25,10 @@ from hypothesis.stateful import (
 import sim
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.canary import CanaryLimits
-from controllers.runtime import Command, Runtime, Stage
+from controllers.runtime import Command, Runtime, Stage, braking_inertia
 from controllers.slot import Slot
 from core.frames import Frame, Reference
+from core.rigid_body import RigidBodyModel
 from core.robot import Robot, load_robot
 from sim.faults import FaultCourse
 from sim.physics import hidden_physics
@@ -419,10 +420,109 @@ def test_the_largest_step_of_a_swap_is_reported() -> None:
     assert loop.runtime.max_command_step_nm == 0.0
     loop.runtime.begin_canary()
     loop.ticks(20)
-    before = loop.last
-    assert before is not None
     loop.runtime.roll_back("asked to", 0)
-    assert 0.0 < loop.runtime.max_command_step_nm <= 200.0 * 0.05 * ROBOT.dt_s / ROBOT.canary.fade_s + 1e-9
+    # 200 N*m/rad less on 0.05 rad, a tenth of it per tick
+    assert loop.runtime.max_command_step_nm == pytest.approx(200.0 * 0.05 * ROBOT.dt_s / ROBOT.canary.fade_s)
+
+
+def test_the_canary_keeps_its_schedule_to_the_tick() -> None:
+    """Fade 10 ticks from 0 to 1, hold 5 ticks in each stage; one tick opens the next stage."""
+    loop = Loop()
+    assert loop.runtime.canary_ticks == 0
+    assert loop.runtime.max_command_step_nm == 0.0
+    for _ in range(2):  # the second canary starts from nothing, wherever the first one was
+        loop.shadow(make.hold("candidate", kp=310.0))
+        loop.ticks(4)
+        assert loop.runtime.canary_ticks == 0
+        loop.runtime.begin_canary()
+        shares, stages, sources = [], [], []
+        for _ in range(27):
+            sources.append(loop.tick().source)
+            shares.append(loop.runtime.share)
+            stages.append(loop.runtime.stage)
+        expected = [0.1] * 6 + [0.2, 0.3] + [0.3] * 5 + [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0] + [1.0] * 7
+        np.testing.assert_allclose(shares, expected, atol=1e-9)
+        assert sources == ["b" if share == 1.0 else "mix" for share in shares]
+        ready = shares.index(1.0) + 5  # a last ramp that rounds to just below 1 costs one more tick
+        assert stages == [Stage.CANARY] * ready + [Stage.READY] * (27 - ready)
+        assert loop.runtime.canary_ticks == 27
+        loop.runtime.roll_back("again", 0)
+
+
+def test_without_a_fade_the_share_steps_from_stage_to_stage() -> None:
+    robot = replace(ROBOT, canary=replace(ROBOT.canary, fade_s=0.0, hold_s=(0.004, 0.004, 0.004)))
+    loop = Loop(robot=robot)
+    loop.shadow(make.hold("candidate", kp=310.0))
+    loop.runtime.begin_canary()
+    shares = []
+    for _ in range(8):
+        loop.tick()
+        shares.append(loop.runtime.share)
+    assert shares == [0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 1.0, 1.0]
+
+
+def test_a_committed_controller_that_fails_in_a_canary_ends_it_and_the_safety_law_answers() -> None:
+    loop = Loop(make.hold("base", kp=300.0, start=30))
+    loop.shadow(make.hold("candidate", kp=310.0))
+    loop.runtime.begin_canary()
+    assert {c.source for c in loop.ticks(30)} == {"mix", "b"}
+    assert loop.tick().source == "safety"
+    assert loop.runtime.b is None
+    assert "envelope: command is not finite (joint 1)" in str(loop.runtime.rollback_reason)
+
+
+def test_an_armed_patch_is_held_to_what_simulation_showed_of_it_settled() -> None:
+    loop = Loop()
+    limits = replace(LIMITS, settled_error_rad=(0.05,) * 7)
+    loop.shadow(make.hold("candidate", kp=310.0), limits)
+    loop.runtime.begin_canary()
+    loop.ticks(TO_READY)
+    loop.runtime.commit(armed_revert=True)
+    assert loop.runtime.share == 0.0
+    loop.ticks(60)
+    loop.world.error_rad = 0.07
+    loop.ticks(3)
+    assert loop.runtime.a.sha256 == BASE.sha256
+
+
+@pytest.mark.parametrize("reading", [0.0, 3.0, math.nan, math.inf, 1e9])
+def test_the_first_command_starts_from_what_the_drives_say_they_hold(reading: float) -> None:
+    loop = Loop(make.hold("base", kp=300.0))
+    frame = replace(loop.world.frame(), tau_cmd=[reading] * 7)
+    wanted = Slot(ROBOT, BASE).compute(frame, loop.world.reference())
+    command = loop.runtime.tick(frame, loop.world.reference(), 0)
+    limit = ROBOT.limits.torque_nm
+    for i in range(7):
+        held = min(reading if math.isfinite(reading) else 0.0, limit[i] + STEP_NM[i])
+        expected = min(max(wanted[i], held - STEP_NM[i]), held + STEP_NM[i])
+        if reading < 100.0 or not math.isfinite(reading):
+            assert command.tau[i] == pytest.approx(expected, abs=1e-12)
+        assert abs(command.tau[i]) <= limit[i]
+
+
+def test_the_safety_law_waits_for_a_whole_position_before_it_holds_one() -> None:
+    loop = Loop()
+    loop.ticks(2)
+    home = list(ROBOT.home_rad)
+    half = [math.nan, *home[1:]]
+    first = loop.tick(q=half)
+    assert first.source == "safety"
+    other = [home[0], math.nan, *home[2:]]
+    assert loop.tick(q=other).source == "safety"
+    away = [q + 0.2 for q in home]
+    loop.tick(q=away)  # the first position that is whole: it is held
+    for _ in range(20):
+        held = loop.tick(q=away)
+    gravity = Slot(ROBOT, SAFETY).compute(
+        loop.world.frame(q=away), Reference(q_ref=away, qd_ref=[0.0] * 7, qdd_ref=[0.0] * 7)
+    )
+    np.testing.assert_allclose(held.tau, gravity, atol=1e-9)
+
+
+def test_the_inertia_to_brake_is_that_of_a_loaded_arm_with_a_margin() -> None:
+    model = RigidBodyModel(ROBOT, payload_kg=5.0)
+    loaded = np.diag(model.link_inertia(np.array(ROBOT.home_rad))) + ROBOT.drive.rotor_inertia_kgm2
+    np.testing.assert_allclose(braking_inertia(ROBOT), 1.5 * loaded, rtol=1e-12)
 
 
 class SwapMachine(RuleBasedStateMachine):
