@@ -51,7 +51,8 @@ def _in_words(ranked: RankedCause) -> str:
         case "payload":
             return f"an unknown load of {estimate['mass']:.2f} kg at the tool"
         case "friction":
-            return f"friction{joint or ' in all joints'} grown to {estimate['scale']:.1f} times its healthy value"
+            grown = f"grown to {estimate['scale']:.1f} times its healthy value" if "scale" in estimate else "grown"
+            return f"friction{joint or ' in all joints'} {grown}"
         case "actuator_loss":
             return f"a motor{joint} that gives {100 * estimate['gain']:.0f} % of the torque it is asked for"
         case "sensor_bias":

@@ -148,7 +148,10 @@ def audit_verify() -> None:
     from remend.audit import verify_home  # noqa: PLC0415
     from remend.home import home_path  # noqa: PLC0415
 
-    verdict = verify_home(home_path(os.environ))
+    home = home_path(os.environ)
+    if not (home / "remend.db").exists() and not (home / "audit.head").exists():
+        raise BadInput(f"{home}: nothing is stored here yet; run `remend heal` first, or set REMEND_HOME")
+    verdict = verify_home(home)
     if not verdict.ok:
         typer.echo(f"audit log broken at row {verdict.first_bad_seq}: {verdict.why}")
         raise typer.Exit(1)

@@ -66,7 +66,11 @@ class Deployment:
         self._move(patch_id, PatchStatus.APPROVED, PatchStatus.STAGED, "signature accepted by the robot")
         self._link.begin_shadow(limits)
         self._move(patch_id, PatchStatus.STAGED, PatchStatus.SHADOW, "computed beside the incumbent")
-        self._read(self._robot.canary.shadow_s)
+        shadowed_s = self._read(self._robot.canary.shadow_s)
+        status = self._link.status()
+        if status.rollback_reason is not None:  # it did not even deserve a share
+            self._rolled_back(patch_id, PatchStatus.SHADOW, status.rollback_reason)
+            return self._swap(patch_id, status, swap_s=None, rollback_s=shadowed_s)
         self._link.begin_canary()
         swap_s = self._read(_POLL_S) - _POLL_S
         self._move(patch_id, PatchStatus.SHADOW, PatchStatus.CANARY, "authority grows in stages")
@@ -84,7 +88,7 @@ class Deployment:
         if status.rollback_reason is None:
             return swap
         self._rolled_back(swap.outcome.patch_id, PatchStatus.ACTIVE, status.rollback_reason)
-        return self._swap(swap.outcome.patch_id, status, swap_s=swap.swap_s or 0.0, rollback_s=end_s)
+        return self._swap(swap.outcome.patch_id, status, swap_s=swap.swap_s, rollback_s=end_s)
 
     def _signed(self, approval: Approval, artefact: Artefact, armed_revert: bool) -> bytes:
         manifest = PatchManifest(
@@ -136,7 +140,7 @@ class Deployment:
         patch_id: str,
         status: HostStatus,
         *,
-        swap_s: float,
+        swap_s: float | None,
         commit_s: float | None = None,
         rollback_s: float | None = None,
     ) -> Swap:

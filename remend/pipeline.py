@@ -85,7 +85,7 @@ class Pipeline:
                 blocks.append(block)
                 self.tape.add(block)  # an alarm right after learning has its history too
                 done += len(block) * self.robot.dt_s
-                stage.update(round(done), round(seconds), "seconds")
+                stage.update(round(done), round(seconds))
             self.head = Block.join(blocks)
             self.monitor = Monitor(self.robot, self.head, self.false_alarms_per_hour)
             stage.finish(f"{self.monitor.calibration.samples} samples, false-alarm rate {self.monitor.threshold_basis}")
@@ -97,7 +97,7 @@ class Pipeline:
             for block in self.link.read(seconds):
                 event = self.observe(block)
                 done += len(block) * self.robot.dt_s
-                stage.update(round(done), round(seconds), "seconds")
+                stage.update(round(done), round(seconds))
                 if event is not None:
                     stage.finish(f"{event.channel} alarms at {event.alarm_s:.2f} s ({event.kind})")
                     return event

@@ -219,7 +219,7 @@ def _canary_track(robot: Robot, healing: Healing, tape: Block) -> CanaryTrack | 
     allowed = np.where(settled[:, None], limits.settled_error_rad, limits.ramp_error_rad)
     joint = int(np.argmax(np.max(error / allowed, axis=0)))
     return CanaryTrack(
-        observable=f"settled_error_rad_{joint + 1}",
+        observable=f"tracking error of joint {joint + 1}",
         unit="rad",
         t_s=rows.t_s,
         value=error[:, joint],

@@ -106,11 +106,12 @@ class Evidence:
             return replace(no_effect(n), viscous=tuple(added))
 
         def describe(theta: Array) -> dict[str, float]:
-            scales = [1.0 + float(theta[k]) / damping[j] if damping[j] else float("nan") for k, j in enumerate(joints)]
+            # A joint that had no friction has nothing to scale.
+            scales = [1.0 + float(theta[k]) / damping[j] for k, j in enumerate(joints) if damping[j]]
+            found = {"scale": float(np.mean(scales))} if len(scales) == len(joints) else {}
             if len(joints) == 1:
-                return {"joint": joints[0] + 1.0, "scale": scales[0], "viscous": float(theta[0])}
-            named = {f"viscous_{j + 1}": float(theta[k]) for k, j in enumerate(joints)}
-            return {"scale": float(np.mean(scales)), **named}
+                return {"joint": joints[0] + 1.0, **found, "viscous": float(theta[0])}
+            return {**found, **{f"viscous_{j + 1}": float(theta[k]) for k, j in enumerate(joints)}}
 
         label = "friction" if len(joints) > 1 else f"friction joint {joints[0] + 1}"
         return self._linear("friction", label, columns, [5.0] * len(joints), effect, describe)

@@ -90,9 +90,15 @@ class Twin:
         """One robot and fault from the posterior of the first cause."""
         top = self.causes[0]
         c = self.calibration
-        correction = rng.multivariate_normal(c.correction, c.covariance, method="cholesky")
-        theta = top.theta if not len(top.theta) else rng.multivariate_normal(top.theta, top.covariance)
-        return self.physics(correction), top.effect(theta)
+        return self.physics(_draw(rng, c.correction, c.covariance)), top.effect(_draw(rng, top.theta, top.covariance))
+
+
+def _draw(rng: np.random.Generator, mean: Array, covariance: Array) -> Array:
+    """One sample of a Gaussian; by eigenvalues, which a covariance that is singular to rounding does not upset."""
+    if not len(mean):
+        return mean
+    symmetric = 0.5 * (covariance + covariance.T)
+    return rng.multivariate_normal(mean, symmetric, method="eigh", check_valid="ignore")
 
 
 def fit_twin(robot: Robot, head: Block, after_onset: Block, calibration: Calibration | None = None) -> Twin:
