@@ -92,6 +92,7 @@ class StillWorld:
 
     def __init__(self, robot: Robot, speed_rad_s: float = 0.1) -> None:
         self.robot, self.seq, self.speed_rad_s, self.error_rad = robot, 0, speed_rad_s, 0.0
+        self.off_joints = range(robot.dof)  # which joints have `error_rad`
         self.tau_cmd = [0.0] * robot.dof
 
     def frame(self, **changes: list[float] | int) -> Frame:
@@ -103,7 +104,7 @@ class StillWorld:
     def reference(self) -> Reference:
         n = self.robot.dof
         return Reference(
-            q_ref=[q + self.error_rad for q in self.robot.home_rad],
+            q_ref=[q + self.error_rad * (i in self.off_joints) for i, q in enumerate(self.robot.home_rad)],
             qd_ref=[self.speed_rad_s, *[0.0] * (n - 1)],
             qdd_ref=[0.0] * n,
         )
