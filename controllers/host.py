@@ -94,13 +94,17 @@ class Host:
             now_ns=now_ns,
         )
         artefact = artefact_from_files(manifest.law, files)  # the very bytes that were verified
-        self._candidate = Slot(self._robot, artefact)
+        candidate = Slot(self._robot, artefact)
+        self._writer.submit(self._keep, (self.runtime.a.artefact, artefact), manifest.version).result()
+        self._candidate, self._last_version = candidate, manifest.version
         self._armed_revert = manifest.needs_revert_trigger
-        self._last_version = manifest.version
+
+    def _keep(self, artefacts: tuple[Artefact, Artefact], version: int) -> None:
+        """Put on disk what a boot after this swap may need. Runs in the writer, after every write that came before."""
+        for artefact in artefacts:
+            self._disk.keep(artefact)
         pointer = self._disk.read()
-        self._disk.write(Pointer(committed=pointer.committed, previous=pointer.previous, version=manifest.version))
-        self._disk.keep(self.runtime.a.artefact)
-        self._disk.keep(artefact)
+        self._disk.write(Pointer(committed=pointer.committed, previous=pointer.previous, version=version))
 
     def begin_shadow(self, limits: CanaryLimits) -> None:
         """Compute the staged candidate beside the committed controller, without effect.
@@ -119,9 +123,8 @@ class Host:
         self.ticks += 1
         if self.runtime.stage is Stage.READY:
             self._advance_commit()
-        elif self._committing is None and self.runtime.a.sha256 != self._active_sha:  # the revert trigger fired
-            self._active_sha = self.runtime.a.sha256
-            self._write(Pointer(committed=self._active_sha, previous=None, version=self._last_version))
+        elif self._committing is not None or self.runtime.a.sha256 != self._active_sha:
+            self._take_back()  # the candidate fell while its commit was being written, or the revert trigger fired
         return command
 
     def _advance_commit(self) -> None:
@@ -140,6 +143,13 @@ class Host:
                 self._active_sha = self.runtime.a.sha256
             else:  # what cannot be committed does not stay
                 self.runtime.roll_back(f"commit failed: {failed}", self.ticks)
+                self._take_back()  # the write may have failed after the pointer moved
+
+    def _take_back(self) -> None:
+        """Commit to the controller that was returned to; what was staged for the one that went goes with it."""
+        self._committing = self._candidate = None
+        self._active_sha = self.runtime.a.sha256
+        self._write(Pointer(committed=self._active_sha, previous=None, version=self._last_version))
 
     def _write(self, pointer: Pointer) -> Future[None]:
         future = self._writer.submit(self._disk.write, pointer)

@@ -7,14 +7,16 @@ here.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.artefact import Artefact, artefact_from_files
+from controllers.artefact import SIZE_CAPS, Artefact, artefact_from_files
 from core.durable import write_atomically
 from core.errors import BadInput
 
 _FILE = "committed.json"
+_SHA = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,12 @@ class Pointer:
     committed: str | None  # sha256 of the artefact; None = built-in baseline
     previous: str | None
     version: int  # highest patch version ever accepted; only grows
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these are values that `CommitFolder.write` may have written."""
+        names = (self.committed, self.previous)
+        return type(self.version) is int and all(n is None or (type(n) is str and _SHA.fullmatch(n)) for n in names)
 
 
 class CommitFolder:
@@ -37,9 +45,10 @@ class CommitFolder:
         """The stored pointer; a missing or damaged one means the baseline, and never a guess."""
         try:
             data = json.loads((self._folder / _FILE).read_text(encoding="utf-8"))
-            return Pointer(committed=data["committed"], previous=data["previous"], version=int(data["version"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return Pointer(committed=None, previous=None, version=0)
+            pointer = Pointer(committed=data["committed"], previous=data["previous"], version=data["version"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            pointer = None
+        return pointer if pointer and pointer.is_sound else Pointer(committed=None, previous=None, version=0)
 
     def write(self, pointer: Pointer) -> None:
         """Replace the pointer atomically; it is on disk when this returns."""
@@ -56,8 +65,9 @@ class CommitFolder:
     def load(self, sha256: str) -> Artefact | None:
         """The stored artefact with this hash, or None if it is missing or not what its hash says."""
         folder = self._folder / sha256
-        try:
-            artefact = artefact_from_files(sha256[:12], {p.name: p.read_bytes() for p in folder.iterdir()})
+        try:  # by name: a kill in the middle of `keep` may have left a draft beside the files
+            files = {name: (folder / name).read_bytes() for name in SIZE_CAPS if (folder / name).exists()}
+            artefact = artefact_from_files(sha256[:12], files)
         except (OSError, BadInput):
             return None
         return artefact if artefact.sha256 == sha256 else None
