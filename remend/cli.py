@@ -42,6 +42,8 @@ def demo(
     """The tour: a healthy robot, a fault, detection, twin, patch, evidence, approval, swap, recovery."""
     from remend.demo import tour  # noqa: PLC0415 the simulation is heavy to import and an extra
 
+    if json_file is not None:
+        require_place(str(json_file))
     raise typer.Exit(tour(robot, fault, seed, approve=yes, json_file=json_file, out=out))
 
 
@@ -59,6 +61,7 @@ def heal(
     """One incident on a simulated robot, headless and faster than real time."""
     from remend.demo import heal_headless  # noqa: PLC0415
 
+    require_place(json_file)
     healing = heal_headless(robot, fault, seed, budget, proposer)
     write_json(json_file, healing.to_json())
     raise typer.Exit(0 if healing.as_asked else 1)
@@ -168,6 +171,13 @@ def doctor() -> None:
         hint = f"; {finding.hint}" if finding.hint else ""
         typer.echo(f"{finding.status:<5} {finding.name}: {finding.what}{hint}")
     raise typer.Exit(1 if any(finding.status == "fail" for finding in findings) else 0)
+
+
+def require_place(file: str) -> None:
+    """Refuse a path that cannot become a file before the work begins, not when its result is to be written."""
+    path = Path(file)
+    if file != "-" and (path.is_dir() or not path.parent.is_dir()):
+        raise BadInput(f"{file}: cannot be written (not a file in a folder that exists); give another path")
 
 
 def write_json(file: str, value: object) -> None:
