@@ -26,6 +26,7 @@ from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 
+_LAW_FAULTS = (Breach.NOT_FINITE, Breach.FAR_BEYOND_LIMIT)  # what no measurement and no state of the robot excuses
 _A_OK_TICKS = 25  # clean commands before the committed controller takes over from the safety law; 50 ms at 500 Hz
 
 
@@ -87,7 +88,8 @@ class Runtime:
         self._hold: list[float] | None = None  # where the safety law holds the robot, None while it is not needed
         self._a_ok = 0
         self._a_failed = False  # the committed law was rejected in the last tick, and not for its measurement
-        self._monitor: CanaryMonitor | None = None
+        self._monitor: CanaryMonitor | None = None  # of the candidate
+        self._trigger: CanaryMonitor | None = None  # of the committed patch: the armed revert
         self._limits: CanaryLimits | None = None
         self._stage_ticks = 0
         self._step_index = 0
@@ -100,8 +102,8 @@ class Runtime:
         tau_a = self.a.compute(frame, reference)
         if self.b is None:
             command = self._committed_command(tau_a, frame, previous, now_ns)
-            if self._monitor is not None:
-                self._watch_committed(frame, reference, command.tau, previous)
+            if self._trigger is not None:
+                self._watch_committed(self._trigger, frame, reference, command.tau, previous)
         else:
             command = self._swap_command(self.b, list(tau_a), frame, reference, previous, now_ns)
             step = max(abs(new - old) for new, old in zip(command.tau, previous, strict=True))
@@ -134,18 +136,17 @@ class Runtime:
         self.previous_slot, self.a, self.b = self.a, self.b, None
         self.stage, self.share = Stage.COMMITTED, 0.0
         self.stages_run.append("commit")
-        if not armed_revert:
-            self._monitor = None
+        self._trigger, self._monitor = self._monitor if armed_revert else None, None
 
     def roll_back(self, reason: str, seq: int) -> None:
         """Return to the committed controller, or after a commit to the one before it. Idempotent."""
         if self.b is not None:
-            self.b = None
+            self.b = self._monitor = None
         elif self.previous_slot is not None:
-            self.a, self.previous_slot = self.previous_slot, None
+            self.previous_slot.controller.adopt_state(self.a.controller)  # it has not run since the commit
+            self.a, self.previous_slot, self._trigger = self.previous_slot, None, None
         else:
             return
-        self._monitor = None
         self.stage, self.share = Stage.COMMITTED, 0.0
         self.rollback_reason = reason
         self.notes.append(Note(seq=seq, what=f"rolled back: {reason}"))
@@ -154,23 +155,22 @@ class Runtime:
         self, b: Slot, tau_a: list[float], frame: Frame, reference: Reference, previous: Sequence[float], now_ns: int
     ) -> Command:
         tau_b = b.compute(frame, reference)
-        if self.stage is Stage.SHADOW or self._hold is not None:  # no share while the safety law commands
-            return self._committed_command(tau_a, frame, previous, now_ns)
+        alone = self._envelope.rule(tau_b, frame, previous, now_ns)
+        if self.stage is Stage.SHADOW and alone.breach in _LAW_FAULTS:
+            self.roll_back(f"in shadow: {_explain(alone)}", frame.seq)
+        if self.stage not in (Stage.CANARY, Stage.READY) or self._hold is not None:
+            return self._committed_command(tau_a, frame, previous, now_ns)  # no share while the safety law commands
         self._advance_share(reference)
         self.canary_ticks += 1
-        ruling_b = self._envelope.rule(tau_b, frame, previous, now_ns)
-        if ruling_b.tau is None:
-            self.roll_back(f"envelope: {_explain(ruling_b)}", frame.seq)
-            return self._committed_command(tau_a, frame, previous, now_ns)
         mixed = [a + self.share * (b_i - a) for a, b_i in zip(tau_a, tau_b, strict=True)]
-        ruling = self._envelope.rule(mixed, frame, previous, now_ns)
+        ruling = self._envelope.rule(mixed, frame, previous, now_ns) if alone.tau is not None else alone
         if ruling.tau is None:
-            self.roll_back(f"envelope: {_explain(ruling)}", frame.seq)
-            return self._committed_command(tau_a, frame, previous, now_ns)
-        assert self._monitor is not None
-        reason = self._monitor.judge(frame, reference, self.share, ruling.tau, previous)
-        if reason is not None:
-            self.roll_back(reason, frame.seq)
+            reason: str | None = f"envelope: {_explain(ruling)}"
+        else:
+            assert self._monitor is not None
+            reason = self._monitor.judge(frame, reference, self.share, ruling.tau, previous)
+        if reason is not None or ruling.tau is None:
+            self.roll_back(str(reason), frame.seq)
             return self._committed_command(tau_a, frame, previous, now_ns)
         return Command(tau=ruling.tau, source="b" if self.share >= 1.0 else "mix", clipped=ruling.clipped)
 
@@ -180,7 +180,9 @@ class Runtime:
         target = plan.stages[self._step_index]
         if self.share < target:
             ramp = dt_s / plan.fade_s if plan.fade_s > 0 else 1.0
-            self.share = min(target, self.share + ramp)
+            self.share += ramp
+            if self.share > target - 1e-9:  # sums of steps end beside the target, not on it
+                self.share = target
             return
         if CanaryMonitor.is_excited(reference):
             self._stage_ticks += 1
@@ -193,11 +195,15 @@ class Runtime:
             self.stage = Stage.READY
 
     def _watch_committed(
-        self, frame: Frame, reference: Reference, command: Sequence[float], previous: Sequence[float]
+        self,
+        trigger: CanaryMonitor,
+        frame: Frame,
+        reference: Reference,
+        command: Sequence[float],
+        previous: Sequence[float],
     ) -> None:
         """The armed revert trigger: a committed patch that no longer keeps its promise goes."""
-        assert self._monitor is not None
-        reason = self._monitor.judge(frame, reference, 1.0, command, previous)
+        reason = trigger.judge(frame, reference, 1.0, command, previous)
         if reason is None and self._a_failed:
             reason = "the safety law had to take over"
         if reason is not None:

@@ -180,6 +180,9 @@ def load_robot(file: Path) -> Robot:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadInput(f"{file}: cannot be read as TOML ({error}); correct that line") from None
     top = _Table(file, data)
+    rate_hz = top.number("control_rate_hz", 10, 2000)
+    if rate_hz != int(rate_hz):
+        raise BadInput(f"{file}: control_rate_hz must be a whole number, not {rate_hz:g}")
     urdf = file.parent / top.text("urdf")
     joints = top.texts("joints")
     n = len(joints)
@@ -193,7 +196,7 @@ def load_robot(file: Path) -> Robot:
         folder=file.parent,
         urdf=urdf,
         joints=joints,
-        control_rate_hz=int(top.number("control_rate_hz", 10, 2000)),
+        control_rate_hz=int(rate_hz),
         controller=top.text("controller"),
         safety_controller=top.text("safety_controller"),
         home_rad=top.numbers("home_rad", n),

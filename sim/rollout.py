@@ -47,7 +47,7 @@ def make_runtime(robot: Robot, artefact: Artefact) -> Runtime:
 
 
 def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trace:
-    """Let `runtime` drive `plant` along `references`, one per tick. Stops early when the robot is lost."""
+    """Let `runtime` drive `plant` along `references`, one per tick; stops early when the simulation breaks down."""
     true, measured, torque = [], [], []
     clipped = safety = 0
     diverged = False

@@ -74,7 +74,7 @@ def delay(buffer: Any, x: float) -> float:
 
 
 @njit
-def mlp(w1: Any, b1: Any, w2: Any, b2: Any, x: Any, out: Any) -> None:  # noqa: PLR0917
+def mlp(w1: Any, b1: Any, w2: Any, b2: Any, x: Any, out: Any) -> None:
     hidden = np.empty(len(b1))
     for k in range(len(b1)):
         hidden[k] = math.tanh(dot(w1[k], x) + b1[k])

@@ -98,10 +98,32 @@ def test_shadow_changes_no_bit_of_the_command() -> None:
     alone, shadowed = Loop(), Loop()
     alone.ticks(30)
     shadowed.ticks(5)
-    shadowed.shadow(make.hold("other", kp=100.0, wrong="huge", start=10))
+    shadowed.shadow(make.hold("other", kp=100.0))
     assert [c.tau for c in shadowed.ticks(25)] == [c.tau for c in alone.ticks(25)]
     assert shadowed.runtime.stage is Stage.SHADOW
     assert shadowed.runtime.share == 0.0
+
+
+@pytest.mark.parametrize("wrong", sorted(make.WRONG))
+def test_a_candidate_whose_law_fails_in_shadow_never_gets_a_share(wrong: str) -> None:
+    alone, shadowed = Loop(), Loop()
+    alone.ticks(30)
+    shadowed.ticks(5)
+    shadowed.shadow(make.hold("other", kp=100.0, wrong=wrong, start=10))
+    assert [c.tau for c in shadowed.ticks(25)] == [c.tau for c in alone.ticks(25)]
+    assert shadowed.runtime.b is None
+    assert shadowed.runtime.stage is Stage.COMMITTED
+    assert shadowed.runtime.rollback_reason is not None
+    assert shadowed.runtime.rollback_reason.startswith("in shadow: ")
+    shadowed.runtime.begin_canary()
+    assert shadowed.runtime.stage is Stage.COMMITTED
+
+
+def test_a_bad_measurement_in_shadow_is_not_held_against_the_candidate() -> None:
+    loop = Loop()
+    loop.shadow(make.hold("candidate", kp=310.0))
+    loop.tick(late_ns=10**9)
+    assert loop.runtime.stage is Stage.SHADOW
 
 
 def test_a_good_candidate_goes_through_every_stage_and_is_committed() -> None:
@@ -154,7 +176,7 @@ def test_the_tick_in_which_a_candidate_goes_wrong_is_answered_by_the_committed_c
             loop.runtime.begin_canary()
         command, healthy = loop.tick(), alone.tick()
         np.testing.assert_allclose(command.tau, healthy.tau, atol=1e-9)  # both laws ask for the same
-        if k < in_shadow or k > max(start, in_shadow) - 1:
+        if k < in_shadow or k >= start:
             assert command.source == "a"
             assert command.tau == healthy.tau
         else:
@@ -165,7 +187,7 @@ def test_the_tick_in_which_a_candidate_goes_wrong_is_answered_by_the_committed_c
     assert loop.runtime.rollback_reason is not None
     assert f"(joint {joint + 1})" in loop.runtime.rollback_reason
     assert loop.runtime.a.sha256 == BASE.sha256
-    assert [note.seq for note in loop.runtime.notes] == [2 + max(start, in_shadow)]
+    assert [note.seq for note in loop.runtime.notes] == [2 + start]
 
 
 @pytest.mark.parametrize(
@@ -410,6 +432,28 @@ def test_a_candidate_starts_from_the_states_it_shares() -> None:
     other = Slot(ROBOT, make.hold("other"))
     loop.runtime.begin_shadow(other, LIMITS)
     assert other.controller.states["ticks"] == [0.0]
+
+
+def test_a_reverted_controller_goes_on_from_the_states_of_the_patch_it_replaces() -> None:
+    loop = Loop()
+    candidate = make.hold("base", kp=310.0)
+    loop.commit(candidate)
+    loop.ticks(9)
+    after_commit = loop.runtime.a.controller.states["ticks"]
+    loop.runtime.roll_back("asked to", 0)
+    assert loop.runtime.a.sha256 == BASE.sha256
+    assert loop.runtime.a.controller.states["ticks"] == after_commit
+
+
+def test_a_second_candidate_that_is_sent_back_leaves_the_revert_of_the_first_armed() -> None:
+    loop = Loop()
+    loop.commit(make.hold("first", kp=310.0, start=TO_READY + 40))
+    first = loop.runtime.a.sha256
+    loop.shadow(make.hold("second", kp=320.0))
+    loop.runtime.roll_back("not this one", 0)
+    assert loop.runtime.a.sha256 == first
+    loop.ticks(60)  # now the first one fails
+    assert loop.runtime.a.sha256 == BASE.sha256
 
 
 def test_the_largest_step_of_a_swap_is_reported() -> None:
