@@ -235,3 +235,14 @@ def test_links_between_documents_lead_somewhere() -> None:
     for file in [ROOT / "README.md", ROOT / "launch" / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"(?<!!)\[[^\]]+\]\(([^)#:]+)\)", file.read_text()):
             assert (file.parent / target).exists(), f"{relative(file)}: {target}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_architecture_lists_every_module_with_its_first_sentence(package: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text.split(f"### {package}\n")[1].split("\n### ")[0]
+    listed = dict(re.findall(r"^\| `([\w/]+\.py)` \| (.*) \|$", section, re.MULTILINE))
+    modules = [p for p in (ROOT / package).rglob("*.py") if p.name != "__init__.py" and "laws" not in p.parts]
+    docs = {p.relative_to(ROOT / package).as_posix(): ast.get_docstring(ast.parse(p.read_text())) for p in modules}
+    first = {name: (doc or "").splitlines()[0].rstrip(".") for name, doc in docs.items()}
+    assert listed == first
