@@ -175,8 +175,12 @@ class Runtime:
         return Command(tau=ruling.tau, source="b" if self.share >= 1.0 else "mix", clipped=ruling.clipped)
 
     def _advance_share(self, reference: Reference) -> None:
-        """Move the share towards its stage; the stage's clock runs only while the robot moves."""
+        """Move the share towards its stage. The clock of the last stage runs only while the robot moves.
+
+        The stages before it guard against gross errors, which show on a robot at rest too.
+        """
         plan, dt_s = self.robot.canary, self.robot.dt_s
+        last = self._step_index + 1 == len(plan.stages)
         target = plan.stages[self._step_index]
         if self.share < target:
             ramp = dt_s / plan.fade_s if plan.fade_s > 0 else 1.0
@@ -184,11 +188,11 @@ class Runtime:
             if self.share > target - 1e-9:  # sums of steps end beside the target, not on it
                 self.share = target
             return
-        if CanaryMonitor.is_excited(reference):
+        if not last or CanaryMonitor.is_excited(reference):
             self._stage_ticks += 1
         if self._stage_ticks * dt_s < plan.hold_s[self._step_index]:
             return
-        if self._step_index + 1 < len(plan.stages):
+        if not last:
             self._step_index, self._stage_ticks = self._step_index + 1, 0
             self.stages_run.append(f"canary {plan.stages[self._step_index]:.0%}")
         else:
