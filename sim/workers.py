@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 
 from controllers.artefact import Artefact
 from core.errors import RobotFault
@@ -29,7 +31,8 @@ class Workers:
         self.robot = robot
         self.rollouts = 0  # judged so far; the only door to simulation keeps the count
         count = processes or max(1, os.cpu_count() or 1)
-        self._pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
 
     def __enter__(self) -> Workers:
         return self
@@ -53,6 +56,22 @@ class Workers:
 
 def _judge(job: tuple[Robot, Artefact, Scenario]) -> Judgement:
     return judge(*job)
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it.
+
+    A pool process holds both ends of its queue, so nothing else would tell it that its parent was killed.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _idle() -> None:

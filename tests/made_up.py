@@ -1,0 +1,142 @@
+"""A made-up twin and made-up workers: evidence and proposers without a simulator, in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sim
+from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
+from controllers.controller import Controller
+from core.robot import load_robot
+from patcher.propose.base import Situation
+from sim.faults import Effect, no_effect
+from sim.judge import Judgement
+from sim.scenario import Scenario
+from sim.twin.twin import RankedCause, Twin
+from telemetry.calibration import Calibration
+
+IIWA = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
+N = IIWA.dof
+COMPUTED_TORQUE = load_artefact(shipped_laws()["computed_torque"])
+JOINT_PD = load_artefact(shipped_laws()["joint_pd"])
+
+_CALIBRATION = Calibration(
+    correction=np.zeros(12 * N), covariance=1e-8 * np.eye(12 * N), noise_nm=np.full(N, 0.1), samples=1000
+)
+_HEALTHY = no_effect(N)
+
+
+def _on(joint: int, value: float) -> tuple[float, ...]:
+    return tuple(value if i == joint else 0.0 for i in range(N))
+
+
+_EFFECTS: dict[str, Callable[[float], Effect]] = {
+    "payload": lambda x: replace(_HEALTHY, payload_kg=x),
+    "friction": lambda x: replace(_HEALTHY, viscous=_on(1, x)),
+    "actuator_loss": lambda x: replace(_HEALTHY, gain_loss=_on(2, x)),
+    "sensor_bias": lambda x: replace(_HEALTHY, offset_rad=_on(3, x)),
+    "delay": lambda x: replace(_HEALTHY, delay_s=x),
+    "none": lambda x: _HEALTHY,
+}
+_DESCRIPTIONS: dict[str, Callable[[float], dict[str, float]]] = {
+    "payload": lambda x: {"mass": x},
+    "friction": lambda x: {"joint": 2.0, "scale": 1.0 + x / IIWA.limits.damping[1], "viscous": x},
+    "actuator_loss": lambda x: {"joint": 3.0, "gain": 1.0 - x},
+    "sensor_bias": lambda x: {"joint": 4.0, "rad": x},
+    "delay": lambda x: {"ms": 1000.0 * x},
+    "none": lambda x: {},
+}
+
+
+def cause(name: str, value: float = 0.0, probability: float = 0.9, spread: float = 0.0) -> RankedCause:
+    """A cause of the catalogue with its one unknown at `value`."""
+    unknowns = 0 if name == "none" else 1
+    return RankedCause(
+        cause=name,
+        label=f"{name}, made up",
+        probability=probability,
+        theta=np.full(unknowns, value),
+        covariance=np.full((unknowns, unknowns), spread**2),
+        effect=lambda theta: _EFFECTS[name](float(theta[0]) if len(theta) else 0.0),
+        describe=lambda theta: _DESCRIPTIONS[name](float(theta[0]) if len(theta) else 0.0),
+    )
+
+
+def twin(*causes: RankedCause) -> Twin:
+    """A twin of the arm; by default it carries 5 kg, give or take 50 g."""
+    return Twin(robot=IIWA, calibration=_CALIBRATION, causes=causes or (cause("payload", 5.0, spread=0.05),))
+
+
+def situation(
+    *causes: RankedCause, incumbent: Artefact = COMPUTED_TORQUE, budget: int = 300, seed: int = 1
+) -> Situation:
+    return Situation(incident_id="inc_made_up", twin=twin(*causes), incumbent=incumbent, budget=budget, seed=seed)
+
+
+def params(artefact: Artefact) -> dict[str, Any]:
+    """Parameter name -> value."""
+    return Controller.from_artefact(artefact, joints=N).params
+
+
+def judged(error: float, *, broken: bool = False, peak: Sequence[float] | float = 0.01, **metrics: float) -> Judgement:
+    """A judgement with this tracking error [rad]; the other metrics are ordinary unless given."""
+    return Judgement(
+        metrics={
+            "rms_tracking_error": error,
+            "max_tracking_error": 3.0 * error,
+            "rms_effort": 40.0,
+            "torque_variation": 1.0,
+            **metrics,
+        },
+        peak_error_rad=tuple(peak) if not isinstance(peak, float) else (peak,) * N,
+        peak_variation_nm=2.0,
+        diverged=False,
+        safety_share=0.0,
+        clipped_share=0.0,
+        limit_broken=broken,
+    )
+
+
+class FakeWorkers:
+    """FAKE: judges by a formula instead of a simulation. Counts and remembers its jobs like the real one."""
+
+    def __init__(self, formula: Callable[[Artefact, Scenario], Judgement]) -> None:
+        self.robot, self.rollouts = IIWA, 0
+        self.jobs: list[tuple[Artefact, Scenario]] = []
+        self._formula = formula
+
+    def judge(self, jobs: Sequence[tuple[Artefact, Scenario]]) -> list[Judgement]:
+        self.rollouts += len(jobs)
+        self.jobs += jobs
+        return [self._formula(*job) for job in jobs]
+
+
+def load_cancelled(artefact: Artefact, scenario: Scenario) -> Judgement:
+    """Tracking as it would be under a load: the error grows with what the law's mass leaves uncancelled."""
+    missed = abs(scenario.effect.payload_kg - params(artefact).get("mass", 0.0))
+    return judged(0.004 + 0.01 * missed)
+
+
+def law(name: str, gains: int, remedy: bool, max_step: float = 0.5) -> Artefact:
+    """A law with so many scalar gains `g1`, `g2`, ... of nominal 1, and maybe a `mass` that answers a payload."""
+    names = [f"g{k + 1}" for k in range(gains)] + (["mass"] if remedy else [])
+    total = " + ".join(names) if names else "1.0"
+    manifest = [f'name = "{name}"', 'version = "1"', 'summary = "Made up"', 'signals = ["q"]']
+    for each in names:
+        high, role = (10.0, "feedforward") if each == "mass" else (4.0, "gain")
+        manifest += [f"[params.{each}]", 'unit = "1"', "low = 0.0", f"high = {high}", f"max_step = {max_step}"]
+        manifest += ['effect = "Made up."', f'role = "{role}"']
+        manifest += ['answers = "payload"'] if each == "mass" else []
+    manifest += ["[outputs.tau]", 'unit = "N*m"', f"size = {N}"]
+    arguments = ", ".join(["q", *names, "tau"])
+    files = {
+        "law.py": f"def control({arguments}):\n    for i in range(7):\n        tau[i] = q[i] * ({total})\n".encode(),
+        "manifest.toml": "\n".join(manifest).encode(),
+        "params.toml": "".join(f"{n} = {0.0 if n == 'mass' else 1.0}\n" for n in names).encode(),
+    }
+    return artefact_from_files(name, files)

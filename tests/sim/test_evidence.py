@@ -1,0 +1,241 @@
+"""Evidence is drawn so that nobody can tune to it, paired so that it compares, and kept to limits that never loosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controllers.artefact import Artefact, with_params
+from core.ids import sha256_of
+from core.status import Verdict
+from sim import evidence as module
+from sim.evidence import Evidence, Pair, canary_peaks, draw_scenarios, gather, sealed_seed
+from sim.faults import no_effect
+from sim.judge import Judgement
+from sim.scenario import Scenario
+from sim.validate import canary_limits, validate
+from tests import made_up
+from tests.made_up import COMPUTED_TORQUE, IIWA, FakeWorkers, N, judged
+
+TWIN = made_up.twin()
+REMEDY = with_params(COMPUTED_TORQUE, {"mass": 5.0})
+HALF = with_params(COMPUTED_TORQUE, {"mass": 2.5})
+
+
+def hashes(scenarios: list[Scenario]) -> list[str]:
+    return [scenario.sha256 for scenario in scenarios]
+
+
+def collect(workers: FakeWorkers, candidate: Artefact = REMEDY, seed: int = 3) -> Evidence:
+    fake: Any = workers
+    return gather(fake, TWIN, COMPUTED_TORQUE, candidate, seed)
+
+
+# -- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_seed_draws_the_same_scenarios_and_another_seed_others() -> None:
+    first = hashes(draw_scenarios(TWIN, 6, 3))
+    assert first == hashes(draw_scenarios(TWIN, 6, 3))
+    assert not set(first) & set(hashes(draw_scenarios(TWIN, 6, 4)))
+    assert len(set(first)) == 6
+
+
+def test_fewer_scenarios_of_a_seed_are_the_first_of_more() -> None:
+    assert hashes(draw_scenarios(TWIN, 8, 3))[:5] == hashes(draw_scenarios(TWIN, 5, 3))
+
+
+def test_scenarios_differ_in_robot_task_and_noise() -> None:
+    drawn = draw_scenarios(TWIN, 6, 3)
+    assert len({scenario.effect.payload_kg for scenario in drawn}) == 6
+    assert len({scenario.physics.inertials.tobytes() for scenario in drawn}) == 6
+    assert len({scenario.task_seed for scenario in drawn}) == len({scenario.noise_seed for scenario in drawn}) == 6
+    assert len({scenario.task_kind for scenario in drawn}) == 3
+    assert all(4.7 < scenario.effect.payload_kg < 5.3 for scenario in drawn)
+
+
+def test_severity_zero_has_no_fault() -> None:
+    for scenario in draw_scenarios(TWIN, 6, 3, severity=0.0):
+        assert scenario.effect == no_effect(N)
+        assert "no fault" in scenario.name
+
+
+@pytest.mark.parametrize("severity", [0.5, 1.5])
+def test_severity_scales_the_fault_and_leaves_the_rest(severity: float) -> None:
+    whole, part = draw_scenarios(TWIN, 4, 3), draw_scenarios(TWIN, 4, 3, severity=severity)
+    for one, other in zip(whole, part, strict=True):
+        assert other.effect.payload_kg == severity * one.effect.payload_kg
+        assert (other.task_kind, other.task_seed, other.noise_seed) == (one.task_kind, one.task_seed, one.noise_seed)
+        assert np.array_equal(other.physics.inertials, one.physics.inertials)
+        assert f"{severity:g} x the diagnosed fault" in other.name
+
+
+def test_added_delay_comes_on_top_of_the_faults_own() -> None:
+    slow = made_up.twin(made_up.cause("delay", 0.006))
+    assert [s.effect.delay_s for s in draw_scenarios(slow, 2, 3, added_delay_s=0.004)] == [0.010, 0.010]
+    (scenario,) = draw_scenarios(TWIN, 1, 3, added_delay_s=0.008)
+    assert scenario.effect.delay_s == 0.008
+    assert "8 ms more delay" in scenario.name
+
+
+# -- sealing ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(), st.binary(), st.binary())
+def test_sealed_seed_depends_on_incident_and_candidate(incident: bytes, result: bytes, other: bytes) -> None:
+    a, b, c = map(sha256_of, (incident, result, other))
+    assert sealed_seed(a, b) == sealed_seed(a, b) >= 0
+    if other != result:
+        assert sealed_seed(a, b) != sealed_seed(a, c)
+        assert sealed_seed(b, a) != sealed_seed(c, a)
+
+
+def test_another_candidate_meets_other_sealed_scenarios() -> None:
+    incident = sha256_of(b"telemetry")
+    drawn = [
+        {pair.scenario.sha256 for pair in collect(FakeWorkers(made_up.load_cancelled), candidate, seed).sealed}
+        for candidate, seed in ((c, sealed_seed(incident, c.sha256)) for c in (REMEDY, HALF))
+    ]
+    assert len(drawn[0]) == len(drawn[1]) == module.SEALED
+    assert not drawn[0] & drawn[1]
+
+
+# -- gathering --------------------------------------------------------------------------------------------------------
+
+
+def test_incumbent_and_candidate_meet_the_same_worlds() -> None:
+    workers = FakeWorkers(made_up.load_cancelled)
+    found = collect(workers)
+    met: dict[str, list[str]] = {COMPUTED_TORQUE.sha256: [], REMEDY.sha256: []}
+    for artefact, scenario in workers.jobs:
+        met[artefact.sha256].append(scenario.sha256)
+    assert met[COMPUTED_TORQUE.sha256] == met[REMEDY.sha256]
+    assert found.rollouts == workers.rollouts == 2 * (24 + 3 * 6 + 2 * 4)
+
+
+def test_every_pair_holds_the_answers_of_its_own_scenario() -> None:
+    found = collect(FakeWorkers(made_up.load_cancelled))
+    groups = [found.sealed, *found.severities.values(), *found.delays.values()]
+    for pair in (pair for group in groups for pair in group):
+        assert pair.before == made_up.load_cancelled(COMPUTED_TORQUE, pair.scenario)
+        assert pair.after == made_up.load_cancelled(REMEDY, pair.scenario)
+
+
+def test_all_that_the_gates_ask_about_is_run() -> None:
+    found = collect(FakeWorkers(made_up.load_cancelled))
+    assert len(found.sealed) == 24
+    assert {severity: len(pairs) for severity, pairs in found.severities.items()} == {0.0: 6, 0.5: 6, 1.5: 6}
+    assert {delay_s: len(pairs) for delay_s, pairs in found.delays.items()} == {0.004: 4, 0.008: 4}
+    for severity, pairs in found.severities.items():
+        for sealed, pair in zip(found.sealed, pairs, strict=False):
+            assert pair.scenario.task_seed == sealed.scenario.task_seed
+            assert pair.scenario.effect.payload_kg == severity * sealed.scenario.effect.payload_kg
+    for delay_s, pairs in found.delays.items():
+        for sealed, pair in zip(found.sealed, pairs, strict=False):
+            assert pair.scenario.task_seed == sealed.scenario.task_seed
+            assert pair.scenario.effect.delay_s == sealed.scenario.effect.delay_s + delay_s
+
+
+# -- what becomes of it -----------------------------------------------------------------------------------------------
+
+
+def report_of(workers: FakeWorkers, candidate: Artefact = REMEDY, fidelity: float = 0.9) -> Any:
+    fake: Any = workers
+    return validate(
+        fake, TWIN, incumbent=COMPUTED_TORQUE, candidate=candidate, patch_id="pat_1", fidelity=fidelity, seed=3
+    )
+
+
+def test_a_patch_that_cancels_the_load_passes_every_gate() -> None:
+    report = report_of(FakeWorkers(made_up.load_cancelled))
+    assert report.verdict is Verdict.PASS
+    assert {gate.verdict for gate in report.gates} == {Verdict.PASS}
+    assert len({gate.name for gate in report.gates}) == len(report.gates) == 8
+    assert (report.base_sha, report.result_sha) == (COMPUTED_TORQUE.sha256, REMEDY.sha256)
+    assert (report.rollouts, report.seed, report.patch_id) == (100, 3, "pat_1")
+    assert report.needs_revert_trigger  # without the load it cancels what is not there
+    tracking = report.deltas[0]
+    assert tracking.metric == "rms_tracking_error"
+    assert tracking.ci_low < tracking.delta < tracking.ci_high < 0
+    assert tracking.delta == pytest.approx(tracking.after - tracking.before)
+    assert len(report.scenarios) == tracking.n_pairs == 24
+    assert report.sha256 == sha256_of(report)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "gate", "verdict"),
+    [
+        ({"rms_effort": 60.0}, "non_inferior_effort", Verdict.FAIL),
+        ({"torque_variation": 50.0}, "non_inferior_torque_variation", Verdict.FAIL),
+        ({"rms_tracking_error": 0.5}, "superior_tracking", Verdict.FAIL),
+        ({"broken": True}, "limits", Verdict.FAIL),
+    ],
+)
+def test_every_gate_can_stop_a_patch(spoil: dict[str, Any], gate: str, verdict: Verdict) -> None:
+    def formula(artefact: Artefact, scenario: Scenario) -> Judgement:
+        error = made_up.load_cancelled(artefact, scenario).metrics["rms_tracking_error"]
+        return judged(error, **(spoil if artefact is REMEDY else {}))
+
+    report = report_of(FakeWorkers(formula))
+    assert {found.name: found.verdict for found in report.gates}[gate] is verdict
+    assert report.verdict is Verdict.FAIL
+
+
+def test_the_incumbent_as_its_own_patch_fails() -> None:
+    assert report_of(FakeWorkers(made_up.load_cancelled), COMPUTED_TORQUE).verdict is Verdict.FAIL
+
+
+def test_a_twin_that_repeats_little_of_the_incident_holds_the_patch() -> None:
+    assert report_of(FakeWorkers(made_up.load_cancelled), fidelity=0.5).verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_worst_scenario_is_the_one_with_the_largest_growth() -> None:
+    def formula(artefact: Artefact, scenario: Scenario) -> Judgement:
+        unlucky = artefact is REMEDY and scenario.name.startswith("weave 5,")
+        return judged(0.02 if unlucky else made_up.load_cancelled(artefact, scenario).metrics["rms_tracking_error"])
+
+    assert report_of(FakeWorkers(formula)).worst.startswith("weave 5, 1 x the diagnosed fault, load ")
+
+
+peaks = st.lists(st.floats(0.0, 1.0), min_size=N, max_size=N)
+
+
+@settings(max_examples=25)
+@given(peaks, peaks)
+def test_canary_never_allows_more_than_a_fifth_beyond_the_incumbents_peak(
+    before: list[float], after: list[float]
+) -> None:
+    def formula(artefact: Artefact, scenario: Scenario) -> Judgement:
+        return judged(0.01 if artefact is REMEDY else 0.02, peak=after if artefact is REMEDY else before)
+
+    limits = canary_limits(report_of(FakeWorkers(formula)), N)
+    for i in range(N):
+        floor_rad = 0.002  # for what the sensors add to a perfect loop
+        assert limits.ramp_error_rad[i] <= 1.2 * before[i] + floor_rad
+        assert limits.settled_error_rad[i] <= limits.ramp_error_rad[i]
+        assert limits.settled_error_rad[i] <= 2.0 * after[i] + floor_rad
+        assert limits.settled_error_rad[i] >= floor_rad > 0.0
+    assert limits.variation_nm == pytest.approx(1.5 * 2.0)
+
+
+def test_canary_judges_after_the_diagnosed_offset() -> None:
+    biased = made_up.twin(made_up.cause("sensor_bias", 0.05))
+    fake: Any = FakeWorkers(lambda artefact, scenario: judged(0.01 if artefact is REMEDY else 0.02))
+    report = validate(fake, biased, incumbent=COMPUTED_TORQUE, candidate=REMEDY, patch_id="pat_1", fidelity=0.9, seed=3)
+    assert canary_limits(report, N).offset_rad == (0.0, 0.0, 0.0, 0.05, 0.0, 0.0, 0.0)
+
+
+def test_peaks_are_the_largest_over_all_pairs_joint_by_joint() -> None:
+    rows = [(0.1 * k + 0.01 * np.arange(N)).tolist() for k in (1, 3, 2)]
+    (scenario,) = draw_scenarios(TWIN, 1, 3)
+    pairs = tuple(
+        Pair(scenario=scenario, before=judged(1.0, peak=row), after=judged(1.0, peak=row[::-1])) for row in rows
+    )
+    before, after, variation = canary_peaks(IIWA, pairs)
+    assert before == rows[1]
+    assert after == rows[1][::-1]
+    assert variation == 2.0
