@@ -119,17 +119,17 @@ def _search(
     options = {"popsize": _POPULATION, "seed": seed + 1, "bounds": [-1.0, 1.0], "verbose": -9, "maxiter": generations}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # cma warns about what verbose=-9 already silences
-        strategy = cma.CMAEvolutionStrategy(np.zeros(space.size), _SIGMA, options)
+        strategy = cma.CMAEvolutionStrategy(np.zeros(max(space.size, 2)), _SIGMA, options)  # it cannot search one
         best, best_loss = np.zeros(space.size), math.inf
         for _ in range(generations):
             points = strategy.ask()
-            laws = [with_params(incumbent, space.values(point)) for point in points]
+            laws = [with_params(incumbent, space.values(point[: space.size])) for point in points]
             results = iter(workers.judge([(law, scenario) for law in laws for scenario in scenarios]))
             losses = []
             for point in points:
                 loss = float(np.mean([score(next(results), before) for before in reference]))
                 losses.append(loss)
                 if loss < best_loss:
-                    best, best_loss = np.array(point), loss
+                    best, best_loss = np.array(point[: space.size]), loss
             strategy.tell(points, losses)
     return best

@@ -1,0 +1,140 @@
+"""Known remedies: the right parameter, by the twin's amount, inside its bounds; nothing where none is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controllers.artefact import Artefact, artefact_from_files, with_params
+from patcher.propose.base import Proposal, Situation, params_proposal
+from patcher.propose.skills import REMEDIES, Skills
+from sim.faults import CATALOGUE
+from tests import made_up
+from tests.made_up import COMPUTED_TORQUE, JOINT_PD, FakeWorkers, N
+
+
+def propose(situation: Situation) -> list[Proposal]:
+    """What skills propose, having spent no rollout."""
+    workers: Any = FakeWorkers(made_up.load_cancelled)
+    found = Skills().propose(situation, workers)
+    assert workers.rollouts == 0
+    return found
+
+
+def on(joint: int, value: float, other: float = 0.0) -> list[float]:
+    return [value if i == joint else other for i in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("cause", "value", "parameter", "expected"),
+    [
+        ("payload", 4.9, "mass", 4.9),
+        ("friction", 3.5, "viscous", on(1, 3.5)),
+        ("actuator_loss", 0.25, "gain", on(2, 0.75, 1.0)),
+        ("sensor_bias", -0.04, "encoder_offset", on(3, -0.04)),
+    ],
+)
+def test_each_cause_changes_the_parameter_that_answers_it(
+    cause: str, value: float, parameter: str, expected: float | list[float]
+) -> None:
+    (proposal,) = propose(made_up.situation(made_up.cause(cause, value)))
+    before, after = made_up.params(COMPUTED_TORQUE), made_up.params(proposal.artefact)
+    assert after == {**before, parameter: expected}
+    assert proposal.candidate.rationale == REMEDIES[cause].sentence
+
+
+def test_a_remedy_comes_on_top_of_one_that_is_there() -> None:
+    loaded = with_params(COMPUTED_TORQUE, {"mass": 2.0, "gain": on(2, 0.8, 1.0)})
+    (proposal,) = propose(made_up.situation(made_up.cause("payload", 3.0), incumbent=loaded))
+    assert made_up.params(proposal.artefact)["mass"] == 5.0
+    (proposal,) = propose(made_up.situation(made_up.cause("actuator_loss", 0.25), incumbent=loaded))
+    assert made_up.params(proposal.artefact)["gain"][2] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("cause", "value", "parameter", "expected"),
+    [
+        ("payload", 12.0, "mass", 10.0),
+        ("friction", 90.0, "viscous", on(1, 20.0)),
+        ("sensor_bias", 0.5, "encoder_offset", on(3, 0.2)),
+        ("sensor_bias", -0.5, "encoder_offset", on(3, -0.2)),
+    ],
+)
+def test_a_remedy_stops_at_the_bounds(cause: str, value: float, parameter: str, expected: object) -> None:
+    (proposal,) = propose(made_up.situation(made_up.cause(cause, value)))
+    assert made_up.params(proposal.artefact)[parameter] == expected
+
+
+@pytest.mark.parametrize("cause", ["delay", "none"])
+def test_a_cause_without_a_remedy_gets_no_proposal(cause: str) -> None:
+    assert propose(made_up.situation(made_up.cause(cause, 0.006))) == []
+
+
+@pytest.mark.parametrize("cause", REMEDIES)
+def test_a_law_that_has_no_term_for_the_cause_gets_no_proposal(cause: str) -> None:
+    assert propose(made_up.situation(made_up.cause(cause, 0.3), incumbent=JOINT_PD)) == []
+
+
+def test_an_amount_of_nothing_is_no_patch() -> None:
+    assert propose(made_up.situation(made_up.cause("payload", 0.0))) == []
+
+
+def test_a_step_that_one_patch_may_not_take_is_no_proposal() -> None:
+    careful = made_up.law("careful", gains=1, remedy=True, max_step=0.2)
+    assert propose(made_up.situation(made_up.cause("payload", 5.0), incumbent=careful)) == []
+    (proposal,) = propose(made_up.situation(made_up.cause("payload", 1.5), incumbent=careful))
+    assert made_up.params(proposal.artefact)["mass"] == 1.5
+
+
+def test_only_the_first_cause_is_remedied() -> None:
+    (proposal,) = propose(made_up.situation(made_up.cause("payload", 5.0), made_up.cause("friction", 3.0, 0.05)))
+    assert [change.name for change in proposal.candidate.changes] == ["mass"]
+
+
+def test_a_proposal_names_its_parents_and_every_number_that_changed() -> None:
+    (proposal,) = propose(made_up.situation(made_up.cause("friction", 3.5)))
+    candidate = proposal.candidate
+    assert candidate.id.startswith("pat_")
+    assert (candidate.incident_id, candidate.proposer, candidate.kind) == ("inc_made_up", "skills", "params")
+    assert candidate.base_sha == COMPUTED_TORQUE.sha256
+    assert candidate.result_sha == proposal.artefact.sha256 != candidate.base_sha
+    assert candidate.search_rollouts == 0
+    (change,) = candidate.changes
+    assert (change.name, change.unit, change.old, change.new) == ("viscous[1]", "N*m*s/rad", 0.0, 3.5)
+    assert (change.low, change.high) == (0.0, 20.0)
+    assert set(proposal.artefact.files) == set(COMPUTED_TORQUE.files)
+    assert all(proposal.artefact.files[name] == COMPUTED_TORQUE.files[name] for name in ("law.py", "manifest.toml"))
+
+
+def test_bounds_of_a_vector_are_those_of_its_entry() -> None:
+    gains = [1.25 * kp for kp in made_up.params(JOINT_PD)["kp"]]
+    proposal = params_proposal(made_up.situation(incumbent=JOINT_PD), "test", {"kp": gains}, "stiffer", 7)
+    assert proposal is not None
+    changes = {change.name: change for change in proposal.candidate.changes}
+    assert list(changes) == [f"kp[{i}]" for i in range(N)]
+    assert (changes["kp[0]"].low, changes["kp[0]"].high) == (150.0, 2400.0)
+    assert (changes["kp[6]"].low, changes["kp[6]"].high) == (15.0, 240.0)
+    assert proposal.candidate.search_rollouts == 7
+
+
+@pytest.mark.parametrize("values", [{"mass": 11.0}, {"mass": float("nan")}, {"no_such": 1.0}, {"mass": 0.0}])
+def test_values_that_are_no_legal_change_are_no_proposal(values: dict[str, float]) -> None:
+    changes: Any = values
+    assert params_proposal(made_up.situation(), "test", changes, "", 0) is None
+
+
+def test_every_fault_but_delay_has_a_remedy_and_the_shipped_law_a_term_for_it() -> None:
+    assert set(REMEDIES) == set(CATALOGUE) - {"delay"}
+    manifest = COMPUTED_TORQUE.files["manifest.toml"].decode()
+    for cause in REMEDIES:
+        assert f'answers = "{cause}"' in manifest
+
+
+def test_the_name_of_the_law_stays() -> None:
+    (proposal,) = propose(made_up.situation(incumbent=_renamed(COMPUTED_TORQUE, "my_arm")))
+    assert proposal.artefact.name == "my_arm"
+
+
+def _renamed(artefact: Artefact, name: str) -> Artefact:
+    return artefact_from_files(name, artefact.files)
