@@ -14,6 +14,7 @@ from core.errors import BadInput
 from patcher.propose.base import Proposal, Proposer, Situation, params_proposal
 from patcher.score import LOST, score
 from patcher.search import PROPOSERS, Ranked, choose_proposers, search
+from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from tests import made_up
@@ -29,17 +30,11 @@ class Fake:
 
     def propose(self, situation: Situation, workers: Any) -> list[Proposal]:
         self.budgets.append(situation.budget)
-        scenario = _any_scenario(situation)
+        scenario = draw_scenarios(situation.twin, 1, 0)[0]
         burn = situation.budget if self._burn is None else min(self._burn, situation.budget)
         workers.judge([(situation.incumbent, scenario)] * burn)
         found = [params_proposal(situation, self.name, {"mass": mass}, "", burn) for mass in self._masses]
         return [proposal for proposal in found if proposal is not None]
-
-
-def _any_scenario(situation: Situation) -> Scenario:
-    from sim.evidence import draw_scenarios  # noqa: PLC0415
-
-    return draw_scenarios(situation.twin, 1, 0)[0]
 
 
 def run(proposers: Sequence[Proposer], budget: int = 300, workers: FakeWorkers | None = None) -> list[Ranked]:
