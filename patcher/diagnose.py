@@ -54,9 +54,11 @@ def _in_words(ranked: RankedCause) -> str:
             grown = f"grown to {estimate['scale']:.1f} times its healthy value" if "scale" in estimate else "grown"
             return f"friction{joint or ' in all joints'} {grown}"
         case "actuator_loss":
-            return f"a motor{joint} that gives {100 * estimate['gain']:.0f} % of the torque it is asked for"
+            share = f"{100 * estimate['gain']:.0f} % of the torque asked for"
+            return f"a motor{joint} that gives {share}" if joint else f"motors that on average give {share}"
         case "sensor_bias":
-            return f"an encoder{joint} that reads {1000 * estimate['rad']:.1f} mrad too much"
+            who = f"an encoder{joint} that reads" if joint else "encoders that on average read"
+            return f"{who} {1000 * estimate['rad']:.1f} mrad too much"
         case "delay":
             return f"commands that arrive {estimate['ms']:.1f} ms later than they did"
     return "no fault that the catalogue knows"

@@ -29,6 +29,7 @@ from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
 from sim.evidence import sealed_seed
+from sim.gates import MIN_FIDELITY
 from sim.twin.twin import Twin, fidelity, fit_twin
 from sim.validate import canary_limits, validate
 from sim.workers import Workers
@@ -38,6 +39,7 @@ HISTORY_S = 5.0  # telemetry kept from before an alarm
 AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
 KEPT_S = 5.0  # how long a committed patch is watched before the healing is called done
 _SETTLED_S = 0.05  # the first moments after an alarm may still belong to the change itself
+_LOOK_AGAIN = 4  # times that newer telemetry is tried when the twin does not repeat the incident
 _ATTEMPTS = 2  # candidates that may go before the sealed scenarios for one incident
 
 
@@ -129,17 +131,34 @@ class Pipeline:
         self.store.add_incident(healing.incident)
 
     def explain(self, healing: Healing) -> Twin:
-        """Fit the twin and diagnose."""
+        """Fit the twin and diagnose; while the twin does not repeat the incident, look again at newer telemetry.
+
+        A fault that is still growing fits no twin with a constant one; a few seconds later it may have settled.
+        """
         incident = healing.incident
         assert incident is not None
+        twin = self._explain(healing, incident, incident.event.alarm_s + _SETTLED_S)
+        for _ in range(_LOOK_AGAIN):
+            assert healing.diagnosis is not None
+            if healing.diagnosis.fidelity >= MIN_FIDELITY:
+                break
+            self.catch_up()
+            for block in self.link.read(AFTERMATH_S):
+                self.observe(block)
+            twin = self._explain(healing, incident, self.tape.end_s - AFTERMATH_S)
+        assert healing.diagnosis is not None
+        self.console.show_diagnosis(healing.diagnosis)
+        return twin
+
+    def _explain(self, healing: Healing, incident: Incident, start_s: float) -> Twin:
+        """Fit and diagnose on the telemetry of `AFTERMATH_S` from `start_s` on."""
         with self.console.stage("fitting the twin") as stage:
-            start_s = incident.event.alarm_s + _SETTLED_S
-            after_onset = self.tape.all().between(start_s, incident.window_s[1])
-            twin = fit_twin(self.robot, self.head, after_onset, self.monitor.calibration)
+            after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
+            around_onset = self.tape.all().between(incident.window_s[0], start_s)
+            twin = fit_twin(self.robot, self.head, after_onset, self.monitor.calibration, around_onset)
             healing.diagnosis = diagnose(incident.id, twin, fidelity(twin, self.incumbent, after_onset))
             self.store.add_diagnosis(healing.diagnosis)
             stage.finish(f"{healing.diagnosis.causes[0].cause}, fidelity {healing.diagnosis.fidelity:.2f}")
-        self.console.show_diagnosis(healing.diagnosis)
         return twin
 
     def propose(self, twin: Twin, healing: Healing) -> list[Ranked]:

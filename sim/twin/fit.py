@@ -16,6 +16,7 @@ import numpy as np
 from core.rigid_body import Array
 from sim.faults import Effect
 from telemetry.calibration import Calibration
+from telemetry.jump import Jump
 
 _GAUSS_NEWTON_STEPS = 4  # converges quadratically; the bias is a few hundredths of a radian
 
@@ -29,6 +30,7 @@ class Hypothesis:
     prior_std: Array  # (k,)
     residual: Callable[[Array], Array]  # theta -> (N n,) unexplained torque [N*m]
     jacobian: Callable[[Array], Array]  # theta -> (N n, k)
+    slip: Array  # (n, k) encoder offset per theta [rad]
     effect: Callable[[Array], Effect]  # theta -> what the twin simulates
     describe: Callable[[Array], dict[str, float]]  # theta -> estimate in the catalogue's notation
 
@@ -45,27 +47,39 @@ class Fit:
     noise_nm: Array  # (n,) noise level that the fit assumed
 
 
-def fit_all(hypotheses: list[Hypothesis], calibration: Calibration) -> list[Fit]:
-    """Posterior of every hypothesis, most probable first, under one common noise level."""
+def fit_all(hypotheses: list[Hypothesis], calibration: Calibration, jump: Jump | None = None) -> list[Fit]:
+    """Posterior of every hypothesis, most probable first, under one common noise level.
+
+    A significant `jump` is one more measurement of the encoders' offsets. One that is not says nothing: the offset may
+    have set in before the stretch that was looked at.
+    """
+    seen = jump if jump is not None and jump.is_significant else None
     noise = calibration.noise_nm
     for _ in range(3):
-        fits = sorted((_fit(h, noise) for h in hypotheses), key=lambda fit: -fit.log_evidence)
+        fits = sorted((_fit(h, noise, seen) for h in hypotheses), key=lambda fit: -fit.log_evidence)
         noise = np.maximum(calibration.noise_nm, fits[0].residual_nm)
     return fits
 
 
-def _fit(hypothesis: Hypothesis, noise_nm: Array) -> Fit:
+def _fit(hypothesis: Hypothesis, noise_nm: Array, jump: Jump | None) -> Fit:
     k, n = len(hypothesis.prior_std), len(noise_nm)
     precision = np.diag(1.0 / np.square(hypothesis.prior_std))
     theta = np.zeros(k)
     weights = np.tile(1.0 / noise_nm, len(hypothesis.residual(theta)) // n)
+
+    def weighted(theta: Array) -> tuple[Array, Array]:
+        J, r = hypothesis.jacobian(theta) * weights[:, None], hypothesis.residual(theta) * weights
+        if jump is None:
+            return J, r
+        scale = 1.0 / jump.std_rad
+        slipped = (jump.rad - hypothesis.slip @ theta) * scale
+        return np.concatenate([J, -hypothesis.slip * scale[:, None]]), np.concatenate([r, slipped])
+
     for _ in range(_GAUSS_NEWTON_STEPS if k else 0):
-        J = hypothesis.jacobian(theta) * weights[:, None]
-        r = hypothesis.residual(theta) * weights
+        J, r = weighted(theta)
         theta = theta - np.linalg.solve(J.T @ J + precision, J.T @ r + precision @ theta)
     raw = hypothesis.residual(theta)
-    r = raw * weights
-    J = hypothesis.jacobian(theta) * weights[:, None]
+    J, r = weighted(theta)
     posterior = J.T @ J + precision
     log_determinant = np.linalg.slogdet(posterior)[1] + 2 * np.log(hypothesis.prior_std).sum()
     log_evidence = -0.5 * (r @ r + theta @ precision @ theta + log_determinant) - len(raw) / n * np.log(noise_nm).sum()

@@ -65,9 +65,9 @@ class Evidence:
                 lambda theta: {"mass": float(theta[0])},
             )
         )
-        found.append(self._friction(range(n)))
-        for j in range(n):
-            found += [self._friction([j]), self._actuator_loss(j), self._sensor_bias(j)]
+        everywhere = list(range(n))
+        for joints in (everywhere, *([j] for j in everywhere)):
+            found += [self._friction(joints), self._actuator_loss(joints), self._sensor_bias(joints)]
         return found
 
     def _linear(
@@ -88,11 +88,12 @@ class Evidence:
             prior_std=np.array(prior_std),
             residual=lambda theta: unexplained - flat @ theta,
             jacobian=lambda _: -flat,
+            slip=np.zeros((self.robot.dof, flat.shape[1])),
             effect=effect,
             describe=describe,
         )
 
-    def _friction(self, joints: range | list[int]) -> Hypothesis:
+    def _friction(self, joints: list[int]) -> Hypothesis:
         n, v = self.robot.dof, self.motion.v
         columns = np.zeros((len(v), n, len(joints)))
         for k, j in enumerate(joints):
@@ -100,10 +101,7 @@ class Evidence:
         damping = self.robot.limits.damping
 
         def effect(theta: Array) -> Effect:
-            added = [0.0] * n
-            for k, j in enumerate(joints):
-                added[j] = max(float(theta[k]), 0.0)
-            return replace(no_effect(n), viscous=tuple(added))
+            return replace(no_effect(n), viscous=_spread(np.maximum(theta, 0.0), joints, n))
 
         def describe(theta: Array) -> dict[str, float]:
             # A joint that had no friction has nothing to scale.
@@ -113,42 +111,63 @@ class Evidence:
                 return {"joint": joints[0] + 1.0, **found, "viscous": float(theta[0])}
             return {**found, **{f"viscous_{j + 1}": float(theta[k]) for k, j in enumerate(joints)}}
 
-        label = "friction" if len(joints) > 1 else f"friction joint {joints[0] + 1}"
-        return self._linear("friction", label, columns, [5.0] * len(joints), effect, describe)
+        return self._linear("friction", _label("friction", joints), columns, [5.0] * len(joints), effect, describe)
 
-    def _actuator_loss(self, j: int) -> Hypothesis:
+    def _actuator_loss(self, joints: list[int]) -> Hypothesis:
         n, tau = self.robot.dof, self.motion.tau
-        columns = np.zeros((len(tau), n, 1))
-        columns[:, j, 0] = tau[:, j]
+        columns = np.zeros((len(tau), n, len(joints)))
+        for k, j in enumerate(joints):
+            columns[:, j, k] = tau[:, j]
+
+        def effect(theta: Array) -> Effect:
+            lost = _spread(np.clip(theta, 0.0, 0.7), joints, n)
+            return replace(no_effect(n), gain_loss=lost)
+
         return self._linear(
             "actuator_loss",
-            f"actuator loss joint {j + 1}",
+            _label("actuator loss", joints),
             columns,
-            [0.5],
-            lambda theta: replace(
-                no_effect(n), gain_loss=tuple(float(np.clip(theta[0], 0, 0.7)) if i == j else 0.0 for i in range(n))
-            ),
-            lambda theta: {"joint": j + 1.0, "gain": 1.0 - float(theta[0])},
+            [0.5] * len(joints),
+            effect,
+            lambda theta: _describe("gain", 1.0 - theta, joints),
         )
 
-    def _sensor_bias(self, j: int) -> Hypothesis:
+    def _sensor_bias(self, joints: list[int]) -> Hypothesis:
         """Gravity and coupling are asked for at the wrong position: nonlinear, solved by Gauss-Newton."""
         n, m = self.robot.dof, self.motion
-        axis = np.eye(n)[j]
+        axes = np.eye(n)[:, joints]
 
         def jacobian(theta: Array) -> Array:
-            shifted = m.q - theta[0] * axis
-            slope = [self.model.torque_by_position(*row)[:, j] for row in zip(shifted, m.v, m.a, strict=True)]
-            return np.array(slope).reshape(-1, 1)
+            shifted = m.q - axes @ theta
+            slope = [self.model.torque_by_position(*row)[:, joints] for row in zip(shifted, m.v, m.a, strict=True)]
+            return np.array(slope).reshape(-1, len(joints))
 
         return Hypothesis(
             cause="sensor_bias",
-            label=f"encoder bias joint {j + 1}",
-            prior_std=np.array([0.1]),
-            residual=lambda theta: self._residual_at(m.q - theta[0] * axis).reshape(-1),
+            label=_label("encoder bias", joints),
+            prior_std=np.full(len(joints), 0.1),
+            residual=lambda theta: self._residual_at(m.q - axes @ theta).reshape(-1),
             jacobian=jacobian,
-            effect=lambda theta: replace(
-                no_effect(n), offset_rad=tuple(float(theta[0]) if i == j else 0.0 for i in range(n))
-            ),
-            describe=lambda theta: {"joint": j + 1.0, "rad": float(theta[0])},
+            slip=axes,
+            effect=lambda theta: replace(no_effect(n), offset_rad=_spread(theta, joints, n)),
+            describe=lambda theta: _describe("rad", theta, joints),
         )
+
+
+def _label(what: str, joints: list[int]) -> str:
+    return what if len(joints) > 1 else f"{what} joint {joints[0] + 1}"
+
+
+def _spread(theta: Array, joints: list[int], n: int) -> tuple[float, ...]:
+    """(k,) values of `joints` as one entry per joint."""
+    values = [0.0] * n
+    for k, j in enumerate(joints):
+        values[j] = float(theta[k])
+    return tuple(values)
+
+
+def _describe(name: str, values: Array, joints: list[int]) -> dict[str, float]:
+    """An estimate in the catalogue's notation: one joint, or the mean of all with each of them."""
+    if len(joints) == 1:
+        return {"joint": joints[0] + 1.0, name: float(values[0])}
+    return {name: float(values.mean()), **{f"{name}_{j + 1}": float(values[k]) for k, j in enumerate(joints)}}

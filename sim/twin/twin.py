@@ -21,6 +21,7 @@ from sim.rollout import make_runtime, run
 from sim.twin.fit import fit_all
 from sim.twin.hypotheses import Evidence
 from telemetry.calibration import Calibration, calibrate
+from telemetry.jump import measure_jump
 from telemetry.lag import command_noise, measure_lag
 from telemetry.motion import smooth
 
@@ -101,18 +102,26 @@ def _draw(rng: np.random.Generator, mean: Array, covariance: Array) -> Array:
     return rng.multivariate_normal(mean, symmetric, method="eigh", check_valid="ignore")
 
 
-def fit_twin(robot: Robot, head: Block, after_onset: Block, calibration: Calibration | None = None) -> Twin:
+def fit_twin(
+    robot: Robot,
+    head: Block,
+    after_onset: Block,
+    calibration: Calibration | None = None,
+    around_onset: Block | None = None,
+) -> Twin:
     """Fit a twin to healthy telemetry and to the stretch right after an incident's onset.
 
     Args:
         head: healthy telemetry.
         after_onset: telemetry under the fault, at least a second.
         calibration: of the same head, if it is known already.
+        around_onset: telemetry from before the fault until it was in force, for what an onset alone shows.
     """
     calibration = calibration or calibrate(robot, head)
     motion = smooth(after_onset, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
     evidence = Evidence(robot, calibration, motion)
-    fits = fit_all(evidence.hypotheses(), calibration)
+    jump = None if around_onset is None else measure_jump(robot, head, around_onset)
+    fits = fit_all(evidence.hypotheses(), calibration, jump)
     noise = command_noise(robot, head)
     before, now = measure_lag(robot, head, noise), measure_lag(robot, after_onset, noise)
     on_time = -now.loss[round(before.ticks)]

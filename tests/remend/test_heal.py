@@ -61,6 +61,14 @@ def test_a_load_nobody_announced_is_found_measured_and_compensated(home):
     assert done.tape.t_s[0] <= healing.event.alarm_s - 4.9  # five seconds of history
 
 
+def test_a_fault_that_is_still_growing_is_looked_at_again_until_it_has_settled(home):
+    healing = heal("payload:mass=4,ramp=4", seed=3).healing
+    assert healing.as_asked
+    assert abs(healing.diagnosis.causes[0].estimate["mass"] - 4.0) < 0.12
+    assert healing.diagnosis.fidelity > 0.9
+    assert healing.recovery >= 0.9
+
+
 def test_a_rejected_patch_never_reaches_the_robot(home):
     done = heal("payload:mass=5", seed=2, decide=lambda *_: Decision(approve=False, actor="ann", reason="not today"))
     assert not done.healing.deployed

@@ -194,3 +194,21 @@ def test_parameters_that_no_body_can_have_become_the_nearest_that_one_can(iiwa: 
     assert fixed[0] == pytest.approx(1e-3)
     np.testing.assert_allclose(physical_inertials(fixed), fixed, atol=1e-9)
     np.testing.assert_allclose(fixed[20:], good[20:], atol=1e-6)
+
+
+def test_a_slip_that_gravity_does_not_show_is_named_by_its_onset(shop: Shop) -> None:
+    """Joint 7 turns about its own load: no torque depends on where it is, only the jump at the onset tells."""
+    spec, seed = "sensor_bias:joint=7,rad=0.05", 1
+    after = shop.after(seed, spec)
+    before = shop.head(seed).data[-500:].copy()
+    around = Block(data=np.concatenate([before, after.data[:100]]))
+    n = shop.robot.dof
+    # one stretch of time: the second recording goes on where the first one stopped, but for the slip
+    moved = around.data[500, 2 : 2 + n] - around.data[499, 2 : 2 + n]
+    moved[6] -= 0.05
+    around.data[500:, 2 : 2 + n] -= moved
+    blind = fit_twin(shop.robot, shop.head(seed), after, shop.calibration(seed))
+    seeing = fit_twin(shop.robot, shop.head(seed), after, shop.calibration(seed), around)
+    assert seeing.causes[0].label == "encoder bias joint 7"
+    assert seeing.causes[0].describe(seeing.causes[0].theta)["rad"] == pytest.approx(0.05, abs=0.003)
+    assert blind.causes[0].label != "encoder bias joint 7" or blind.causes[0].covariance[0, 0] > 0.01**2

@@ -1,0 +1,73 @@
+"""An encoder that slips is seen in any joint and posture; motion, noise and drift alone are not a slip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim
+from core.block import Array, Block
+from core.robot import Robot, load_robot
+from telemetry.calibration import calibrate
+from telemetry.jump import measure_jump
+from telemetry.momentum import MomentumResidual
+
+DT_S = 0.002
+
+
+@pytest.fixture(scope="module")
+def iiwa() -> Robot:
+    return load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
+
+
+def moving(robot: Robot, seconds: float, seed: int, slip_rad: Array | None = None, at_s: float = 1.0) -> Block:
+    """Sines in every joint with sensor noise; the encoders slip by `slip_rad` at `at_s`."""
+    rng = np.random.default_rng(seed)
+    n = robot.dof
+    t = np.arange(round(seconds / DT_S)) * DT_S
+    omega, phase = rng.uniform(1.0, 4.0, n), rng.uniform(0.0, 6.0, n)
+    q = 0.4 * np.sin(np.outer(t, omega) + phase)
+    v = 0.4 * omega * np.cos(np.outer(t, omega) + phase)
+    if slip_rad is not None:
+        q = q + (t >= at_s)[:, None] * slip_rad
+    data = np.zeros((len(t), 2 + 7 * n))
+    data[:, 0], data[:, 1] = np.arange(len(t)), t * 1e9
+    data[:, 2 : 2 + n] = q + rng.normal(0, 5e-5, q.shape)
+    data[:, 2 + n : 2 + 2 * n] = v + rng.normal(0, 2e-3, v.shape)
+    return Block(data=data)
+
+
+@pytest.mark.parametrize("joint", [0, 3, 6])
+def test_a_slip_is_measured_in_the_joint_it_is_in(iiwa: Robot, joint: int) -> None:
+    slip = np.zeros(iiwa.dof)
+    slip[joint] = -0.02
+    jump = measure_jump(iiwa, moving(iiwa, 20.0, 1), moving(iiwa, 3.0, 2, slip))
+    assert jump.is_significant
+    np.testing.assert_allclose(jump.rad, slip, atol=0.002)
+    assert abs(jump.rad[joint] + 0.02) < 6 * jump.std_rad[joint]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_motion_alone_is_no_slip(iiwa: Robot, seed: int) -> None:
+    jump = measure_jump(iiwa, moving(iiwa, 20.0, seed), moving(iiwa, 3.0, 100 + seed))
+    assert not jump.is_significant
+    assert np.all(jump.std_rad > 0)
+
+
+def test_a_slip_before_the_stretch_says_nothing(iiwa: Robot) -> None:
+    slipped = moving(iiwa, 4.0, 2, np.full(iiwa.dof, 0.05), at_s=0.5).between(1.0, 4.0)
+    assert not measure_jump(iiwa, moving(iiwa, 20.0, 1), slipped).is_significant
+
+
+def test_the_position_residual_shows_a_slip_and_forgets_it(iiwa: Robot, record_arm) -> None:
+    model = calibrate(iiwa, record_arm(1, 40.0)).model(iiwa)
+    slip = np.zeros(iiwa.dof)
+    slip[6] = 0.03
+    residual = MomentumResidual(iiwa, model, np.zeros(iiwa.dof), lag_ticks=2)
+    t, rows = residual.residuals(moving(iiwa, 8.0, 3, slip, at_s=2.0))
+    at = residual.channels.index("joint_7.position_residual")
+    assert np.all(np.abs(rows[t < 1.99, at]) < 2e-3)
+    assert rows[np.searchsorted(t, 2.02), at] == pytest.approx(0.03, abs=2e-3)
+    assert abs(rows[-1, at]) < 2e-3
