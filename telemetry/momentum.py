@@ -1,11 +1,10 @@
 """Model-based residuals of an arm: torque nobody commanded, and commands the drives did not follow.
 
-Per joint three channels, all zero on average while the robot is what calibration learned:
+Per joint two channels, both zero on average while the robot is what calibration learned:
 
     torque_residual   generalised momentum observer: first-order response to any torque the model lacks, without
                       differentiating a velocity (De Luca et al. 2006, eq. 10)
     drive_residual    measured torque minus the command that was due, at the lag learned on the head
-    position_residual position minus integrated velocity, forgotten over a second: an encoder that slips
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from core.robot import Robot
 from telemetry.calibration import DRY_RAD_S, Calibration
 
 OBSERVER_RAD_S = 25.0  # bandwidth of the observer; chosen: settles in 0.1 s, filters velocity noise
-FORGET_S = 1.0  # of the position residual, so that the velocity sensor's drift does not add up
-SLIP_RAD = 4e-4  # smallest encoder slip worth an alarm
 ROWS_PER_SAMPLE = 5  # residual rows are kept at a fifth of the control rate: the observer has no more to say
 
 
@@ -52,30 +49,24 @@ class MomentumResidual:
         self._decay = 1.0 / (1.0 + OBSERVER_RAD_S * self._dt_s)
         self._residual = np.zeros(n)
         self._momentum: Array | None = None
-        self._slip, self._remember = np.zeros(n), float(np.exp(-robot.dt_s / FORGET_S))
-        self._position: Array | None = None
-        self._speed = np.zeros(n)
         self._rate = np.zeros(n)
         self._commands: list[Array] = []
         self._count = 0
         self.rate_hz = robot.control_rate_hz / ROWS_PER_SAMPLE
         # Below half a per cent of a motor's torque the model is wrong more often than the robot.
-        self.smallest_shift_nm = np.concatenate([0.005 * self._limit, np.zeros(n), np.full(n, SLIP_RAD)])
-        kinds = ("torque_residual", "drive_residual", "position_residual")
-        self.channels = tuple(f"{joint}.{kind}" for kind in kinds for joint in robot.joints)
+        self.smallest_shift_nm = np.concatenate([0.005 * self._limit, np.zeros(n)])
+        self.channels = tuple(f"{j}.torque_residual" for j in robot.joints) + tuple(
+            f"{j}.drive_residual" for j in robot.joints
+        )
 
     def residuals(self, block: Block) -> tuple[Array, Array]:
-        """(M,) time [s] and (M, 3 n) residuals [N*m, rad] of the rows that are due, one in `ROWS_PER_SAMPLE`.
+        """(M,) time [s] and (M, 2 n) residuals [N*m] of the rows that are due, about one in `ROWS_PER_SAMPLE`.
 
         The first rows, until the lag is filled, have drive residual zero.
         """
         times, rows = [], []
         groups = (block.t_s, block.group("q"), block.group("qd"), block.group("tau_meas"), block.group("tau_cmd"))
         for t, q, v, tau, command in zip(*groups, strict=True):
-            if self._position is not None:
-                travelled = 0.5 * (self._speed + v) * self._dt_s
-                self._slip = self._remember * (self._slip + q - self._position - travelled)
-            self._position, self._speed = q, v
             self._observe(q - self._offset, v, tau * self._gain)
             self._commands.append(np.clip(command, -self._limit, self._limit))
             if len(self._commands) > self._lag + 1:
@@ -84,7 +75,7 @@ class MomentumResidual:
             if self._count % ROWS_PER_SAMPLE == 0:
                 drive = tau - self._commands[0] if len(self._commands) == self._lag + 1 else np.zeros(len(tau))
                 times.append(t)
-                rows.append(np.concatenate([self._residual, drive, self._slip]))
+                rows.append(np.concatenate([self._residual, drive]))
         return np.array(times), np.array(rows).reshape(-1, len(self.channels))
 
     def _observe(self, q: Array, v: Array, tau: Array) -> None:

@@ -10,9 +10,7 @@ import pytest
 import sim
 from core.block import Array, Block
 from core.robot import Robot, load_robot
-from telemetry.calibration import calibrate
 from telemetry.jump import measure_jump
-from telemetry.momentum import MomentumResidual
 
 DT_S = 0.002
 
@@ -59,15 +57,3 @@ def test_motion_alone_is_no_slip(iiwa: Robot, seed: int) -> None:
 def test_a_slip_before_the_stretch_says_nothing(iiwa: Robot) -> None:
     slipped = moving(iiwa, 4.0, 2, np.full(iiwa.dof, 0.05), at_s=0.5).between(1.0, 4.0)
     assert not measure_jump(iiwa, moving(iiwa, 20.0, 1), slipped).is_significant
-
-
-def test_the_position_residual_shows_a_slip_and_forgets_it(iiwa: Robot, record_arm) -> None:
-    model = calibrate(iiwa, record_arm(1, 40.0)).model(iiwa)
-    slip = np.zeros(iiwa.dof)
-    slip[6] = 0.03
-    residual = MomentumResidual(iiwa, model, np.zeros(iiwa.dof), lag_ticks=2)
-    t, rows = residual.residuals(moving(iiwa, 8.0, 3, slip, at_s=2.0))
-    at = residual.channels.index("joint_7.position_residual")
-    assert np.all(np.abs(rows[t < 1.99, at]) < 2e-3)
-    assert rows[np.searchsorted(t, 2.02), at] == pytest.approx(0.03, abs=2e-3)
-    assert abs(rows[-1, at]) < 2e-3
