@@ -6,6 +6,7 @@ service to fall back.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from controllers.pointer import CommitFolder, Pointer
 from controllers.runtime import Command, Note, Runtime, Stage
 from controllers.signature import SignedManifest, TrustStore, verify
 from controllers.slot import Slot
-from core.errors import Refused
+from core.errors import BadInput, Refused
 from core.frames import Frame, Reference
 from core.robot import Robot
 
@@ -66,13 +67,21 @@ class Host:
         self._disk = CommitFolder(folder)
         self._writer = ThreadPoolExecutor(max_workers=1)
         self.wait_for_disk = wait_for_disk
-        self.runtime = Runtime(robot, Slot(robot, self._disk.boot(baseline)), Slot(robot, safety))
+        self.runtime = Runtime(robot, self._boot(baseline), Slot(robot, safety))
         self._last_version = self._disk.read().version
         self._candidate: Slot | None = None
         self._armed_revert = False
         self._committing: Future[None] | None = None
         self._active_sha = self.runtime.a.sha256
         self.ticks = 0
+
+    def _boot(self, baseline: Artefact) -> Slot:
+        """The best committed controller that this version of the law language still accepts."""
+        *stored, last = self._disk.boot_order(baseline)
+        for artefact in stored:
+            with contextlib.suppress(BadInput):
+                return Slot(self._robot, artefact)
+        return Slot(self._robot, last)
 
     def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
         """Verify a patch and make it ready to run; nothing changes for the loop.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,10 +75,13 @@ class CommitFolder:
 
     def boot(self, baseline: Artefact) -> Artefact:
         """What to run now: committed, else previous, else the built-in baseline."""
+        return next(self.boot_order(baseline))
+
+    def boot_order(self, baseline: Artefact) -> Iterator[Artefact]:
+        """The three levels that are on this disk, best first; the built-in baseline is always the last."""
         pointer = self.read()
         for sha256 in (pointer.committed, pointer.previous):
-            if sha256 is not None:
-                artefact = self.load(sha256)
-                if artefact is not None:
-                    return artefact
-        return baseline
+            artefact = None if sha256 is None else self.load(sha256)
+            if artefact is not None:
+                yield artefact
+        yield baseline

@@ -163,7 +163,7 @@ def status(connection: Connection, patch_id: str) -> PatchStatus:
 def _unknown(connection: Connection, name: str, *places: Table) -> str:
     known = [each for table in places for each in connection.scalars(select(table.c.id))]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`remend incidents` and `remend patches` list the ids"
+    hint = f"did you mean {' or '.join(near)}?" if near else "ids are in the JSON of `remend heal` and in report.html"
     return f"there is no {' or '.join(_WORD[table.name] for table in places)} {name!r}; {hint}"
 
 

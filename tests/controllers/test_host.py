@@ -445,3 +445,18 @@ def test_a_patch_staged_for_a_controller_that_was_reverted_goes_with_it(boot: Ca
     assert robot.running == BASELINE.sha256
     with pytest.raises(Refused, match="no staged patch"):
         robot.host.begin_shadow(LIMITS)
+
+
+def test_a_committed_law_that_the_language_no_longer_accepts_gives_way_to_the_one_before(
+    boot: Callable[..., Robot], tmp_path: Path
+) -> None:
+    """As after an upgrade of the checker: the files are what their hash says, and are refused all the same."""
+    files = {**GOOD.files, "law.py": b"def control(tau):\n    import os\n"}
+    refused = artefact_from_files("refused", files)
+    disk = CommitFolder(tmp_path)
+    for artefact in (refused, GOOD):
+        disk.keep(artefact)
+    disk.write(Pointer(committed=refused.sha256, previous=GOOD.sha256, version=3))
+    assert boot().running == GOOD.sha256
+    disk.write(Pointer(committed=refused.sha256, previous=refused.sha256, version=3))
+    assert boot().running == BASELINE.sha256
