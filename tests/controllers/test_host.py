@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import sim
 from controllers import pointer as pointers
-from controllers.artefact import Artefact, load_artefact, shipped_laws
+from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.canary import CanaryLimits
 from controllers.host import Host
-from controllers.pointer import CommitFolder
+from controllers.pointer import CommitFolder, Pointer
 from controllers.runtime import Command, Stage
 from controllers.signature import PatchManifest, SignedManifest, TrustStore, countersign, fingerprint, sign
 from core.durable import write_atomically

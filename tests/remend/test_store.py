@@ -206,7 +206,7 @@ def test_show_tells_everything_of_a_patch_and_of_an_incident(store: Store, sampl
 
 
 def test_unknown_id_suggests_the_near_ones(store: Store, samples: ModuleType) -> None:
-    with pytest.raises(BadInput, match="list the ids"):
+    with pytest.raises(BadInput, match="ids are in the JSON"):
         store.show("pat_7")
     store.add_incident(samples.incident("inc_01k9x3w7v5q2r8a"))
     with pytest.raises(BadInput, match="did you mean inc_01k9x3w7v5q2r8a"):
