@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.frames import Frame, Reference
+from core.ids import sha256_of
 
 _BAD_TICKS, _OF_LAST = 3, 10  # (m, k) rule: 20 ms at 500 Hz to notice, deaf to single outliers
 _CHATTER_TICKS = 25  # window of the command-variation test
@@ -29,6 +30,11 @@ class CanaryLimits:
     settled_error_rad: tuple[float, ...]  # largest tracking error with full authority
     settle_s: float  # full authority needs this long before it is held to `settled_error_rad`
     variation_nm: float  # largest mean change of the command per tick, summed over joints
+
+    @property
+    def sha256(self) -> str:
+        """What a signature vouches for; ValueError if a limit is not finite."""
+        return sha256_of(self)
 
 
 class CanaryMonitor:

@@ -16,9 +16,9 @@ from controllers.artefact import Artefact, artefact_from_files
 from controllers.canary import CanaryLimits
 from controllers.pointer import CommitFolder, Pointer
 from controllers.runtime import Command, Note, Runtime, Stage
-from controllers.signature import SignedManifest, TrustStore, verify
+from controllers.signature import PatchManifest, SignedManifest, TrustStore, verify
 from controllers.slot import Slot
-from core.errors import BadInput, Refused
+from core.errors import BadInput, Refused, SignatureInvalid
 from core.frames import Frame, Reference
 from core.robot import Robot
 
@@ -39,6 +39,19 @@ class HostStatus:
     notes: tuple[Note, ...]
 
 
+_RETRY_TICKS = 500  # a second at 500 Hz between tries to write a return to a disk that refused it
+NOBODY = frozenset({"simulated-operator", "demo"})  # approvers that stand for no person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Staged:
+    """A verified patch, compiled, with the write that makes it last."""
+
+    slot: Slot
+    manifest: PatchManifest
+    written: Future[None]
+
+
 class Host:
     """One robot's controllers.
 
@@ -50,6 +63,7 @@ class Host:
         trust: keys that may sign patches.
         folder: the robot's commit folder.
         wait_for_disk: commit in the tick itself (lockstep); otherwise a thread writes while the loop goes on.
+        simulated: whether nobody can come to harm; only then may a patch be approved in the name of no person.
     """
 
     def __init__(
@@ -62,14 +76,19 @@ class Host:
         trust: TrustStore,
         folder: Path,
         wait_for_disk: bool,
+        simulated: bool = False,
     ) -> None:
         self._robot, self._robot_id, self._trust = robot, robot_id, trust
         self._disk = CommitFolder(folder)
         self._writer = ThreadPoolExecutor(max_workers=1)
         self.wait_for_disk = wait_for_disk
+        self._simulated = simulated
+        self._staging: _Staged | None = None  # verified, on its way to the disk
+        self._reverting: Future[None] | None = None  # a return to the controller before, on its way to the disk
+        self._return_failed = False
         self.runtime = Runtime(robot, self._boot(baseline), Slot(robot, safety))
         self._last_version = self._disk.read().version
-        self._candidate: Slot | None = None
+        self._candidate: _Staged | None = None
         self._armed_revert = False
         self._committing: Future[None] | None = None
         self._active_sha = self.runtime.a.sha256
@@ -86,13 +105,17 @@ class Host:
     def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
         """Verify a patch and make it ready to run; nothing changes for the loop.
 
+        Without `wait_for_disk` its files are still being written when this returns: see `is_staging`.
+
         Raises:
             SignatureInvalid: it is not exactly what was approved for this robot and its active controller.
             BadInput: the files are no checked controller.
-            Refused: another patch is under way.
+            Refused: another patch is under way, or a former return could not be written to disk.
         """
-        if self.runtime.b is not None:
+        if self.runtime.b is not None or self._staging is not None:
             raise Refused(f"{self._robot_id} is in the middle of a swap; wait for its end or roll it back")
+        if self._return_failed:
+            raise Refused(f"{self._robot_id} could not write its last return to disk; free its disk")
         manifest = verify(
             SignedManifest.from_json(signed),
             files,
@@ -102,11 +125,33 @@ class Host:
             last_version=self._last_version,
             now_ns=now_ns,
         )
+        if manifest.approver in NOBODY and not self._simulated:
+            raise SignatureInvalid(f"{manifest.approver} is nobody's name; a real robot takes patches from people only")
         artefact = artefact_from_files(manifest.law, files)  # the very bytes that were verified
-        candidate = Slot(self._robot, artefact)
-        self._writer.submit(self._keep, (self.runtime.a.artefact, artefact), manifest.version).result()
-        self._candidate, self._last_version = candidate, manifest.version
-        self._armed_revert = manifest.needs_revert_trigger
+        self._candidate = None
+        self._staging = _Staged(
+            slot=Slot(self._robot, artefact, like=self.runtime.a),
+            manifest=manifest,
+            written=self._writer.submit(self._keep, (self.runtime.a.artefact, artefact), manifest.version),
+        )
+        if self.wait_for_disk:
+            self.finish_staging()
+
+    @property
+    def is_staging(self) -> bool:
+        """Whether a staged patch is still being written to disk."""
+        return self._staging is not None and not self._staging.written.done()
+
+    def finish_staging(self) -> None:
+        """Take over the patch that `stage` verified; waits for the disk.
+
+        Raises:
+            OSError: it could not be written; it is as if it had never come.
+        """
+        staged, self._staging = self._staging, None
+        if staged is not None:
+            staged.written.result()
+            self._candidate, self._last_version = staged, staged.manifest.version
 
     def _keep(self, artefacts: tuple[Artefact, Artefact], version: int) -> None:
         """Put on disk what a boot after this swap may need. Runs in the writer, after every write that came before."""
@@ -120,10 +165,19 @@ class Host:
 
         Raises:
             Refused: nothing was staged.
+            SignatureInvalid: these are not the limits that were approved with the patch.
         """
+        self.finish_staging()
         if self._candidate is None:
             raise Refused(f"{self._robot_id} has no staged patch; stage one first")
-        self.runtime.begin_shadow(self._candidate, limits)
+        try:
+            approved = limits.sha256 == self._candidate.manifest.canary_sha
+        except ValueError:  # a limit that is not finite is no limit
+            approved = False
+        if not approved:
+            raise SignatureInvalid("the canary's limits are not those that were approved with the patch")
+        self._armed_revert = self._candidate.manifest.needs_revert_trigger
+        self.runtime.begin_shadow(self._candidate.slot, limits)
         self._candidate = None
 
     def step(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
@@ -134,6 +188,10 @@ class Host:
             self._advance_commit()
         elif self._committing is not None or self.runtime.a.sha256 != self._active_sha:
             self._take_back()  # the candidate fell while its commit was being written, or the revert trigger fired
+        if self._reverting is not None and self._reverting.done():
+            self._check_reverting()
+        elif self._return_failed and self.ticks % _RETRY_TICKS == 0:
+            self._take_back()
         return command
 
     def _advance_commit(self) -> None:
@@ -158,7 +216,16 @@ class Host:
         """Commit to the controller that was returned to; what was staged for the one that went goes with it."""
         self._committing = self._candidate = None
         self._active_sha = self.runtime.a.sha256
-        self._write(Pointer(committed=self._active_sha, previous=None, version=self._last_version))
+        self._reverting = self._write(Pointer(committed=self._active_sha, previous=None, version=self._last_version))
+
+    def _check_reverting(self) -> None:
+        """A return that is not on disk would boot what was sent back: say so, and try again from time to time."""
+        assert self._reverting is not None
+        failed = self._reverting.exception()
+        self._reverting = None
+        if failed is not None and not self._return_failed:
+            self.runtime.notes.append(Note(seq=self.ticks, what=f"the return is not on disk yet: {failed}"))
+        self._return_failed = failed is not None
 
     def _write(self, pointer: Pointer) -> Future[None]:
         future = self._writer.submit(self._disk.write, pointer)

@@ -52,6 +52,7 @@ class PatchManifest:
     expires_ns: int  # UTC; afterwards the patch is no longer accepted
     revert_to: str  # artefact to return to when the fault is gone
     needs_revert_trigger: bool  # the patch may only run with an armed revert
+    canary_sha: str  # limits that the robot's canary has to hold the patch to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +297,7 @@ _FORM: dict[str, Callable[[Any], bool]] = {
     "expires_ns": _count,
     "revert_to": _digest,
     "needs_revert_trigger": lambda value: isinstance(value, bool),
+    "canary_sha": _digest,
 }
 assert _FORM.keys() == {f.name for f in fields(PatchManifest)}  # a new field must say what it may hold
 

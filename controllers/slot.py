@@ -21,13 +21,17 @@ class Slot:
     Args:
         robot: the robot it runs on.
         artefact: law, parameters and manifest; checked and compiled here.
+        like: a slot of the same robot whose model may be shared if both laws read the same signals; parsing the URDF
+            again takes several control periods.
     """
 
-    def __init__(self, robot: Robot, artefact: Artefact) -> None:
+    def __init__(self, robot: Robot, artefact: Artefact, like: Slot | None = None) -> None:
         self.artefact = artefact
         self.sha256 = artefact.sha256
         self.controller = Controller.from_artefact(artefact, joints=robot.dof)
-        self._terms = ModelTerms(robot, self.controller.signals)
+        shared = like is not None and like.controller.signals == self.controller.signals
+        # Model terms remember nothing from one call to the next.
+        self._terms: ModelTerms = like._terms if like and shared else ModelTerms(robot, self.controller.signals)
         self._signals: dict[str, Any] = {"dt": robot.dt_s}
         name = self.controller.manifest.position_offset
         offset = self.controller.params[name] if name else [0.0] * robot.dof

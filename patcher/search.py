@@ -19,6 +19,7 @@ from sim.workers import Workers
 PROPOSERS: dict[str, Proposer] = {proposer.name: proposer for proposer in (Skills(), Tune())}
 _RANKING = 6  # search scenarios that every candidate meets
 _UNRANKED = 0.99  # before any candidate that is known to lose, after any that is known to win
+WORTH = 0.1  # share of the tracking error under the fault that must be the fault's; chosen
 ENOUGH = 0.9  # share of the lost tracking that makes a dearer proposer pointless
 
 
@@ -52,6 +53,8 @@ def search(situation: Situation, proposers: Sequence[Proposer], workers: Workers
     start = workers.rollouts
     count = min(_RANKING, situation.budget // 3)  # incumbent with and without the fault, and one candidate
     ranking = _Ranking(situation, count, workers)
+    if count and not ranking.is_worth_it:
+        return []
     ranked: list[Ranked] = []
     for proposer in proposers:
         left = situation.budget - (workers.rollouts - start) - count
@@ -75,6 +78,11 @@ class _Ranking:
         self._before = workers.judge([(situation.incumbent, scenario) for scenario in self._scenarios])
         nominal = workers.judge([(situation.incumbent, scenario) for scenario in healthy])
         self._lost = _mean_error(self._before) - _mean_error(nominal)
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether the fault costs enough tracking that getting it back is more than tuning a healthy robot."""
+        return self._lost > WORTH * _mean_error(self._before)
 
     def rank(self, proposal: Proposal) -> Ranked:
         """Judge a proposal on the search scenarios."""

@@ -40,6 +40,8 @@ class Deployment:
 
     Args:
         observe: called with every block of telemetry that arrives meanwhile.
+        keep: called when the robot has committed, before the database says so.
+        take_back: called when the robot has reverted a committed patch.
     """
 
     def __init__(
@@ -49,10 +51,13 @@ class Deployment:
         keys: KeyRing,
         clock: Clock,
         robot: Robot,
+        *,
         observe: Callable[[Block], None],
+        keep: Callable[[], None],
+        take_back: Callable[[], None],
     ) -> None:
         self._link, self._store, self._keys, self._clock = link, store, keys, clock
-        self._robot, self._observe = robot, observe
+        self._robot, self._observe, self._keep, self._take_back = robot, observe, keep, take_back
 
     def run(self, approval: Approval, artefact: Artefact, limits: CanaryLimits, *, armed_revert: bool) -> Swap:
         """Stage, shadow, canary, commit or roll back.
@@ -62,7 +67,7 @@ class Deployment:
             RobotFault: the link was lost; the robot keeps its committed controller.
         """
         patch_id = approval.patch_id
-        self._link.stage(self._signed(approval, artefact, armed_revert), artefact.files, self._clock.wall_ns())
+        self._link.stage(self._signed(approval, artefact, limits, armed_revert), artefact.files, self._clock.wall_ns())
         self._move(patch_id, PatchStatus.APPROVED, PatchStatus.STAGED, "signature accepted by the robot")
         self._link.begin_shadow(limits)
         self._move(patch_id, PatchStatus.STAGED, PatchStatus.SHADOW, "computed beside the incumbent")
@@ -78,6 +83,7 @@ class Deployment:
         if status.rollback_reason is not None:
             self._rolled_back(patch_id, PatchStatus.CANARY, status.rollback_reason)
             return self._swap(patch_id, status, swap_s=swap_s, rollback_s=end_s)
+        self._keep()
         self._move(patch_id, PatchStatus.CANARY, PatchStatus.ACTIVE, "committed by the robot")
         return self._swap(patch_id, status, swap_s=swap_s, commit_s=end_s)
 
@@ -87,10 +93,11 @@ class Deployment:
         status = self._link.status()
         if status.rollback_reason is None:
             return swap
+        self._take_back()
         self._rolled_back(swap.outcome.patch_id, PatchStatus.ACTIVE, status.rollback_reason)
         return self._swap(swap.outcome.patch_id, status, swap_s=swap.swap_s, rollback_s=end_s)
 
-    def _signed(self, approval: Approval, artefact: Artefact, armed_revert: bool) -> bytes:
+    def _signed(self, approval: Approval, artefact: Artefact, limits: CanaryLimits, armed_revert: bool) -> bytes:
         manifest = PatchManifest(
             robot_id=self._link.robot_id,
             slot="main",
@@ -105,6 +112,7 @@ class Deployment:
             expires_ns=approval.expires_ns,
             revert_to=approval.base_sha,
             needs_revert_trigger=armed_revert,
+            canary_sha=limits.sha256,
         )
         signed = sign(manifest, self._keys.operator_id, self._keys.operator)
         return countersign(signed, self._keys.service_id, self._keys.service).to_json()
@@ -147,7 +155,7 @@ class Deployment:
         rolled_back = rollback_s is not None
         outcome = Outcome(
             patch_id=patch_id,
-            deployed=True,
+            deployed=swap_s is not None,
             rolled_back=rolled_back,
             reason=status.rollback_reason or "the canary kept to what simulation predicted",
             stages=status.stages_run,

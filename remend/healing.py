@@ -43,7 +43,8 @@ class Healing:
 
     @property
     def deployed(self) -> bool:
-        return self.swap is not None
+        """Whether a patch had any authority over the robot."""
+        return self.swap is not None and self.swap.swap_s is not None
 
     @property
     def rolled_back(self) -> bool:
@@ -61,7 +62,7 @@ class Healing:
     def as_asked(self) -> bool:
         """A fault was healed, or there was none and nothing was done."""
         if self.fault_s is None:
-            return not self.detected
+            return not self.detected and not self.false_alarms
         return self.deployed and not self.rolled_back
 
     def to_json(self) -> dict[str, Any]:

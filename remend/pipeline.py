@@ -6,7 +6,7 @@ The only place where the stages are wired. No branch here is about a robot, a fa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,18 +29,18 @@ from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
 from sim.evidence import sealed_seed
-from sim.gates import MIN_FIDELITY
+from sim.gates import ATTEMPTS, MIN_FIDELITY
 from sim.twin.twin import Twin, fidelity, fit_twin
 from sim.validate import canary_limits, validate
 from sim.workers import Workers
 from telemetry.monitor import Monitor
+from telemetry.recording import write_recording
 
 HISTORY_S = 5.0  # telemetry kept from before an alarm
 AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
 KEPT_S = 5.0  # how long a committed patch is watched before the healing is called done
 _SETTLED_S = 0.05  # the first moments after an alarm may still belong to the change itself
 _LOOK_AGAIN = 4  # times that newer telemetry is tried when the twin does not repeat the incident
-_ATTEMPTS = 2  # candidates that may go before the sealed scenarios for one incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,10 @@ class Pipeline:
             telemetry_sha=sha256_of(window.to_bytes()),
             created_ns=self.clock.wall_ns(),
         )
+        folder = self.store.home / "incidents" / healing.incident.id
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"incident": healing.incident.id, "robot": self.link.robot_id}
+        write_recording(folder / "incident.mcap", window.rows(), self.robot.joints, None, (event,), about)
         self.store.add_incident(healing.incident)
 
     def explain(self, healing: Healing) -> Twin:
@@ -180,6 +184,9 @@ class Pipeline:
                 self.versions.keep(candidate.proposal.artefact.files)
                 self.store.add_candidate(candidate.proposal.candidate)
             healing.candidates = tuple(candidate.proposal.candidate for candidate in ranked)
+            if not ranked:
+                stage.finish("none: the fault costs too little tracking, or no remedy is known")
+                return ranked
             found = "1 candidate" if len(ranked) == 1 else f"{len(ranked)} candidates"
             stage.finish(f"{found} from {healing.search_rollouts} rollouts")
         return ranked
@@ -194,7 +201,7 @@ class Pipeline:
         with self.console.stage("proving the patch in simulation") as stage:
             report = self.validate(proposal, twin, healing)
             healing.evidence_rollouts += report.rollouts
-            stage.finish(f"{report.verdict.value} after {report.rollouts} paired rollouts")
+            stage.finish(f"{report.verdict.value} after {report.rollouts} rollouts")
         self.store.add_report(report)
         after = {
             Verdict.PASS: PatchStatus.AWAITING_APPROVAL,
@@ -244,26 +251,45 @@ class Pipeline:
         """Swap the patch in, watch it, and store the outcome."""
         assert healing.approval is not None
         assert healing.report is not None
-        deployment = Deployment(self.link, self.store, self.keys, self.clock, self.robot, self._on_tape)
+        deployment = Deployment(
+            self.link,
+            self.store,
+            self.keys,
+            self.clock,
+            self.robot,
+            observe=self._on_tape,
+            keep=lambda: self._keep(proposal, healing),
+            take_back=lambda: self._take_back(proposal),
+        )
         armed = healing.report.needs_revert_trigger
         with self.console.stage("swapping the patch in") as stage:
             self.catch_up()
             limits = canary_limits(healing.report, self.robot.dof)
             swap = deployment.run(healing.approval, proposal.artefact, limits, armed_revert=armed)
             stage.finish("rolled back" if swap.outcome.rolled_back else "committed")
+        again = 0
         if not swap.outcome.rolled_back:
             with self.console.stage("watching the patched robot") as stage:
                 self._expect(twin)
                 swap = deployment.watch(swap, KEPT_S)
                 again = len(self.monitor.tracker.events)
                 stage.finish(f"{again} events in {KEPT_S:.0f} s" if not swap.outcome.rolled_back else "reverted")
-        healing.swap = swap
-        self.store.add_outcome(swap.outcome)
-        if not swap.outcome.rolled_back:
-            candidate = proposal.candidate
-            message = f"{candidate.rationale}\n\n{candidate.id} for {candidate.incident_id}"
-            robot_id, base = self.link.robot_id, self.incumbent.sha256
-            self.versions.commit(robot_id, proposal.artefact.files, base, message, healing.approval.actor)
+        outcome = replace(swap.outcome, observed={"events_after_commit": float(again)})
+        healing.swap = replace(swap, outcome=outcome)
+        self.store.add_outcome(outcome)
+
+    def _keep(self, proposal: Proposal, healing: Healing) -> None:
+        """The robot has committed: its branch says so before the database does."""
+        assert healing.approval is not None
+        candidate = proposal.candidate
+        message = f"{candidate.rationale}\n\n{candidate.id} for {candidate.incident_id}"
+        robot_id, base = self.link.robot_id, self.incumbent.sha256
+        self.versions.commit(robot_id, proposal.artefact.files, base, message, healing.approval.actor)
+
+    def _take_back(self, proposal: Proposal) -> None:
+        """A committed patch was reverted on the robot: the branch follows."""
+        robot_id, patch = self.link.robot_id, proposal.artefact.sha256
+        self.versions.commit(robot_id, self.incumbent.files, patch, f"reverted {proposal.candidate.id}", "robot")
 
     def catch_up(self) -> None:
         """Take in what a robot in real time has said while the service was busy."""
@@ -292,7 +318,7 @@ class Pipeline:
         healing.event = event
         self.open_incident(event, healing)
         twin = self.explain(healing)
-        for ranked in _first(self.propose(twin, healing), _ATTEMPTS):
+        for ranked in _first(self.propose(twin, healing), ATTEMPTS):
             report = self.prove(ranked.proposal, twin, healing)
             self.console.show_patch(ranked.proposal.candidate, report)
             if report.verdict is not Verdict.PASS:

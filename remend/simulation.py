@@ -153,6 +153,7 @@ def _heal(pipeline: Pipeline, request: Request, healing: Healing, watch_s: float
             pipeline.heal(event, healing)
             return
         healing.false_alarms += 1
+        pipeline.console.line("  false alarm: no fault has set in yet, as only a simulation can know; not acted upon")
 
 
 def _score(pipeline: Pipeline, request: Request, healing: Healing) -> None:

@@ -15,6 +15,8 @@ from core.stats import paired_interval, rate_upper_bound
 from core.status import Verdict
 from sim.evidence import Evidence, Pair
 
+ATTEMPTS = 2  # candidates that may go before the sealed scenarios for one incident
+LEVEL = 1.0 - 0.05 / ATTEMPTS  # of every interval here: an error rate of 5 % is spent per incident, not per try
 EFFORT_MARGIN = 0.10  # more torque than this share is not accepted for better tracking; chosen
 VARIATION_MARGIN = 0.25  # the same for chatter; chosen
 FREE_VARIATION = 0.003  # of the summed torque limits per tick: chatter below this wears nothing out; chosen
@@ -39,36 +41,47 @@ def _gate(name: str, verdict: Verdict, why: str) -> Gate:
 
 
 def superior_tracking(pairs: Sequence[Pair]) -> Gate:
-    """The tracking error must fall: the whole 95 % interval of its mean relative change lies below zero."""
+    """The tracking error must fall: the whole interval of its mean relative change lies below zero."""
     name = "superior_tracking"
     ratio = [_ratio(p.after.metrics["rms_tracking_error"], p.before.metrics["rms_tracking_error"]) for p in pairs]
     if not _finite(pairs) or not all(math.isfinite(value) and value > 0 for value in ratio):
         return _gate(name, Verdict.FAIL, "a metric is not a number")
-    interval = paired_interval(np.log(ratio))
+    interval = paired_interval(np.log(ratio), LEVEL)
     low, mean, high = (100 * math.expm1(value) for value in (interval.low, interval.mean, interval.high))
-    why = f"tracking error changes by {mean:+.1f} % (95 % interval {low:+.1f} to {high:+.1f} %) over {len(pairs)} pairs"
+    span = f"{100 * LEVEL:g} % interval {low:+.1f} to {high:+.1f} %"
+    why = f"tracking error changes by {mean:+.1f} % ({span}) over {len(pairs)} pairs"
     if high < 0:
         return _gate(name, Verdict.PASS, why)
     return _gate(name, Verdict.FAIL if low >= 0 else Verdict.INCONCLUSIVE, why)
 
 
 def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair], free: float = 0.0) -> Gate:
-    """`metric` may grow by at most `margin` of the incumbent's mean: the upper end of the 95 % interval decides.
+    """`metric` may grow by at most `margin` of the incumbent's mean: the upper end of the interval decides.
+
+    Pairs in which the incumbent is lost have nothing to compare with; with fewer than half left there is no answer.
 
     Args:
         free: growth in the metric's unit that is always allowed. To accelerate a load as fast as before takes torque in
             proportion to its inertia, and so does the answer to every noise; a share of a small number would forbid it.
     """
-    before = np.array([p.before.metrics[metric] for p in pairs])
-    after = np.array([p.after.metrics[metric] for p in pairs])
     name = f"non_inferior_{label}"
-    if not (np.all(np.isfinite(before)) and np.all(np.isfinite(after)) and before.mean() > 0):
+    if not all(math.isfinite(p.after.metrics[metric]) for p in pairs):
         return _gate(name, Verdict.FAIL, f"{_spoken(metric)} is not a number")
-    margin = max(margin, free / float(before.mean()))
-    interval = paired_interval((after - before) / before.mean())
+    kept = [p for p in pairs if not p.before.diverged and math.isfinite(p.before.metrics[metric])]
+    if len(kept) < max(2, len(pairs) / 2):
+        lost = len(pairs) - len(kept)
+        return _gate(name, Verdict.INCONCLUSIVE, f"the incumbent is lost in {lost} of {len(pairs)} runs")
+    before = np.array([p.before.metrics[metric] for p in kept])
+    after = np.array([p.after.metrics[metric] for p in kept])
+    mean = float(before.mean())
+    if not mean > 0:
+        return _gate(name, Verdict.FAIL, f"{_spoken(metric)} is not a number")
+    margin = max(margin, free / mean)
+    interval = paired_interval((after - before) / mean, LEVEL)
     why = (
-        f"{_spoken(metric)} changes by {100 * interval.mean:+.1f} % (95 % interval {100 * interval.low:+.1f} to "
-        f"{100 * interval.high:+.1f} %), allowed is {100 * margin:+.0f} %"
+        f"{_spoken(metric)} changes by {100 * interval.mean:+.1f} % ({100 * LEVEL:g} % interval "
+        f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f} %) over {len(kept)} pairs, allowed is "
+        f"{100 * margin:+.0f} %, that is {margin * mean:.3g} N*m"
     )
     if interval.high <= margin:
         return _gate(name, Verdict.PASS, why)
@@ -125,14 +138,19 @@ def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
     for severity, pairs in sorted(evidence.severities.items()):
         if not _finite(pairs):
             return _gate(name, Verdict.FAIL, f"a metric is not a number at x{severity:g}"), True
-        count = sum(p.after.limit_broken and not p.before.limit_broken for p in pairs)
-        after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in pairs]))
-        before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in pairs]))
-        words.append(f"x{severity:g}: error {1000 * before:.3g} -> {1000 * after:.3g} mrad")
+        count = sum(p.after.limit_broken for p in pairs)
         if count:
-            broken.append(f"{count} of {len(pairs)} runs at x{severity:g}")
-        armed = armed or bool(count) or (severity == 0 and not after <= 1.5 * before)
-    why = "; ".join(words)
+            before_count = sum(p.before.limit_broken for p in pairs)
+            broken.append(f"{count} of {len(pairs)} runs at x{severity:g} ({before_count} with the incumbent)")
+        kept = [p for p in pairs if not (p.before.diverged or p.after.diverged)]
+        worse = bool(count)
+        if kept:  # a run that came apart has no tracking error to average
+            after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in kept]))
+            before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in kept]))
+            words.append(f"x{severity:g}: error {1000 * before:.3g} -> {1000 * after:.3g} mrad")
+            worse = worse or (severity == 0 and not after <= 1.5 * before)
+        armed = armed or worse
+    why = "; ".join(words) or "no run in which neither controller is lost"
     if broken:
         why = f"breaks limits in {', '.join(broken)}, so it may only run with an armed revert trigger ({why})"
     elif armed:

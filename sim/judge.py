@@ -13,6 +13,7 @@ from sim.rollout import Trace, rollout
 from sim.scenario import Scenario
 
 _CHATTER_TICKS = 25  # window of the peak torque variation, as the canary measures it
+LOST_VARIATION_NM = 1e4  # of a run that came apart before there was a window; finite, so that a report can carry it
 _SETTLE_TICKS = 50  # a rollout starts at rest on its reference; its first 0.1 s is no sample of tracking
 
 
@@ -46,7 +47,7 @@ def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
 def _peak_variation(torque: Array) -> float:
     change = np.sum(np.abs(np.diff(torque, axis=0)), axis=1)
     if len(change) <= _SETTLE_TICKS + _CHATTER_TICKS:
-        return float("inf")
+        return LOST_VARIATION_NM
     window = np.convolve(change[_SETTLE_TICKS:], np.full(_CHATTER_TICKS, 1.0 / _CHATTER_TICKS), mode="valid")
     return float(window.max())
 

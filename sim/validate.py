@@ -77,6 +77,9 @@ def validate(
 
 
 def _delta(metric: str, pairs: tuple[Pair, ...]) -> MetricDelta:
+    """Before and after over the pairs in which nobody was lost; over all of them if that leaves fewer than two."""
+    whole = tuple(pair for pair in pairs if not (pair.before.diverged or pair.after.diverged))
+    pairs = whole if len(whole) > 1 else pairs
     before = np.array([pair.before.metrics[metric] for pair in pairs])
     after = np.array([pair.after.metrics[metric] for pair in pairs])
     interval = paired_interval(after - before)

@@ -55,6 +55,7 @@ class _HostProcess:
             trust=TrustStore.from_json(setup.trust),
             folder=setup.folder,
             wait_for_disk=True,
+            simulated=True,
         )
         self._references = endless_tasks(robot, setup.task_seed)
         self._command = struct.Struct(f"<{robot.dof}d")
@@ -62,7 +63,8 @@ class _HostProcess:
         self._row_count = 0
         self._owed_ticks = 0
         self._due_ns: int | None = None  # real time: when the next tick is due
-        self._missed = 0
+        self._missed = 0  # since the last patch came
+        self._owes_staging = False
 
     def serve(self) -> None:
         """Run until the link or the robot hangs up."""
@@ -85,7 +87,11 @@ class _HostProcess:
             raise EOFError
         frame = unpack_frame(data, self._robot.dof)
         reference = next(self._references)
-        command = self._host.step(frame, reference, frame.stamp_ns)
+        # The tick that should have come, on the robot's clock: a frame that comes again, or late, is stale.
+        command = self._host.step(frame, reference, round(self._host.ticks * self._robot.dt_s * 1e9))
+        if self._owes_staging and not self._host.is_staging:
+            self._owes_staging = False
+            self._answer_staging()
         self._line.send_bytes(self._command.pack(*command.tau))
         self._rows.extend(flat_row(frame, reference))
         self._row_count += 1
@@ -121,9 +127,12 @@ class _HostProcess:
                     gc.disable()  # a collection in mid-tick is a missed deadline
                     self._due_ns = time.monotonic_ns()
                 case StagePatch(signed=signed, files=files, now_ns=now_ns):
-                    host.stage(signed, files, now_ns)
-                case BeginShadow(limits=limits):
                     self._missed = 0
+                    host.stage(signed, files, now_ns)
+                    self._owes_staging = not host.wait_for_disk
+                    if self._owes_staging:  # answered when the files are on disk; the loop goes on
+                        return
+                case BeginShadow(limits=limits):
                     host.begin_shadow(limits)
                 case BeginCanary():
                     host.runtime.begin_canary()
@@ -139,6 +148,14 @@ class _HostProcess:
             self._link.send(Refusal(why=str(error), signature=isinstance(error, SignatureInvalid)))
             return
         self._link.send(Done())
+
+    def _answer_staging(self) -> None:
+        try:
+            self._host.finish_staging()
+        except OSError as error:
+            self._link.send(Refusal(why=f"the robot's disk refused the patch: {error}", signature=False))
+        else:
+            self._link.send(Done())
 
 
 def host_main(setup: HostSetup, link: Connection, line: Connection) -> None:

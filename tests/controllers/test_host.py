@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -116,6 +117,7 @@ def patch(artefact: Artefact, base: Artefact = BASELINE, **changes: object) -> S
         "expires_ns": NOW_NS + HOUR_NS,
         "revert_to": base.sha256,
         "needs_revert_trigger": False,
+        "canary_sha": LIMITS.sha256,
     }
     signed = sign(PatchManifest(**{**values, **changes}), fingerprint(OPERATOR.public_key()), OPERATOR)  # type: ignore[arg-type]
     return countersign(signed, fingerprint(SERVICE.public_key()), SERVICE)
@@ -459,4 +461,51 @@ def test_a_committed_law_that_the_language_no_longer_accepts_gives_way_to_the_on
     disk.write(Pointer(committed=refused.sha256, previous=GOOD.sha256, version=3))
     assert boot().running == GOOD.sha256
     disk.write(Pointer(committed=refused.sha256, previous=refused.sha256, version=3))
+    assert boot().running == BASELINE.sha256
+
+
+def test_limits_that_nobody_approved_are_refused(boot: Callable[..., Robot]) -> None:
+    """A signed patch with canary limits of somebody else's choosing would be a patch without a canary."""
+    host = boot().host
+    host.stage(patch(GOOD).to_json(), GOOD.files, NOW_NS)
+    for loose in (replace(LIMITS, variation_nm=1e9), replace(LIMITS, settled_error_rad=(math.inf,) * 7)):
+        with pytest.raises(SignatureInvalid, match="limits are not those"):
+            host.begin_shadow(loose)
+    assert host.runtime.stage is Stage.COMMITTED
+    host.begin_shadow(LIMITS)
+    assert host.runtime.stage is Stage.SHADOW
+
+
+@pytest.mark.parametrize("nobody", ["simulated-operator", "demo"])
+def test_a_real_robot_takes_no_patch_that_no_person_approved(boot: Callable[..., Robot], nobody: str) -> None:
+    host = boot().host
+    with pytest.raises(SignatureInvalid, match="nobody's name"):
+        host.stage(patch(GOOD, approver=nobody).to_json(), GOOD.files, NOW_NS)
+    with pytest.raises(Refused, match="no staged patch"):
+        host.begin_shadow(LIMITS)
+
+
+def test_a_return_that_the_disk_refuses_is_said_tried_again_and_blocks_new_patches(
+    boot: Callable[..., Robot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = boot()
+    robot.swap(patch(GOOD, needs_revert_trigger=True), GOOD)
+    write = CommitFolder.write
+    full = True
+
+    def refuse(folder: CommitFolder, pointer: Pointer) -> None:
+        if full:
+            raise OSError("no space left")
+        write(folder, pointer)
+
+    monkeypatch.setattr(CommitFolder, "write", refuse)
+    robot.host.runtime.roll_back("asked to", 0)
+    robot.tick(3)
+    assert robot.running == BASELINE.sha256
+    assert [note.what for note in robot.host.status(None).notes if "no space left" in note.what]
+    with pytest.raises(Refused, match="free its disk"):
+        robot.host.stage(patch(BETTER, version=9).to_json(), BETTER.files, NOW_NS)
+    full = False
+    robot.tick(501)
+    robot.host.stage(patch(BETTER, version=9).to_json(), BETTER.files, NOW_NS)
     assert boot().running == BASELINE.sha256

@@ -51,6 +51,7 @@ MANIFEST = PatchManifest(
     expires_ns=NOW_NS + HOUR_NS,
     revert_to=BASE,
     needs_revert_trigger=False,
+    canary_sha="d" * 64,
 )
 
 

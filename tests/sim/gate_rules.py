@@ -97,6 +97,7 @@ def says(gate: Gate, name: str, verdict: Verdict, *parts: str) -> None:
 def published_margins(m: ModuleType) -> None:
     assert (m.EFFORT_MARGIN, m.VARIATION_MARGIN, m.FREE_VARIATION) == (0.10, 0.25, 0.003)
     assert (m.MIN_FIDELITY, m.MAX_LOAD, m.NS_PER_OPERATION, m.DELAY_FACTOR) == (0.7, 0.2, 10.0, 2.0)
+    assert (m.ATTEMPTS, m.LEVEL) == (2, 0.975)
 
 
 def one_verdict_comes_from_many(m: ModuleType) -> None:
@@ -110,7 +111,7 @@ def one_verdict_comes_from_many(m: ModuleType) -> None:
 def tracking_must_fall_beyond_doubt(m: ModuleType) -> None:
     halved = ("by -50.0 %", "-50.0 to -50.0 %", "3 pairs")
     says(m.superior_tracking(tracked([2.0] * 3, [1.0] * 3)), "superior_tracking", PASS, *halved)
-    unclear = ("by -75.0 %", "-95.5 to +39.9 %", "3 pairs")
+    unclear = ("by -75.0 %", f"{100 * m.LEVEL:g} % interval", "3 pairs")
     says(m.superior_tracking(tracked([8.0] * 3, [4.0, 2.0, 1.0])), "superior_tracking", OPEN, *unclear)
     doubled = ("by +100.0 %", "+100.0 to +100.0 %", "2 pairs")
     says(m.superior_tracking(tracked([1.0] * 2, [2.0] * 2)), "superior_tracking", FAIL, *doubled)
@@ -140,7 +141,7 @@ def _effort(m: ModuleType, pairs: Sequence[Pair], margin: float, free: float = 0
 
 
 def effort_may_grow_by_its_margin_and_no_more(m: ModuleType) -> None:
-    why = ("by +25.0 %", "+25.0 to +25.0 %", "+25 %")
+    why = ("by +25.0 %", "97.5 % interval", "+25.0 to +25.0 %", "+25 %")
     says(_effort(m, worked([16.0, 16.0], [20.0, 20.0]), 0.25), "non_inferior_effort", PASS, *why)
     why = ("by +37.5 %", "+37.5 to +37.5 %", "+25 %")
     says(_effort(m, worked([16.0, 16.0], [22.0, 22.0]), 0.25), "non_inferior_effort", FAIL, *why)
@@ -151,10 +152,11 @@ def effort_may_grow_by_its_margin_and_no_more(m: ModuleType) -> None:
 
 
 def effort_between_the_ends_of_its_interval_is_open(m: ModuleType) -> None:
-    before, after = [16.0] * 3, [16.0, 18.0, 20.0]  # +12.5 % with a half width of 4.302653 * 12.5 / sqrt(3) %
-    why = ("by +12.5 %", "-18.6 to +43.6 %", "+25 %")
+    before, after = [16.0] * 3, [16.0, 18.0, 20.0]
+    ends = paired_interval([0.0, 0.125, 0.25], m.LEVEL)
+    why = ("by +12.5 %", f"{100 * ends.low:+.1f} to {100 * ends.high:+.1f} %", "+25 %")
     says(_effort(m, worked(before, after), 0.25), "non_inferior_effort", OPEN, *why)
-    border = paired_interval([1.0, 1.25, 1.5]).low
+    border = paired_interval([1.0, 1.25, 1.5], m.LEVEL).low
     assert _effort(m, worked(before, [32.0, 36.0, 40.0]), border).verdict is OPEN
     assert _effort(m, worked(before, [32.0, 36.0, 40.0]), math.nextafter(border, 0.0)).verdict is FAIL
 
@@ -170,15 +172,32 @@ def a_free_amount_widens_the_margin_and_never_narrows_it(m: ModuleType) -> None:
     assert gate.verdict is PASS
     assert "+50 %" in gate.why
     assert _effort(m, grown, 0.25, free=4.0).verdict is FAIL
-    assert _effort(m, grown, 0.25, free=2.0).why.endswith("+25 %")
-    assert m.non_inferior("rms_effort", "effort", 0.25, grown).why.endswith("+25 %")
+    assert _effort(m, grown, 0.25, free=2.0).why.endswith("+25 %, that is 4 N*m")
+    assert m.non_inferior("rms_effort", "effort", 0.25, grown).why.endswith("+25 %, that is 4 N*m")
 
 
 def effort_that_is_no_number_fails(m: ModuleType) -> None:
     for bad in (math.nan, math.inf, -math.inf):
-        for pairs in (worked([16.0, 16.0], [8.0, bad]), worked([16.0, bad], [8.0, 8.0])):
-            says(_effort(m, pairs, 0.25), "non_inferior_effort", FAIL, "not a number")
+        says(_effort(m, worked([16.0, 16.0], [8.0, bad]), 0.25), "non_inferior_effort", FAIL, "not a number")
+        open_answer = _effort(m, worked([16.0, bad], [8.0, 8.0]), 0.25)
+        says(open_answer, "non_inferior_effort", OPEN, "lost in 1 of 2 runs")
     says(_effort(m, worked([0.0, 0.0], [0.0, 0.0]), 0.25), "non_inferior_effort", FAIL, "not a number")
+
+
+def effort_is_compared_only_where_the_incumbent_is_not_lost(m: ModuleType) -> None:
+    """A run that came apart carries a number that stands for no torque at all."""
+    gone = judged(effort=10000.0, diverged=True)
+    fair = [judged()] * 3
+    doubled = paired([*fair, gone], [judged(effort=32.0)] * 4)
+    says(_effort(m, doubled, 0.25), "non_inferior_effort", FAIL, "by +100.0 %", "over 3 pairs")
+    same = paired([*fair, gone], [judged()] * 4)
+    says(_effort(m, same, 0.25), "non_inferior_effort", PASS, "by +0.0 %", "over 3 pairs")
+    half = paired([*fair[:2], gone, gone], [judged()] * 4)
+    says(_effort(m, half, 0.25), "non_inferior_effort", PASS, "over 2 pairs")
+    fewer = paired([*fair[:2], gone, gone, gone], [judged()] * 5)
+    says(_effort(m, fewer, 0.25), "non_inferior_effort", OPEN, "lost in 3 of 5 runs")
+    most = paired([fair[0], gone, gone], [judged()] * 3)
+    says(_effort(m, most, 0.25), "non_inferior_effort", OPEN, "lost in 2 of 3 runs")
 
 
 def one_broken_limit_is_no_pass(m: ModuleType) -> None:
@@ -264,7 +283,19 @@ def a_limit_broken_at_any_severity_arms_the_trigger(m: ModuleType) -> None:
         assert armed is True
         says(gate, "healthy_plant", PASS, "breaks limits", f"1 of 2 runs at x{severity:g}", "revert trigger", "x0: ")
     both = paired([judged(2.0, broken=True)] * 2, [judged(1.0, broken=True), judged(1.0)])
-    assert m.healthy_plant(gathered(severities={0.0: SOUND, 1.5: both}))[1] is False
+    gate, armed = m.healthy_plant(gathered(severities={0.0: SOUND, 1.5: both}))
+    assert armed is True
+    says(gate, "healthy_plant", PASS, "1 of 2 runs at x1.5 (2 with the incumbent)")
+    lost = paired([judged(2.0)] * 2, [judged(9.0, diverged=True), judged(1.0)])
+    gate, armed = m.healthy_plant(gathered(severities={0.0: lost, 1.5: SOUND}))
+    assert armed is True
+    says(gate, "healthy_plant", PASS, "1 of 2 runs at x0 (0 with the incumbent)", "x0: error 2e+03 -> 1e+03 mrad")
+    rescued = paired([judged(9.0, diverged=True), judged(2.0)], [judged(1.0)] * 2)
+    gate, armed = m.healthy_plant(gathered(severities={0.0: SOUND, 1.5: rescued}))
+    assert armed is False
+    says(gate, "healthy_plant", PASS, "x1.5: error 2e+03 -> 1e+03 mrad")
+    all_lost = paired([judged(9.0, diverged=True)] * 2, [judged(1.0)] * 2)
+    assert m.healthy_plant(gathered(severities={0.0: all_lost}))[0].why == "no run in which neither controller is lost"
 
 
 def a_broken_limit_stays_known_through_the_severities_after_it(m: ModuleType) -> None:
@@ -312,6 +343,7 @@ GATE_RULES: tuple[Rule, ...] = (
     growth_is_a_share_of_the_incumbents_mean,
     a_free_amount_widens_the_margin_and_never_narrows_it,
     effort_that_is_no_number_fails,
+    effort_is_compared_only_where_the_incumbent_is_not_lost,
     one_broken_limit_is_no_pass,
     error_may_double_under_more_delay,
     error_may_grow_to_what_the_incumbent_has,
