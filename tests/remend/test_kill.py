@@ -141,6 +141,8 @@ def require_whole(home: Path) -> list[PatchStatus]:
                 assert patch.approval is not None
                 assert patch.approval.decision == "approve"
                 assert patch.approval.result_sha == patch.candidate.result_sha
+                robot_id = store.incident(patch.candidate.incident_id).robot_id
+                assert versions.history(robot_id)[0].artefact_sha == patch.candidate.result_sha
         approved = {patch.approval.result_sha for patch in patches if patch.approval is not None}
     for sha in named:
         assert versions.read(sha)
@@ -158,6 +160,7 @@ def test_a_healing_killed_at_any_moment_leaves_everything_whole(run: Run, number
         case "committed":
             run.wait_for_line("swapping the patch in")
             run.wait_for_pointer(lambda pointer: pointer["committed"] is not None)
+            run.wait_for_line("watching the patched robot")
         case stage:
             run.wait_for_line(stage)
     assert len(run.members()) >= 3, "no robot and no host were running yet"
