@@ -336,11 +336,11 @@ class SlowDisk:
     """`write_atomically` that waits in the pointer's second write until it is let go."""
 
     def __init__(self) -> None:
-        self.begun, self.go, self._writes = threading.Event(), threading.Event(), 0
+        self.begun, self.go, self.writes = threading.Event(), threading.Event(), 0
 
     def __call__(self, path: Path, data: bytes, **options: int) -> None:
-        self._writes += path.name == "committed.json"
-        if path.name == "committed.json" and self._writes == 2:
+        self.writes += path.name == "committed.json"
+        if path.name == "committed.json" and self.writes == 2:
             self.begun.set()
             assert self.go.wait(timeout=30)
         write_atomically(path, data, **options)
@@ -509,3 +509,21 @@ def test_a_return_that_the_disk_refuses_is_said_tried_again_and_blocks_new_patch
     robot.tick(501)
     robot.host.stage(patch(BETTER, version=9).to_json(), BETTER.files, NOW_NS)
     assert boot().running == BASELINE.sha256
+
+
+def test_a_patch_on_its_way_to_the_disk_says_so_and_leaves_the_loop_alone(
+    boot: Callable[..., Robot], slow_disk: SlowDisk
+) -> None:
+    robot = boot(wait_for_disk=False)
+    slow_disk.writes = 1  # so that the very next write of the pointer waits
+    robot.host.stage(patch(GOOD).to_json(), GOOD.files, NOW_NS)
+    assert slow_disk.begun.wait(timeout=30)
+    assert robot.host.is_staging
+    assert {command.source for command in robot.tick(20)} == {"a"}  # the loop goes on meanwhile
+    with pytest.raises(Refused, match="in the middle"):
+        robot.host.stage(patch(BETTER).to_json(), BETTER.files, NOW_NS)
+    slow_disk.go.set()
+    robot.host.finish_staging()
+    assert not robot.host.is_staging
+    robot.host.begin_shadow(LIMITS)
+    assert robot.host.runtime.stage is Stage.SHADOW
