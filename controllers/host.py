@@ -22,6 +22,9 @@ from core.errors import BadInput, Refused, SignatureInvalid
 from core.frames import Frame, Reference
 from core.robot import Robot
 
+_RETRY_TICKS = 500  # a second at 500 Hz between tries to write a return to a disk that refused it
+NOBODY = frozenset({"simulated-operator", "demo"})  # approvers that stand for no person
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStatus:
@@ -35,12 +38,8 @@ class HostStatus:
     canary_ticks: int
     max_command_step_nm: float
     ticks: int
-    missed_deadlines: int | None  # since the swap began; None in lockstep
+    missed_deadlines: int | None  # since the last patch came; None in lockstep
     notes: tuple[Note, ...]
-
-
-_RETRY_TICKS = 500  # a second at 500 Hz between tries to write a return to a disk that refused it
-NOBODY = frozenset({"simulated-operator", "demo"})  # approvers that stand for no person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ class Deployment:
         clock: Clock,
         robot: Robot,
         *,
-        observe: Callable[[Block], None],
+        observe: Callable[[Block], object],
         keep: Callable[[], None],
         take_back: Callable[[], None],
     ) -> None:

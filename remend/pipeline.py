@@ -257,7 +257,7 @@ class Pipeline:
             self.keys,
             self.clock,
             self.robot,
-            observe=self._on_tape,
+            observe=self.observe,
             keep=lambda: self._keep(proposal, healing),
             take_back=lambda: self._take_back(proposal),
         )
@@ -295,9 +295,6 @@ class Pipeline:
         """Take in what a robot in real time has said while the service was busy."""
         for block in self.link.drain():
             self.observe(block)
-
-    def _on_tape(self, block: Block) -> None:
-        self.observe(block)
 
     def _expect(self, twin: Twin) -> None:
         """The fault was answered: from now on it is normal, and its end would be news."""
