@@ -25,10 +25,10 @@ _STILL_RAD_S = 0.02  # below this reference speed the robot shows nothing about 
 class CanaryLimits:
     """What paired simulation predicted; lists have one entry per joint."""
 
-    offset_rad: tuple[float, ...]  # diagnosed encoder offset, removed before judging
-    ramp_error_rad: tuple[float, ...]  # largest tracking error while authority ramps up
-    settled_error_rad: tuple[float, ...]  # largest tracking error with full authority
-    settle_s: float  # full authority needs this long before it is held to `settled_error_rad`
+    offset: tuple[float, ...]  # diagnosed encoder offset, removed before judging
+    ramp_error: tuple[float, ...]  # largest tracking error while authority ramps up
+    settled_error: tuple[float, ...]  # largest tracking error with full authority
+    settle_s: float  # full authority needs this long before it is held to `settled_error`
     variation_nm: float  # largest mean change of the command per tick, summed over joints
 
     @property
@@ -53,10 +53,10 @@ class CanaryMonitor:
         """A sentence why the candidate must go, or None. `share` is its present authority in [0, 1]."""
         limits = self._limits
         self._full_ticks = self._full_ticks + 1 if share >= 1.0 else 0
-        allowed = limits.settled_error_rad if self._full_ticks > self._settle_ticks else limits.ramp_error_rad
+        allowed = limits.settled_error if self._full_ticks > self._settle_ticks else limits.ramp_error
         worst, joint = 0.0, 0
         for i, (q, q_ref) in enumerate(zip(frame.q, reference.q_ref, strict=True)):
-            error = abs(q_ref - q + limits.offset_rad[i])
+            error = abs(q_ref - q + limits.offset[i])
             comparable = math.isfinite(error) and allowed[i] > 0.0
             ratio = error / allowed[i] if comparable else math.inf  # what nobody can compare counts as the worst
             if ratio > worst:

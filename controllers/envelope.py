@@ -53,12 +53,12 @@ class Envelope:
     def __init__(self, robot: Robot, inertia_kgm2: Sequence[float]) -> None:
         self._inertia = tuple(inertia_kgm2)
         limits, settings = robot.limits, robot.envelope
-        self._lower, self._upper = limits.lower_rad, limits.upper_rad
-        self._torque = limits.torque_nm
-        self._reject = tuple(settings.reject_factor * torque for torque in limits.torque_nm)
-        self._speed = tuple(settings.speed_fraction * speed for speed in limits.speed_rad_s)
-        self._step = tuple(rate * robot.dt_s for rate in robot.drive.torque_rate_nm_s)
-        self._braking = tuple(settings.braking_fraction * torque for torque in limits.torque_nm)
+        self._lower, self._upper = limits.lower, limits.upper
+        self._torque = limits.effort
+        self._reject = tuple(settings.reject_factor * torque for torque in limits.effort)
+        self._speed = tuple(settings.speed_fraction * speed for speed in limits.speed)
+        self._step = tuple(rate * robot.dt_s for rate in robot.drive.command_rate)
+        self._braking = tuple(settings.braking_fraction * torque for torque in limits.effort)
         self._power_w = settings.power_w
         self._stale_ns = round(settings.stale_after_s * 1e9)
         self._dof = robot.dof

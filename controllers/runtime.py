@@ -59,7 +59,7 @@ class Note:
 def braking_inertia(robot: Robot) -> list[float]:
     """(n,) inertia [kg*m^2] that each joint may have to brake: the model's at home with 5 kg at the tool, plus half."""
     model = RigidBodyModel(robot, payload_kg=5.0)
-    inertia = model.link_inertia(np.array(robot.home_rad)).diagonal() + model.rotor_inertia
+    inertia = model.link_inertia(np.array(robot.home)).diagonal() + model.rotor_inertia
     return [float(1.5 * value) for value in inertia]
 
 

@@ -45,7 +45,7 @@ class RigidBodyModel:
         self._payload_joint = frame.parentJoint
         self._payload_point = frame.placement.act(np.array(robot.payload_point_m))
         self.dof = robot.dof
-        self.rotor_inertia = np.array(robot.drive.rotor_inertia_kgm2)
+        self.rotor_inertia = np.array(robot.drive.rotor_inertia)
         self.damping = np.array(robot.limits.damping)
         self._unloaded = self.model.inertias[self._payload_joint].copy()
         self.payload_kg = 0.0

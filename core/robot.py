@@ -19,26 +19,26 @@ from core.urdf import JointLimits, read_joint_limits
 class Drive:
     """Motor, gear and bus of the healthy robot."""
 
-    rotor_inertia_kgm2: tuple[float, ...]  # reflected to the joint
+    rotor_inertia: tuple[float, ...]  # reflected to the joint
     command_delay_s: float  # from command to torque
-    torque_rate_nm_s: tuple[float, ...]  # fastest torque change that the envelope lets through
+    command_rate: tuple[float, ...]  # fastest torque change that the envelope lets through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensors:
     """Standard deviation of the measurement noise."""
 
-    position_noise_rad: float
-    velocity_noise_rad_s: float
-    torque_noise_nm: float
+    position_noise: float
+    velocity_noise: float
+    effort_noise: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpace:
     """Where the robot works, for tasks drawn from a seed."""
 
-    q_low_rad: tuple[float, ...]
-    q_high_rad: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     speed_fraction: float
     torque_fraction: float
 
@@ -81,7 +81,7 @@ class Robot:
     control_rate_hz: int
     controller: str  # name of the nominal law
     safety_controller: str  # name of the law that takes over when all else fails
-    home_rad: tuple[float, ...]
+    home: tuple[float, ...]
     payload_link: str
     payload_point_m: tuple[float, float, float]  # in the frame of `payload_link`
     limits: JointLimits
@@ -199,23 +199,23 @@ def load_robot(file: Path) -> Robot:
         control_rate_hz=int(rate_hz),
         controller=top.text("controller"),
         safety_controller=top.text("safety_controller"),
-        home_rad=top.numbers("home_rad", n),
+        home=top.numbers("home", n),
         payload_link=payload.text("link"),
         payload_point_m=(point[0], point[1], point[2]),
         limits=read_joint_limits(urdf, joints),
         drive=Drive(
-            rotor_inertia_kgm2=drive.numbers("rotor_inertia_kgm2", n, 0.0, 100.0),
+            rotor_inertia=drive.numbers("rotor_inertia", n, 0.0, 100.0),
             command_delay_s=drive.number("command_delay_s", 0.0, 0.1),
-            torque_rate_nm_s=drive.numbers("torque_rate_nm_s", n, 0.0),
+            command_rate=drive.numbers("command_rate", n, 0.0),
         ),
         sensors=Sensors(
-            position_noise_rad=sensors.number("position_noise_rad", 0.0, 0.1),
-            velocity_noise_rad_s=sensors.number("velocity_noise_rad_s", 0.0, 10.0),
-            torque_noise_nm=sensors.number("torque_noise_nm", 0.0, 100.0),
+            position_noise=sensors.number("position_noise", 0.0, 0.1),
+            velocity_noise=sensors.number("velocity_noise", 0.0, 10.0),
+            effort_noise=sensors.number("effort_noise", 0.0, 100.0),
         ),
         tasks=TaskSpace(
-            q_low_rad=tasks.numbers("q_low_rad", n),
-            q_high_rad=tasks.numbers("q_high_rad", n),
+            low=tasks.numbers("low", n),
+            high=tasks.numbers("high", n),
             speed_fraction=tasks.number("speed_fraction", 0.01, 1.0),
             torque_fraction=tasks.number("torque_fraction", 0.05, 1.0),
         ),
@@ -243,10 +243,10 @@ def _check(file: Path, robot: Robot) -> None:
     """Relations between keys that no single key can show."""
     limits = robot.limits
     for i, joint in enumerate(robot.joints):
-        if not limits.lower_rad[i] <= robot.tasks.q_low_rad[i] < robot.tasks.q_high_rad[i] <= limits.upper_rad[i]:
-            raise BadInput(f"{file}: tasks.q_low_rad and q_high_rad of {joint} must be a range inside its joint limits")
-        if not limits.lower_rad[i] < robot.home_rad[i] < limits.upper_rad[i]:
-            raise BadInput(f"{file}: home_rad of {joint} must lie inside its joint limits")
+        if not limits.lower[i] <= robot.tasks.low[i] < robot.tasks.high[i] <= limits.upper[i]:
+            raise BadInput(f"{file}: tasks.low and high of {joint} must be a range inside its joint limits")
+        if not limits.lower[i] < robot.home[i] < limits.upper[i]:
+            raise BadInput(f"{file}: home of {joint} must lie inside its joint limits")
     if (
         not robot.canary.stages
         or robot.canary.stages[-1] != 1.0

@@ -14,10 +14,10 @@ from core.errors import BadInput
 class JointLimits:
     """Limits of the actuated joints, from the URDF."""
 
-    lower_rad: tuple[float, ...]
-    upper_rad: tuple[float, ...]
-    speed_rad_s: tuple[float, ...]
-    torque_nm: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    speed: tuple[float, ...]
+    effort: tuple[float, ...]
     damping: tuple[float, ...]  # viscous joint friction of the healthy robot [N*m*s/rad]
 
 
@@ -59,7 +59,7 @@ def read_joint_limits(urdf: Path, joints: tuple[str, ...]) -> JointLimits:
             raise BadInput(f"{urdf}: joint '{joint}' needs a number of at least 0 for dynamics damping=; correct it")
         rows.append((*values, damping))
     lower, upper, speed, torque, damping_all = zip(*rows, strict=True)
-    return JointLimits(lower_rad=lower, upper_rad=upper, speed_rad_s=speed, torque_nm=torque, damping=damping_all)
+    return JointLimits(lower=lower, upper=upper, speed=speed, effort=torque, damping=damping_all)
 
 
 def _number(text: str | None) -> float:

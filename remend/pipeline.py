@@ -303,7 +303,7 @@ class Pipeline:
         model.set_payload(effect.payload_kg)
         model.damping = model.damping + np.array(effect.viscous)
         coulomb = self.monitor.calibration.coulomb + np.array(effect.coulomb)
-        gain, offset = 1.0 - np.array(effect.gain_loss), np.array(effect.offset_rad)
+        gain, offset = 1.0 - np.array(effect.gain_loss), np.array(effect.offset)
         assert len(gain) == n
         self.monitor.expect(model, coulomb, gain, offset, effect.delay_s)
 

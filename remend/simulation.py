@@ -215,9 +215,9 @@ def _canary_track(robot: Robot, healing: Healing, tape: Block) -> CanaryTrack | 
     rows = tape.between(swap.swap_s, end_s + robot.dt_s)
     if not len(rows):
         return None
-    error = np.abs(rows.group("q_ref") - rows.group("q") + np.array(limits.offset_rad))
+    error = np.abs(rows.group("q_ref") - rows.group("q") + np.array(limits.offset))
     settled = rows.t_s - swap.swap_s > robot.canary.full_authority_s + limits.settle_s
-    allowed = np.where(settled[:, None], limits.settled_error_rad, limits.ramp_error_rad)
+    allowed = np.where(settled[:, None], limits.settled_error, limits.ramp_error)
     joint = int(np.argmax(np.max(error / allowed, axis=0)))
     return CanaryTrack(
         observable=f"tracking error of joint {joint + 1}",

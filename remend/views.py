@@ -294,7 +294,7 @@ def sentence(text: str) -> str:
 def limit_table(values: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The canary's limits: headings, and one row per joint or for the whole robot.
 
-    A name says its unit and joint: "settled_error_rad_2" is in rad, of joint 2.
+    A name says its unit and joint: "settled_error_2" is in rad, of joint 2.
     """
     columns: dict[str, dict[str, float]] = {}
     units = {}

@@ -117,7 +117,7 @@ def gather(workers: Workers, twin: Twin, incumbent: Artefact, candidate: Artefac
 
 def canary_peaks(robot: Robot, pairs: tuple[Pair, ...]) -> tuple[list[float], list[float], float]:
     """Largest error per joint of incumbent and candidate [rad], and the largest torque variation [N*m]."""
-    before = [max(pair.before.peak_error_rad[i] for pair in pairs) for i in range(robot.dof)]
-    after = [max(pair.after.peak_error_rad[i] for pair in pairs) for i in range(robot.dof)]
+    before = [max(pair.before.peak_error[i] for pair in pairs) for i in range(robot.dof)]
+    after = [max(pair.after.peak_error[i] for pair in pairs) for i in range(robot.dof)]
     variation = max(max(pair.before.peak_variation_nm, pair.after.peak_variation_nm) for pair in pairs)
     return before, after, variation

@@ -25,14 +25,14 @@ class Effect:
     viscous: tuple[float, ...]  # added viscous friction [N*m*s/rad]
     coulomb: tuple[float, ...]  # added Coulomb friction [N*m]
     gain_loss: tuple[float, ...]  # share of the motor torque that is missing
-    offset_rad: tuple[float, ...]  # encoder reading minus true position
+    offset: tuple[float, ...]  # encoder reading minus true position
     delay_s: float  # added command delay
 
 
 def no_effect(dof: int) -> Effect:
     """The healthy robot."""
     zero = (0.0,) * dof
-    return Effect(payload_kg=0.0, viscous=zero, coulomb=zero, gain_loss=zero, offset_rad=zero, delay_s=0.0)
+    return Effect(payload_kg=0.0, viscous=zero, coulomb=zero, gain_loss=zero, offset=zero, delay_s=0.0)
 
 
 def combine(effects: Sequence[tuple[float, Effect]], dof: int) -> Effect:
@@ -46,7 +46,7 @@ def combine(effects: Sequence[tuple[float, Effect]], dof: int) -> Effect:
         viscous=total(lambda e: e.viscous),
         coulomb=total(lambda e: e.coulomb),
         gain_loss=total(lambda e: e.gain_loss),
-        offset_rad=total(lambda e: e.offset_rad),
+        offset=total(lambda e: e.offset),
         delay_s=sum(weight * effect.delay_s for weight, effect in effects),
     )
 
@@ -98,7 +98,7 @@ def _actuator_loss(robot: Robot, gain: float, joints: tuple[int, ...]) -> Effect
 
 
 def _sensor_bias(robot: Robot, bias_rad: float, joints: tuple[int, ...]) -> Effect:
-    return _effect(robot, offset_rad=_on(joints, robot.dof, bias_rad))
+    return _effect(robot, offset=_on(joints, robot.dof, bias_rad))
 
 
 def _delay(robot: Robot, delay_ms: float, _: tuple[int, ...]) -> Effect:

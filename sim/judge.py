@@ -22,7 +22,7 @@ class Judgement:
     """One controller in one scenario."""
 
     metrics: dict[str, float]
-    peak_error_rad: tuple[float, ...]  # per joint, largest true tracking error
+    peak_error: tuple[float, ...]  # per joint, largest true tracking error
     peak_variation_nm: float  # largest windowed mean of the command's change per tick, summed over joints
     diverged: bool
     safety_share: float  # share of ticks in which the safety law had to command
@@ -35,7 +35,7 @@ def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
     trace = rollout(robot, artefact, scenario)
     return Judgement(
         metrics=trace.metrics(),
-        peak_error_rad=tuple(np.max(np.abs(trace.error), axis=0).tolist()),
+        peak_error=tuple(np.max(np.abs(trace.error), axis=0).tolist()),
         peak_variation_nm=_peak_variation(trace.torque),
         diverged=trace.diverged,
         safety_share=trace.safety_share,
@@ -53,5 +53,5 @@ def _peak_variation(torque: Array) -> float:
 
 
 def _leaves_range(robot: Robot, trace: Trace) -> bool:
-    lower, upper = np.array(robot.limits.lower_rad), np.array(robot.limits.upper_rad)
+    lower, upper = np.array(robot.limits.lower), np.array(robot.limits.upper)
     return bool(np.any(trace.q_true < lower) or np.any(trace.q_true > upper))

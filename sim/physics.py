@@ -53,7 +53,7 @@ def hidden_physics(robot: Robot, seed: int) -> Physics:
         mass = inertia.mass * rng.uniform(0.9, 1.1)
         body = pin.Inertia(mass, inertia.lever, inertia.inertia * rng.uniform(0.9, 1.1))
         inertials.append(body.toDynamicParameters())
-    coulomb = np.array(robot.limits.torque_nm) * rng.uniform(0.001, 0.003, robot.dof)
+    coulomb = np.array(robot.limits.effort) * rng.uniform(0.001, 0.003, robot.dof)
     return Physics(
         substeps=2,
         inertials=np.concatenate(inertials),

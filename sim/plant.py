@@ -43,13 +43,13 @@ class Plant:
         self._model = RigidBodyModel(robot)
         self._model.set_inertial_parameters(physics.inertials)
         self._drivetrain = Drivetrain(self._model.rotor_inertia, physics, self._dt_s)
-        self._torque_limit = np.array(robot.limits.torque_nm)
+        self._torque_limit = np.array(robot.limits.effort)
         self._client = bullet.connect(bullet.DIRECT)
         with tempfile.TemporaryDirectory(prefix="remend-body-") as folder:
             self._body = self._load(write_body(Path(folder), robot, physics.inertials))
         self._noise = _Noise(robot, seed)
         self._effect: Effect | None = None
-        self.reset(np.array(robot.home_rad))
+        self.reset(np.array(robot.home))
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +134,7 @@ class Plant:
         self._effect = effect
         self._drivetrain.set_fault(np.array(effect.viscous), np.array(effect.coulomb))
         self._motor_gain = np.maximum(1.0 - np.array(effect.gain_loss), 0.0)  # two losses never drive backwards
-        self._offset = np.array(effect.offset_rad)
+        self._offset = np.array(effect.offset)
         self._delay_substeps = round((self.robot.drive.command_delay_s + effect.delay_s) / self._dt_s)
 
     def measure(self) -> Frame:
@@ -188,7 +188,7 @@ class _Noise:
     def __init__(self, robot: Robot, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 0x5E5E])
         s = robot.sensors
-        self._scale = np.repeat([s.position_noise_rad, s.velocity_noise_rad_s, s.torque_noise_nm], robot.dof)
+        self._scale = np.repeat([s.position_noise, s.velocity_noise, s.effort_noise], robot.dof)
         self._dof, self._row = robot.dof, _NOISE_ROWS
 
     def next(self) -> tuple[Array, Array, Array]:

@@ -18,8 +18,8 @@ from sim.faults import FaultCourse
 from sim.plant import Plant
 from sim.scenario import Scenario
 
-DIVERGED_RAD = 1.0  # a joint this far off its reference has been lost
-_LOST = 10.0  # a diverged run scores this many times `DIVERGED_RAD`, so that it never looks good in a mean
+DIVERGED = 1.0  # a joint this far off its reference has been lost
+_LOST = 10.0  # a diverged run scores this many times `DIVERGED`, so that it never looks good in a mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
             break
     q_true, q_ref = np.array(true), np.array([reference.q_ref for reference in references[: len(true)]])
     error = q_ref - q_true
-    diverged = diverged or not bool(np.all(np.abs(error) < DIVERGED_RAD))
+    diverged = diverged or not bool(np.all(np.abs(error) < DIVERGED))
     return Trace(
         error=error,
         measured_error=q_ref - np.array(measured),

@@ -35,5 +35,5 @@ class Scenario:
     def task(self, robot: Robot) -> Task:
         """The reference trajectory; starts somewhere in the task space, not always at home."""
         rng = np.random.default_rng([self.task_seed, KINDS.index(self.task_kind)])
-        start = rng.uniform(robot.tasks.q_low_rad, robot.tasks.q_high_rad)
+        start = rng.uniform(robot.tasks.low, robot.tasks.high)
         return draw_task(robot, self.task_kind, start, self.duration_s, rng)

@@ -54,7 +54,7 @@ def draw_task(robot: Robot, kind: str, start: Array, duration_s: float, rng: np.
 def endless_tasks(robot: Robot, seed: int, segment_s: float = 6.0) -> Iterator[Reference]:
     """The working day of a robot: tasks of all kinds, one after the other, for ever."""
     rng = np.random.default_rng([seed, 0x7A5C])
-    start = np.array(robot.home_rad)
+    start = np.array(robot.home)
     while True:
         for kind in rng.permutation(KINDS):
             task = draw_task(robot, str(kind), start, segment_s, rng)
@@ -63,15 +63,15 @@ def endless_tasks(robot: Robot, seed: int, segment_s: float = 6.0) -> Iterator[R
 
 
 def _feasible(robot: Robot, model: RigidBodyModel, q: Array, qd: Array, qdd: Array) -> bool:
-    speed = robot.tasks.speed_fraction * np.array(robot.limits.speed_rad_s)
-    torque = robot.tasks.torque_fraction * np.array(robot.limits.torque_nm)
+    speed = robot.tasks.speed_fraction * np.array(robot.limits.speed)
+    torque = robot.tasks.torque_fraction * np.array(robot.limits.effort)
     if np.any(np.abs(qd) > speed):
         return False
     return not any(np.any(np.abs(model.inverse_dynamics(q[k], qd[k], qdd[k])) > torque) for k in range(0, len(q), 25))
 
 
 def _pose(robot: Robot, rng: np.random.Generator) -> Array:
-    return rng.uniform(robot.tasks.q_low_rad, robot.tasks.q_high_rad)
+    return rng.uniform(robot.tasks.low, robot.tasks.high)
 
 
 def _move(ticks: int, dt_s: float) -> tuple[Array, Array, Array]:
@@ -127,8 +127,8 @@ def _weave(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> 
     n = len(up)
     window[:n], windowd[:n], windowdd[:n] = up, upd, updd
     window[-n:], windowd[-n:], windowdd[-n:] = 1 - up, -upd, -updd
-    centre = 0.5 * (np.array(robot.tasks.q_low_rad) + robot.tasks.q_high_rad) - start
-    reach = 0.5 * (np.array(robot.tasks.q_high_rad) - robot.tasks.q_low_rad)
+    centre = 0.5 * (np.array(robot.tasks.low) + robot.tasks.high) - start
+    reach = 0.5 * (np.array(robot.tasks.high) - robot.tasks.low)
     out = np.zeros((3, ticks, robot.dof))
     for j in range(robot.dof):
         omega = 2 * np.pi * rng.uniform([0.25, 0.5, 0.8], [0.4, 0.7, 1.1])

@@ -41,7 +41,7 @@ def validate(
     robot = twin.robot
     evidence = gather(workers, twin, incumbent, candidate, seed)
     pairs = evidence.sealed
-    free_nm = gates.FREE_VARIATION * sum(robot.limits.torque_nm)
+    free_nm = gates.FREE_VARIATION * sum(robot.limits.effort)
     healthy, armed = gates.healthy_plant(evidence)
     answers = (
         gates.superior_tracking(pairs),
@@ -117,14 +117,14 @@ def _worst(pairs: tuple[Pair, ...]) -> str:
 
 def _canary_limit(robot: Robot, twin: Twin, pairs: tuple[Pair, ...]) -> dict[str, float]:
     before, after, variation = canary_peaks(robot, pairs)
-    offset = twin.effect.offset_rad
+    offset = twin.effect.offset
     values = {"variation_nm": _VARIATION_MARGIN * variation, "settle_s": _SETTLE_S}
     for i in range(robot.dof):
-        values[f"offset_rad_{i + 1}"] = offset[i]
+        values[f"offset_{i + 1}"] = offset[i]
         # Never worse than the incumbent, whatever the candidate was predicted to do.
         worst = _RAMP_MARGIN * before[i] + _FLOOR_RAD
-        values[f"ramp_error_rad_{i + 1}"] = worst
-        values[f"settled_error_rad_{i + 1}"] = min(_SETTLED_MARGIN * after[i] + _FLOOR_RAD, worst)
+        values[f"ramp_error_{i + 1}"] = worst
+        values[f"settled_error_{i + 1}"] = min(_SETTLED_MARGIN * after[i] + _FLOOR_RAD, worst)
     return values
 
 
@@ -135,9 +135,9 @@ def canary_limits(report: ValidationReport, dof: int) -> CanaryLimits:
         return tuple(report.canary_limit[f"{name}_{i + 1}"] for i in range(dof))
 
     return CanaryLimits(
-        offset_rad=each("offset_rad"),
-        ramp_error_rad=each("ramp_error_rad"),
-        settled_error_rad=each("settled_error_rad"),
+        offset=each("offset"),
+        ramp_error=each("ramp_error"),
+        settled_error=each("settled_error"),
         settle_s=report.canary_limit["settle_s"],
         variation_nm=report.canary_limit["variation_nm"],
     )

@@ -83,7 +83,7 @@ def _prior_scale(robot: Robot) -> Array:
         first = np.abs(pi[1:4]) * _SHARE + mass * _COM_M
         blocks.append(np.concatenate([[_SHARE * mass], first, np.full(6, _SHARE * moment)]))
     viscous = 0.3 * np.array(robot.limits.damping) + 0.02
-    coulomb = 0.01 * np.array(robot.limits.torque_nm)
+    coulomb = 0.01 * np.array(robot.limits.effort)
     return np.concatenate([*blocks, viscous, coulomb])
 
 

@@ -53,7 +53,7 @@ def _shifts(robot: Robot) -> int:
 def _shifted(robot: Robot, block: Block, shift: int) -> Array:
     """(M, n) measured torque minus the command of `shift` ticks before; M is the same for every shift."""
     longest = _shifts(robot)
-    limit = np.array(robot.limits.torque_nm)
+    limit = np.array(robot.limits.effort)
     command = np.clip(block.group("tau_cmd"), -limit, limit)
     end = len(block)
     return block.group("tau_meas")[longest:] - command[longest - shift : end - shift]

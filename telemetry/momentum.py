@@ -29,7 +29,7 @@ class MomentumResidual:
         coulomb: (n,) Coulomb friction [N*m].
         lag_ticks: ticks from command to measured torque.
         motor_gain: (n,) share of the measured torque that reaches the joint.
-        offset_rad: (n,) encoder offset, removed before the model is asked.
+        offset: (n,) encoder offset, removed before the model is asked.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class MomentumResidual:
         coulomb: Array,
         lag_ticks: int,
         motor_gain: Array | None = None,
-        offset_rad: Array | None = None,
+        offset: Array | None = None,
     ) -> None:
         n = robot.dof
         self._model, self._coulomb, self._lag, self._dt_s = model, coulomb, lag_ticks, robot.dt_s
         self._gain = np.ones(n) if motor_gain is None else motor_gain
-        self._offset = np.zeros(n) if offset_rad is None else offset_rad
-        self._limit = np.array(robot.limits.torque_nm)
+        self._offset = np.zeros(n) if offset is None else offset
+        self._limit = np.array(robot.limits.effort)
         self._decay = 1.0 / (1.0 + OBSERVER_RAD_S * self._dt_s)
         self._residual = np.zeros(n)
         self._momentum: Array | None = None

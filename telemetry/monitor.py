@@ -79,18 +79,16 @@ class Monitor:
             return np.zeros(0), np.zeros(0)
         return np.concatenate(self._times), np.concatenate(self._ratios)
 
-    def expect(
-        self, model: RigidBodyModel, coulomb: Array, motor_gain: Array, offset_rad: Array, late_s: float
-    ) -> None:
+    def expect(self, model: RigidBodyModel, coulomb: Array, motor_gain: Array, offset: Array, late_s: float) -> None:
         """From now on this is normal: the twin with the fault that was patched.
 
         Args:
             model: rigid-body model with load and viscous friction.
             coulomb: (n,) [N*m].
             motor_gain: (n,) share of the measured torque that reaches the joint.
-            offset_rad: (n,) encoder offset.
+            offset: (n,) encoder offset.
             late_s: added command delay.
         """
         lag = self._lag_ticks + round(late_s / self._robot.dt_s)
-        self._residual = MomentumResidual(self._robot, model, coulomb, lag, motor_gain, offset_rad)
+        self._residual = MomentumResidual(self._robot, model, coulomb, lag, motor_gain, offset)
         self._restart()

@@ -39,7 +39,7 @@ _EFFECTS: dict[str, Callable[[float], Effect]] = {
     "payload": lambda x: replace(_HEALTHY, payload_kg=x),
     "friction": lambda x: replace(_HEALTHY, viscous=_on(1, x)),
     "actuator_loss": lambda x: replace(_HEALTHY, gain_loss=_on(2, x)),
-    "sensor_bias": lambda x: replace(_HEALTHY, offset_rad=_on(3, x)),
+    "sensor_bias": lambda x: replace(_HEALTHY, offset=_on(3, x)),
     "delay": lambda x: replace(_HEALTHY, delay_s=x),
     "none": lambda x: _HEALTHY,
 }
@@ -93,7 +93,7 @@ def judged(error: float, *, broken: bool = False, peak: Sequence[float] | float 
             "torque_variation": 1.0,
             **metrics,
         },
-        peak_error_rad=tuple(peak) if not isinstance(peak, float) else (peak,) * N,
+        peak_error=tuple(peak) if not isinstance(peak, float) else (peak,) * N,
         peak_variation_nm=2.0,
         diverged=False,
         safety_share=0.0,

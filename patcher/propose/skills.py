@@ -57,7 +57,7 @@ REMEDIES = {
         ),
         Remedy(
             cause="sensor_bias",
-            amount=lambda effect: effect.offset_rad,
+            amount=lambda effect: effect.offset,
             combine=_add,
             sentence="Subtract the encoder's offset before anything uses the position.",
         ),

@@ -149,7 +149,7 @@ class Evidence:
             residual=lambda theta: self._residual_at(m.q - axes @ theta).reshape(-1),
             jacobian=jacobian,
             slip=axes,
-            effect=lambda theta: replace(no_effect(n), offset_rad=_spread(theta, joints, n)),
+            effect=lambda theta: replace(no_effect(n), offset=_spread(theta, joints, n)),
             describe=lambda theta: _describe("rad", theta, joints),
         )
 

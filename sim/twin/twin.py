@@ -169,7 +169,7 @@ def fidelity(twin: Twin, incumbent: Artefact, after_onset: Block) -> float:
     robot, effect = twin.robot, twin.effect
     rows = after_onset.between(after_onset.t_s[0], after_onset.t_s[0] + _REPLAY_S)
     first = rows.rows()[0]
-    q = np.array(first.frame.q) - np.array(effect.offset_rad)
+    q = np.array(first.frame.q) - np.array(effect.offset)
     course = FaultCourse.constant(effect, robot.dof)
     with Plant(robot, twin.physics(), course, seed=0) as plant:
         plant.reset(q, np.array(first.frame.qd), np.array(first.frame.tau_cmd))

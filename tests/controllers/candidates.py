@@ -79,9 +79,9 @@ def quick(robot: Robot) -> Robot:
 def wide_limits(dof: int) -> CanaryLimits:
     """Limits that only a broken controller exceeds."""
     return CanaryLimits(
-        offset_rad=(0.0,) * dof,
-        ramp_error_rad=(0.1,) * dof,
-        settled_error_rad=(0.1,) * dof,
+        offset=(0.0,) * dof,
+        ramp_error=(0.1,) * dof,
+        settled_error=(0.1,) * dof,
         settle_s=0.1,
         variation_nm=100.0,
     )
@@ -90,21 +90,21 @@ def wide_limits(dof: int) -> CanaryLimits:
 class StillWorld:
     """A robot frozen at home whose reference passes by: frames and references without a simulator."""
 
-    def __init__(self, robot: Robot, speed_rad_s: float = 0.1) -> None:
-        self.robot, self.seq, self.speed_rad_s, self.error_rad = robot, 0, speed_rad_s, 0.0
+    def __init__(self, robot: Robot, speed: float = 0.1) -> None:
+        self.robot, self.seq, self.speed, self.error_rad = robot, 0, speed, 0.0
         self.off_joints = range(robot.dof)  # which joints have `error_rad`
         self.tau_cmd = [0.0] * robot.dof
 
     def frame(self, **changes: list[float] | int) -> Frame:
         n = self.robot.dof
-        values = {"q": list(self.robot.home_rad), "qd": [0.0] * n, "tau_meas": [0.0] * n, "tau_cmd": self.tau_cmd}
+        values = {"q": list(self.robot.home), "qd": [0.0] * n, "tau_meas": [0.0] * n, "tau_cmd": self.tau_cmd}
         stamp_ns = round(self.seq * self.robot.dt_s * 1e9)
         return replace(Frame(seq=self.seq, stamp_ns=stamp_ns, **values), **changes)  # type: ignore[arg-type]
 
     def reference(self) -> Reference:
         n = self.robot.dof
         return Reference(
-            q_ref=[q + self.error_rad * (i in self.off_joints) for i, q in enumerate(self.robot.home_rad)],
-            qd_ref=[self.speed_rad_s, *[0.0] * (n - 1)],
+            q_ref=[q + self.error_rad * (i in self.off_joints) for i, q in enumerate(self.robot.home)],
+            qd_ref=[self.speed, *[0.0] * (n - 1)],
             qdd_ref=[0.0] * n,
         )

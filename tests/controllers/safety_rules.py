@@ -32,13 +32,13 @@ ROBOT: Robot = replace(
     joints=("big", "small"),
     control_rate_hz=128,
     limits=JointLimits(
-        lower_rad=(-1.0, -2.0),
-        upper_rad=(1.0, 2.0),
-        speed_rad_s=(4.0, 8.0),
-        torque_nm=(64.0, 8.0),
+        lower=(-1.0, -2.0),
+        upper=(1.0, 2.0),
+        speed=(4.0, 8.0),
+        effort=(64.0, 8.0),
         damping=(0.0, 0.0),
     ),
-    drive=replace(_IIWA.drive, torque_rate_nm_s=(2048.0, 512.0), rotor_inertia_kgm2=(0.0, 0.0)),
+    drive=replace(_IIWA.drive, command_rate=(2048.0, 512.0), rotor_inertia=(0.0, 0.0)),
     envelope=replace(
         _IIWA.envelope,
         power_w=64.0,
@@ -216,9 +216,9 @@ SETTLE_TICKS = 8
 
 def monitor(m: ModuleType, **changes: Any) -> Any:
     limits = {
-        "offset_rad": ZERO,
-        "ramp_error_rad": RAMP,
-        "settled_error_rad": SETTLED,
+        "offset": ZERO,
+        "ramp_error": RAMP,
+        "settled_error": SETTLED,
         "settle_s": SETTLE_TICKS * DT_S,
         "variation_nm": 1.0,
     }
@@ -295,10 +295,10 @@ def full_authority_is_held_to_the_settled_error_only_once_settled(m: ModuleType)
 
 
 def the_diagnosed_encoder_offset_is_taken_out_first(m: ModuleType) -> None:
-    watch = monitor(m, offset_rad=(0.75, -1.5))
+    watch = monitor(m, offset=(0.75, -1.5))
     for _ in range(20):
         assert judge(watch, (-0.75, 1.5)) is None
-    watch = monitor(m, offset_rad=(0.75, 0.0))
+    watch = monitor(m, offset=(0.75, 0.0))
     verdicts = [judge(watch, ZERO) for _ in range(3)]
     assert verdicts[:2] == [None, None]
     assert verdicts[2] is not None
@@ -316,7 +316,7 @@ def a_measurement_that_is_not_finite_counts_as_bad_in_any_joint(m: ModuleType) -
 
 def limits_that_say_nothing_allow_nothing(m: ModuleType) -> None:
     for nothing in (math.nan, 0.0, -1.0):
-        watch = monitor(m, ramp_error_rad=(1.0, nothing))
+        watch = monitor(m, ramp_error=(1.0, nothing))
         assert [judge(watch, (0.5, 0.0)) is None for _ in range(3)] == [True, True, False]
     assert judge(monitor(m, variation_nm=math.nan)) is not None
 

@@ -55,15 +55,15 @@ def test_nothing_is_let_out_beyond_a_limit(
     assert all(map(math.isfinite, [*tau, *q, *qd, *ruling.tau]))
     assert sum(abs(t * v) for t, v in zip(ruling.tau, qd, strict=True)) <= SETTINGS.power_w
     for i in JOINTS:
-        torque, step = LIMITS.torque_nm[i], rules.STEP_NM[i]
+        torque, step = LIMITS.effort[i], rules.STEP_NM[i]
         held = min(max(previous[i], -torque), torque)  # what the drive held, which never exceeds its limit
         assert abs(ruling.tau[i]) <= torque
         assert abs(ruling.tau[i] - held) <= step * (1 + 1e-12)
         assert abs(tau[i]) <= SETTINGS.reject_factor * torque
-        assert abs(qd[i]) <= SETTINGS.speed_fraction * LIMITS.speed_rad_s[i]
+        assert abs(qd[i]) <= SETTINGS.speed_fraction * LIMITS.speed[i]
         stopping_rad = 0.5 * INERTIA[i] * qd[i] ** 2 / (SETTINGS.braking_fraction * torque)
-        assert qd[i] <= 0 or q[i] + stopping_rad <= LIMITS.upper_rad[i]
-        assert qd[i] >= 0 or q[i] - stopping_rad >= LIMITS.lower_rad[i]
+        assert qd[i] <= 0 or q[i] + stopping_rad <= LIMITS.upper[i]
+        assert qd[i] >= 0 or q[i] - stopping_rad >= LIMITS.lower[i]
     assert ruling.clipped == (ruling.tau != tau)
 
 
@@ -73,7 +73,7 @@ def test_what_goes_out_is_finite_and_inside_the_torque_limit_whatever_was_sent_b
 ) -> None:
     ruling = Envelope(ROBOT, INERTIA).rule(tau, rules.frame(), previous, 0)
     if ruling.tau is not None:
-        assert all(abs(out) <= limit for out, limit in zip(ruling.tau, LIMITS.torque_nm, strict=True))
+        assert all(abs(out) <= limit for out, limit in zip(ruling.tau, LIMITS.effort, strict=True))
 
 
 @given(q=wild_pair, qd=wild_pair, tau=near_pair, bad=st.sampled_from([math.nan, math.inf, -math.inf]), data=st.data())
@@ -97,10 +97,10 @@ def test_no_command_passes_for_a_joint_that_is_too_fast(speed: float, sign: floa
 def test_no_command_passes_for_a_joint_that_cannot_stop_in_time(
     speed: float, beyond: float, sign: float, tau: list[float]
 ) -> None:
-    assume(all(abs(t) <= limit for t, limit in zip(tau, LIMITS.torque_nm, strict=True)))
-    room = 0.5 * INERTIA[0] * speed**2 / (SETTINGS.braking_fraction * LIMITS.torque_nm[0])
+    assume(all(abs(t) <= limit for t, limit in zip(tau, LIMITS.effort, strict=True)))
+    room = 0.5 * INERTIA[0] * speed**2 / (SETTINGS.braking_fraction * LIMITS.effort[0])
     ruling = Envelope(ROBOT, INERTIA).rule(
-        tau, rules.frame(q=(sign * (LIMITS.upper_rad[0] - room + beyond), 0.0), qd=(sign * speed, 0.0)), tau, 0
+        tau, rules.frame(q=(sign * (LIMITS.upper[0] - room + beyond), 0.0), qd=(sign * speed, 0.0)), tau, 0
     )
     assert ruling.tau is None
     assert ruling.breach is Breach.JOINT_LIMIT
@@ -131,5 +131,5 @@ def test_a_ruling_depends_on_nothing_but_its_arguments(
 
 
 def test_limits_come_from_the_robot() -> None:
-    weak = replace(ROBOT, limits=replace(LIMITS, torque_nm=(1.0, 1.0)))
+    weak = replace(ROBOT, limits=replace(LIMITS, effort=(1.0, 1.0)))
     assert Envelope(weak, (0.0, 0.0)).rule([1.5, -1.5], rules.frame(), [1.0, -1.0], 0).tau == [1.0, -1.0]

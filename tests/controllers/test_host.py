@@ -468,7 +468,7 @@ def test_limits_that_nobody_approved_are_refused(boot: Callable[..., Robot]) -> 
     """A signed patch with canary limits of somebody else's choosing would be a patch without a canary."""
     host = boot().host
     host.stage(patch(GOOD).to_json(), GOOD.files, NOW_NS)
-    for loose in (replace(LIMITS, variation_nm=1e9), replace(LIMITS, settled_error_rad=(math.inf,) * 7)):
+    for loose in (replace(LIMITS, variation_nm=1e9), replace(LIMITS, settled_error=(math.inf,) * 7)):
         with pytest.raises(SignatureInvalid, match="limits are not those"):
             host.begin_shadow(loose)
     assert host.runtime.stage is Stage.COMMITTED

@@ -56,7 +56,7 @@ def artefact(request: pytest.FixtureRequest) -> Artefact:
 @pytest.fixture(scope="module")
 def recorded(iiwa: Robot, artefact: Artefact) -> Recorded:
     """One second of a hidden, degraded robot under `artefact`."""
-    task = draw_task(iiwa, "weave", np.array(iiwa.home_rad), 1.0, np.random.default_rng(6))
+    task = draw_task(iiwa, "weave", np.array(iiwa.home), 1.0, np.random.default_rng(6))
     faults = parse_faults("payload:mass=3,onset=0.3,ramp=0.2+sensor_bias:joint=4,rad=0.02,onset=0.6", iiwa)
     with Tape(iiwa, FaultCourse(dof=iiwa.dof, faults=faults)) as plant:
         trace = run(plant, make_runtime(iiwa, artefact), task.references())
@@ -103,7 +103,7 @@ def test_shadow_computes_what_the_loop_would_command(iiwa: Robot, artefact: Arte
     zero = (1.0,) * iiwa.dof
     runtime.begin_shadow(
         shadow,
-        CanaryLimits(offset_rad=zero, ramp_error_rad=zero, settled_error_rad=zero, settle_s=1.0, variation_nm=1.0),
+        CanaryLimits(offset=zero, ramp_error=zero, settled_error=zero, settle_s=1.0, variation_nm=1.0),
     )
     commanded = _replay(runtime, recorded.frames, recorded.references)
     assert computed == recorded.commands

@@ -49,7 +49,7 @@ def _load(path: Path) -> ModuleType:
 make = _load(Path(__file__).with_name("candidates.py"))
 IIWA = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
 ROBOT = make.quick(IIWA)
-STEP_NM = [rate * ROBOT.dt_s for rate in ROBOT.drive.torque_rate_nm_s]
+STEP_NM = [rate * ROBOT.dt_s for rate in ROBOT.drive.command_rate]
 BASE = make.hold("base", kp=300.0)
 LIMITS = make.wide_limits(ROBOT.dof)
 TO_READY = 60  # ticks; more than the quick canary needs
@@ -71,7 +71,7 @@ class Loop:
         command = self.runtime.tick(frame, self.world.reference(), frame.stamp_ns + late_ns)
         before = self.last if self.last is not None else frame.tau_cmd
         for i in range(self.robot.dof):
-            assert abs(command.tau[i]) <= self.robot.limits.torque_nm[i]
+            assert abs(command.tau[i]) <= self.robot.limits.effort[i]
             assert abs(command.tau[i] - before[i]) <= STEP_NM[i] + 1e-9, (i, command.source)
         self.world.seq += 1
         self.world.tau_cmd = self.last = command.tau
@@ -239,7 +239,7 @@ def test_the_safety_law_holds_the_robot_where_it_was_when_it_took_over() -> None
     loop = Loop(make.hold("base", start=2))
     loop.ticks(2)
     loop.world.error_rad = 0.5  # the reference runs away
-    home = np.array(ROBOT.home_rad)
+    home = np.array(ROBOT.home)
     commands = loop.ticks(30)
     safety = Slot(ROBOT, SAFETY)
     still = Reference(q_ref=home.tolist(), qd_ref=[0.0] * 7, qdd_ref=[0.0] * 7)
@@ -267,7 +267,7 @@ def test_after_a_canary_the_safety_law_does_not_remember_an_old_position() -> No
     loop.shadow(make.hold("candidate", kp=310.0, wrong="nan", start=60))
     loop.runtime.begin_canary()
     loop.ticks(50)
-    away = (np.array(ROBOT.home_rad) + 0.3).tolist()
+    away = (np.array(ROBOT.home) + 0.3).tolist()
     for _ in range(60):
         command = loop.tick(q=away)
     assert loop.runtime.b is None
@@ -279,7 +279,7 @@ def test_a_measurement_that_is_never_finite_repeats_a_command_that_was_fit_to_se
     good = loop.ticks(3)[-1]
     for _ in range(5):
         assert loop.tick(q=[math.nan] * 7, qd=[math.nan] * 7).tau == good.tau
-    away = (np.array(ROBOT.home_rad) + 0.1).tolist()
+    away = (np.array(ROBOT.home) + 0.1).tolist()
     loop.tick(q=away)  # the first position after it is the one to hold
     commands = [loop.tick(q=away) for _ in range(20)]
     assert {c.source for c in commands} == {"safety"}
@@ -306,7 +306,7 @@ def test_no_measurement_and_no_reference_brings_out_a_command_beyond_the_limits(
     for k, (q, qd, tau, q_ref) in enumerate(rows):
         frame = Frame(seq=k, stamp_ns=0, q=q, qd=qd, tau_meas=tau, tau_cmd=tau)
         command = runtime.tick(frame, Reference(q_ref=q_ref, qd_ref=qd, qdd_ref=tau), 0)
-        assert all(abs(t) <= limit for t, limit in zip(command.tau, ROBOT.limits.torque_nm, strict=True))
+        assert all(abs(t) <= limit for t, limit in zip(command.tau, ROBOT.limits.effort, strict=True))
 
 
 def test_commit_works_only_for_a_candidate_that_is_ready() -> None:
@@ -411,12 +411,12 @@ def test_a_robot_that_stands_still_passes_no_canary(moving_ticks: int) -> None:
     loop.shadow(make.hold("candidate", kp=310.0))
     loop.runtime.begin_canary()
     loop.ticks(moving_ticks)
-    loop.world.speed_rad_s = 0.02
+    loop.world.speed = 0.02
     loop.ticks(500)
     assert loop.runtime.stage is Stage.CANARY
     assert loop.runtime.share == 1.0  # the stages before the last guard against gross errors only
     assert loop.runtime.canary_ticks == moving_ticks + 500
-    loop.world.speed_rad_s = 0.1
+    loop.world.speed = 0.1
     loop.ticks(TO_READY)
     assert loop.runtime.stage is Stage.READY
 
@@ -515,7 +515,7 @@ def test_a_committed_controller_that_fails_in_a_canary_ends_it_and_the_safety_la
 
 def test_an_armed_patch_is_held_to_what_simulation_showed_of_it_settled() -> None:
     loop = Loop()
-    limits = replace(LIMITS, settled_error_rad=(0.05,) * 7)
+    limits = replace(LIMITS, settled_error=(0.05,) * 7)
     loop.shadow(make.hold("candidate", kp=310.0), limits)
     loop.runtime.begin_canary()
     loop.ticks(TO_READY)
@@ -536,7 +536,7 @@ def test_the_first_command_starts_from_what_the_drives_say_they_hold(reading: fl
     command = loop.runtime.tick(frame, loop.world.reference(), 0)
     assert command.source == "a"
     held = reading if math.isfinite(reading) else 0.0
-    for i, limit in enumerate(ROBOT.limits.torque_nm):
+    for i, limit in enumerate(ROBOT.limits.effort):
         reached = min(max(wanted[i], held - STEP_NM[i]), held + STEP_NM[i])
         assert command.tau[i] == min(max(reached, -limit), limit)
 
@@ -544,7 +544,7 @@ def test_the_first_command_starts_from_what_the_drives_say_they_hold(reading: fl
 def test_the_safety_law_waits_for_a_whole_position_before_it_holds_one() -> None:
     loop = Loop()
     loop.ticks(2)
-    home = list(ROBOT.home_rad)
+    home = list(ROBOT.home)
     half = [math.nan, *home[1:]]
     first = loop.tick(q=half)
     assert first.source == "safety"
@@ -562,7 +562,7 @@ def test_the_safety_law_waits_for_a_whole_position_before_it_holds_one() -> None
 
 def test_the_inertia_to_brake_is_that_of_a_loaded_arm_with_a_margin() -> None:
     model = RigidBodyModel(ROBOT, payload_kg=5.0)
-    loaded = np.diag(model.link_inertia(np.array(ROBOT.home_rad))) + ROBOT.drive.rotor_inertia_kgm2
+    loaded = np.diag(model.link_inertia(np.array(ROBOT.home))) + ROBOT.drive.rotor_inertia
     np.testing.assert_allclose(braking_inertia(ROBOT), 1.5 * loaded, rtol=1e-12)
 
 
@@ -593,7 +593,7 @@ class SwapMachine(RuleBasedStateMachine):
 
     @rule(count=st.sampled_from([1, 5, 20, TO_READY]), moving=st.booleans())
     def tick(self, count: int, moving: bool) -> None:
-        self.loop.world.speed_rad_s = 0.1 if moving else 0.0
+        self.loop.world.speed = 0.1 if moving else 0.0
         for _ in range(count):
             had_candidate = self.runtime.b is not None
             self.loop.tick()
@@ -653,7 +653,7 @@ def test_any_order_of_orders_leaves_the_committed_controller_or_one_that_passed(
 @pytest.fixture(scope="module")
 def healthy_error(iiwa: Robot, computed_torque: Artefact) -> np.ndarray[Any, Any]:
     """(7,) largest tracking error of the shipped controller on the task of the next test [rad]."""
-    task = draw_task(iiwa, "weave", np.array(iiwa.home_rad), 2.0, np.random.default_rng(3))
+    task = draw_task(iiwa, "weave", np.array(iiwa.home), 2.0, np.random.default_rng(3))
     with Plant(iiwa, hidden_physics(iiwa, 4), FaultCourse(dof=iiwa.dof), seed=4) as plant:
         trace = run(plant, make_runtime(iiwa, computed_torque), task.references())
     return np.abs(trace.measured_error).max(axis=0)
@@ -668,14 +668,12 @@ def _with_negative_kp(artefact: Artefact) -> Artefact:
 def test_a_harmful_candidate_is_taken_back_within_half_a_second_inside_every_limit(
     iiwa: Robot, computed_torque: Artefact, healthy_error: np.ndarray[Any, Any]
 ) -> None:
-    task = draw_task(iiwa, "weave", np.array(iiwa.home_rad), 2.0, np.random.default_rng(3))
+    task = draw_task(iiwa, "weave", np.array(iiwa.home), 2.0, np.random.default_rng(3))
     bound = tuple(1.5 * healthy_error)
-    limits = CanaryLimits(
-        offset_rad=(0.0,) * 7, ramp_error_rad=bound, settled_error_rad=bound, settle_s=0.2, variation_nm=20.0
-    )
+    limits = CanaryLimits(offset=(0.0,) * 7, ramp_error=bound, settled_error=bound, settle_s=0.2, variation_nm=20.0)
     runtime = make_runtime(iiwa, computed_torque)
     begin, back = 100, None
-    speed, lower, upper = (np.array(x) for x in (iiwa.limits.speed_rad_s, iiwa.limits.lower_rad, iiwa.limits.upper_rad))
+    speed, lower, upper = (np.array(x) for x in (iiwa.limits.speed, iiwa.limits.lower, iiwa.limits.upper))
     last: list[float] | None = None
     with Plant(iiwa, hidden_physics(iiwa, 4), FaultCourse(dof=iiwa.dof), seed=4) as plant:
         for k, reference in enumerate(task.references()):
@@ -688,7 +686,7 @@ def test_a_harmful_candidate_is_taken_back_within_half_a_second_inside_every_lim
             q, v = plant.true_state()
             assert np.all((lower < q) & (q < upper))
             assert np.all(np.abs(v) < speed)
-            assert np.all(np.abs(command.tau) <= iiwa.limits.torque_nm)
+            assert np.all(np.abs(command.tau) <= iiwa.limits.effort)
             if last is not None:
                 assert np.all(np.abs(np.subtract(command.tau, last)) <= np.array(STEP_NM) + 1e-9)
             last = command.tau
@@ -706,11 +704,9 @@ def test_a_good_candidate_passes_the_same_canary(
     iiwa: Robot, computed_torque: Artefact, healthy_error: np.ndarray[Any, Any]
 ) -> None:
     bound = tuple(1.5 * healthy_error)
-    limits = CanaryLimits(
-        offset_rad=(0.0,) * 7, ramp_error_rad=bound, settled_error_rad=bound, settle_s=0.2, variation_nm=20.0
-    )
+    limits = CanaryLimits(offset=(0.0,) * 7, ramp_error=bound, settled_error=bound, settle_s=0.2, variation_nm=20.0)
     robot = replace(iiwa, canary=replace(iiwa.canary, hold_s=(0.1, 0.1, 0.5)))
-    task = draw_task(robot, "weave", np.array(robot.home_rad), 2.0, np.random.default_rng(3))
+    task = draw_task(robot, "weave", np.array(robot.home), 2.0, np.random.default_rng(3))
     runtime = make_runtime(robot, computed_torque)
     candidate = artefact_from_files(
         "stiffer",

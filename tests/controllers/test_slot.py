@@ -60,7 +60,7 @@ def test_the_model_is_asked_at_the_position_the_law_believes_in():
     base = load_artefact(shipped_laws()["computed_torque"])
     offset = [0.0, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0]
     corrected = Slot(ROBOT, with_params(base, {"encoder_offset": offset}))
-    q = list(ROBOT.home_rad)
+    q = list(ROBOT.home)
     biased = [a + b for a, b in zip(q, offset, strict=True)]
     still = Reference(q_ref=q, qd_ref=ZERO, qdd_ref=ZERO)
     assert corrected.compute(frame(biased), still) == pytest.approx(

@@ -43,7 +43,7 @@ def complaint(load: Callable[[], object]) -> str:
 def test_the_shipped_robot_is_read(iiwa: Robot) -> None:
     assert iiwa.dof == 7
     assert iiwa.dt_s == 0.002
-    assert iiwa.limits.torque_nm == (176.0, 176.0, 110.0, 110.0, 110.0, 40.0, 40.0)
+    assert iiwa.limits.effort == (176.0, 176.0, 110.0, 110.0, 110.0, 40.0, 40.0)
     assert iiwa.limits.damping == (0.5,) * 7
     assert iiwa.urdf.is_file()
     assert iiwa.payload_point_m == (0.0, 0.0, 0.1)
@@ -73,12 +73,12 @@ def test_broken_toml_is_named_with_its_place(folder: Path, content: bytes) -> No
 
 
 KEYS = {
-    "": "name title urdf joints control_rate_hz controller safety_controller home_rad"
+    "": "name title urdf joints control_rate_hz controller safety_controller home"
     " payload drive sensors tasks envelope canary",
     "payload": "link point_m",
-    "drive": "rotor_inertia_kgm2 command_delay_s torque_rate_nm_s",
-    "sensors": "position_noise_rad velocity_noise_rad_s torque_noise_nm",
-    "tasks": "q_low_rad q_high_rad speed_fraction torque_fraction",
+    "drive": "rotor_inertia command_delay_s command_rate",
+    "sensors": "position_noise velocity_noise effort_noise",
+    "tasks": "low high speed_fraction torque_fraction",
     "envelope": "power_w speed_fraction braking_fraction reject_factor stale_after_s",
     "canary": "stages hold_s fade_s shadow_s",
 }
@@ -132,15 +132,15 @@ def test_an_unknown_key_is_named(folder: Path, table: str) -> None:
 @pytest.mark.parametrize(
     ("table", "key", "line", "words"),
     [
-        ("", "home_rad", "home_rad = [0.0, 0.5]", "home_rad must be a list of 7 entries"),
-        ("drive", "torque_rate_nm_s", "torque_rate_nm_s = [1.0]", "drive.torque_rate_nm_s must be a list of 7 entries"),
+        ("", "home", "home = [0.0, 0.5]", "home must be a list of 7 entries"),
+        ("drive", "command_rate", "command_rate = [1.0]", "drive.command_rate must be a list of 7 entries"),
         (
             "drive",
-            "torque_rate_nm_s",
-            f"torque_rate_nm_s = {[-1.0] * 7}",
-            "drive.torque_rate_nm_s must be a number between",
+            "command_rate",
+            f"command_rate = {[-1.0] * 7}",
+            "drive.command_rate must be a number between",
         ),
-        ("tasks", "q_low_rad", "q_low_rad = []", "tasks.q_low_rad must be a list of 7 entries"),
+        ("tasks", "low", "low = []", "tasks.low must be a list of 7 entries"),
         ("payload", "point_m", "point_m = [0.0, 0.1]", "payload.point_m must be a list of 3 entries"),
         ("canary", "hold_s", "hold_s = [0.1, 0.1]", "canary.hold_s must be a list of 3 entries"),
         ("", "control_rate_hz", "control_rate_hz = 5", "control_rate_hz must be a number between 10 and 2000, not 5"),
@@ -155,32 +155,32 @@ def test_an_unknown_key_is_named(folder: Path, table: str) -> None:
         ("", "name", 'name = ""', "name must be a text in quotes"),
         (
             "sensors",
-            "torque_noise_nm",
-            "torque_noise_nm = nan",
-            "sensors.torque_noise_nm must be a number between 0 and 100",
+            "effort_noise",
+            "effort_noise = nan",
+            "sensors.effort_noise must be a number between 0 and 100",
         ),
         (
             "sensors",
-            "torque_noise_nm",
-            "torque_noise_nm = -0.1",
-            "sensors.torque_noise_nm must be a number between 0 and",
+            "effort_noise",
+            "effort_noise = -0.1",
+            "sensors.effort_noise must be a number between 0 and",
         ),
         ("canary", "stages", "stages = [0.1, 0.3, 2.0]", "canary.stages must be a number between 0 and 1, not 2.0"),
         ("canary", "stages", "stages = [0.5, 0.3, 1.0]", "canary.stages must rise and end at 1.0"),
         ("canary", "stages", "stages = [0.1, 0.3, 0.9]", "canary.stages must rise and end at 1.0"),
         (
             "tasks",
-            "q_low_rad",
-            f"q_low_rad = {[-3.0] * 7}",
-            "tasks.q_low_rad and q_high_rad of joint_1 must be a range inside",
+            "low",
+            f"low = {[-3.0] * 7}",
+            "tasks.low and high of joint_1 must be a range inside",
         ),
         (
             "tasks",
-            "q_low_rad",
-            f"q_low_rad = {[2.0] * 7}",
-            "tasks.q_low_rad and q_high_rad of joint_1 must be a range inside",
+            "low",
+            f"low = {[2.0] * 7}",
+            "tasks.low and high of joint_1 must be a range inside",
         ),
-        ("", "home_rad", f"home_rad = {[0.0] * 6 + [3.1]}", "home_rad of joint_7 must lie inside its joint limits"),
+        ("", "home", f"home = {[0.0] * 6 + [3.1]}", "home of joint_7 must lie inside its joint limits"),
         ("", "urdf", 'urdf = "nowhere.urdf"', "nowhere.urdf: no such file; correct `urdf` in robot.toml"),
         ("", "urdf", 'urdf = "."', "cannot be read"),
     ],

@@ -210,9 +210,9 @@ def report(verdict: Verdict = Verdict.PASS, gates: tuple[Gate, ...] = GATES) -> 
         canary_limit={
             "variation_nm": 2.6,
             "settle_s": 0.5,
-            **{f"offset_rad_{k}": 0.0 for k in range(1, 8)},
-            **{f"ramp_error_rad_{k}": 0.04 + 0.001 * k for k in range(1, 8)},
-            **{f"settled_error_rad_{k}": 0.01 + 0.001 * k for k in range(1, 8)},
+            **{f"offset_{k}": 0.0 for k in range(1, 8)},
+            **{f"ramp_error_{k}": 0.04 + 0.001 * k for k in range(1, 8)},
+            **{f"settled_error_{k}": 0.01 + 0.001 * k for k in range(1, 8)},
         },
         rollouts=152,
         seed=1,

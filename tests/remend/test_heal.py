@@ -95,10 +95,10 @@ def test_a_harmful_patch_forced_past_the_gates_is_taken_back_within_half_a_secon
     assert healing.swap.outcome.duration_s <= 0.5
     limits = load_robot(shipped_robots()["iiwa"]).limits
     during = done.tape.between(healing.swap.swap_s - 0.2, done.tape.t_s[-1] + 1.0)
-    assert np.all(during.group("q") > limits.lower_rad)
-    assert np.all(during.group("q") < limits.upper_rad)
-    assert np.all(np.abs(during.group("qd")) < limits.speed_rad_s)
-    assert np.all(np.abs(during.group("tau_cmd")) <= limits.torque_nm)
+    assert np.all(during.group("q") > limits.lower)
+    assert np.all(during.group("q") < limits.upper)
+    assert np.all(np.abs(during.group("qd")) < limits.speed)
+    assert np.all(np.abs(during.group("tau_cmd")) <= limits.effort)
     with Store.open(home) as store:
         assert store.patch(healing.patch.id).status is PatchStatus.ROLLED_BACK
     assert verify_home(home).ok

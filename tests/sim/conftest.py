@@ -20,7 +20,7 @@ def iiwa() -> Robot:
 @pytest.fixture(scope="session")
 def quiet(iiwa: Robot) -> Robot:
     """The arm with noiseless sensors."""
-    return replace(iiwa, sensors=Sensors(position_noise_rad=0.0, velocity_noise_rad_s=0.0, torque_noise_nm=0.0))
+    return replace(iiwa, sensors=Sensors(position_noise=0.0, velocity_noise=0.0, effort_noise=0.0))
 
 
 @pytest.fixture(scope="session")

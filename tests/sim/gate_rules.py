@@ -39,7 +39,7 @@ def judged(
             "rms_effort": effort,
             "torque_variation": variation,
         },
-        peak_error_rad=(worst,),
+        peak_error=(worst,),
         peak_variation_nm=variation,
         diverged=diverged,
         safety_share=0.0,

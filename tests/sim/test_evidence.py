@@ -215,10 +215,10 @@ def test_canary_never_allows_more_than_a_fifth_beyond_the_incumbents_peak(
     limits = canary_limits(report_of(FakeWorkers(formula)), N)
     for i in range(N):
         floor_rad = 0.002  # for what the sensors add to a perfect loop
-        assert limits.ramp_error_rad[i] <= 1.2 * before[i] + floor_rad
-        assert limits.settled_error_rad[i] <= limits.ramp_error_rad[i]
-        assert limits.settled_error_rad[i] <= 2.0 * after[i] + floor_rad
-        assert limits.settled_error_rad[i] >= floor_rad > 0.0
+        assert limits.ramp_error[i] <= 1.2 * before[i] + floor_rad
+        assert limits.settled_error[i] <= limits.ramp_error[i]
+        assert limits.settled_error[i] <= 2.0 * after[i] + floor_rad
+        assert limits.settled_error[i] >= floor_rad > 0.0
     assert limits.variation_nm == pytest.approx(1.5 * 2.0)
 
 
@@ -226,7 +226,7 @@ def test_canary_judges_after_the_diagnosed_offset() -> None:
     biased = made_up.twin(made_up.cause("sensor_bias", 0.05))
     fake: Any = FakeWorkers(lambda artefact, scenario: judged(0.01 if artefact is REMEDY else 0.02))
     report = validate(fake, biased, incumbent=COMPUTED_TORQUE, candidate=REMEDY, patch_id="pat_1", fidelity=0.9, seed=3)
-    assert canary_limits(report, N).offset_rad == (0.0, 0.0, 0.0, 0.05, 0.0, 0.0, 0.0)
+    assert canary_limits(report, N).offset == (0.0, 0.0, 0.0, 0.05, 0.0, 0.0, 0.0)
 
 
 def test_peaks_are_the_largest_over_all_pairs_joint_by_joint() -> None:

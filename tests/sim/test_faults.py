@@ -39,7 +39,7 @@ def test_none_is_a_healthy_robot(iiwa: Robot, spec: str) -> None:
         ("friction:scale=3", "viscous", (1.0,) * 7),
         ("actuator_loss:joint=3,gain=0.75", "gain_loss", (0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0)),
         ("actuator_loss:joint=joint_3,gain=0.75", "gain_loss", (0.0, 0.0, 0.25, 0.0, 0.0, 0.0, 0.0)),
-        ("sensor_bias:joint=7,rad=-0.125", "offset_rad", (0.0,) * 6 + (-0.125,)),
+        ("sensor_bias:joint=7,rad=-0.125", "offset", (0.0,) * 6 + (-0.125,)),
         ("delay:ms=8", "delay_s", 0.008),
     ],
 )
@@ -163,7 +163,7 @@ def test_the_run_decides_the_onset_of_a_fault_that_names_none(iiwa: Robot) -> No
     course = FaultCourse(dof=7, faults=faults, onset_s=3.0)
     assert course.settled_after_s == 5.0
     assert [course.at(t).payload_kg for t in (0.0, 2.9, 3.0, 4.0, 5.0, 99.0)] == [0.0, 0.0, 0.0, 2.0, 4.0, 4.0]
-    assert [course.at(t).offset_rad[0] for t in (0.9, 1.0, 99.0, 0.5)] == [0.0, 0.1, 0.1, 0.0]
+    assert [course.at(t).offset[0] for t in (0.9, 1.0, 99.0, 0.5)] == [0.0, 0.1, 0.1, 0.0]
     assert FaultCourse(dof=7).settled_after_s == 0.0
 
 

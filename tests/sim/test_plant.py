@@ -175,7 +175,7 @@ def test_an_arm_that_coasts_without_friction_and_gravity_torque_keeps_its_speed(
 
 def test_twenty_times_the_friction_settles_instead_of_blowing_up(iiwa: Robot) -> None:
     """Explicit damping of 10 N*m*s/rad on a wrist of some 1e-3 kg*m^2 diverges at 500 Hz."""
-    bare = replace(iiwa, drive=replace(iiwa.drive, rotor_inertia_kgm2=(0.0,) * 7))
+    bare = replace(iiwa, drive=replace(iiwa.drive, rotor_inertia=(0.0,) * 7))
     for robot in (iiwa, bare):
         with plant_of(robot, "friction:scale=20") as plant:
             hold = RigidBodyModel(robot).gravity(POSE)
@@ -207,7 +207,7 @@ def test_stiction_holds_a_joint_that_is_pushed_too_little(quiet: Robot) -> None:
 
 def fingerprint(robot: Robot, artefact: Artefact, spec: str, seed: int) -> str:
     """Hash of every bit of a run of a quarter of a second."""
-    task = draw_task(robot, "weave", np.array(robot.home_rad), 0.25, np.random.default_rng(1))
+    task = draw_task(robot, "weave", np.array(robot.home), 0.25, np.random.default_rng(1))
     course = FaultCourse(dof=robot.dof, faults=parse_faults(spec, robot))
     with Plant(robot, hidden_physics(robot, 7), course, seed=seed) as plant:
         trace = run(plant, make_runtime(robot, artefact), task.references())
@@ -304,7 +304,7 @@ def test_torque_is_reported_as_late_as_it_acts(quiet: Robot) -> None:
 
 
 def test_torque_saturates_at_the_motors_limit(quiet: Robot) -> None:
-    limit = np.array(quiet.limits.torque_nm)
+    limit = np.array(quiet.limits.effort)
     with plant_of(quiet) as plant:
         for sign in (1.0, -1.0):
             wanted = sign * (limit + 500.0)
@@ -369,9 +369,9 @@ def test_noise_has_the_size_that_the_robot_file_says(iiwa: Robot) -> None:
         q, v = plant.true_state()
         frames = [plant.measure() for _ in range(3000)]
     noise: dict[str, Callable[[Frame], Array]] = {
-        "position_noise_rad": lambda f: f.q - q,
-        "velocity_noise_rad_s": lambda f: f.qd - v,
-        "torque_noise_nm": lambda f: f.tau_meas - plant._drive_torque,
+        "position_noise": lambda f: f.q - q,
+        "velocity_noise": lambda f: f.qd - v,
+        "effort_noise": lambda f: f.tau_meas - plant._drive_torque,
     }
     for name, of in noise.items():
         found = np.array([of(frame) for frame in frames])

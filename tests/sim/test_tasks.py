@@ -22,7 +22,7 @@ SECONDS = 4.0
 
 def drawn(robot: Robot, kind: str, seed: int, seconds: float = SECONDS) -> tuple[Task, np.ndarray]:  # type: ignore[type-arg]
     rng = np.random.default_rng(seed)
-    start = rng.uniform(robot.tasks.q_low_rad, robot.tasks.q_high_rad)
+    start = rng.uniform(robot.tasks.low, robot.tasks.high)
     return draw_task(robot, kind, start, seconds, rng), start
 
 
@@ -44,9 +44,9 @@ def test_a_task_starts_where_it_was_asked_to_and_ends_at_rest(iiwa: Robot, kind:
 @any_task
 def test_a_task_stays_inside_the_task_space_and_its_share_of_speed(iiwa: Robot, kind: str, seed: int) -> None:
     task, _ = drawn(iiwa, kind, seed)
-    assert np.all(task.q >= np.array(iiwa.tasks.q_low_rad) - 1e-9)
-    assert np.all(task.q <= np.array(iiwa.tasks.q_high_rad) + 1e-9)
-    assert np.all(np.abs(task.qd) <= iiwa.tasks.speed_fraction * np.array(iiwa.limits.speed_rad_s) + 1e-12)
+    assert np.all(task.q >= np.array(iiwa.tasks.low) - 1e-9)
+    assert np.all(task.q <= np.array(iiwa.tasks.high) + 1e-9)
+    assert np.all(np.abs(task.qd) <= iiwa.tasks.speed_fraction * np.array(iiwa.limits.speed) + 1e-12)
 
 
 @settings(max_examples=15, deadline=None)
@@ -55,7 +55,7 @@ def test_a_task_needs_no_more_than_the_motors_may_give(iiwa: Robot, kind: str, s
     task, _ = drawn(iiwa, kind, seed)
     model = RigidBodyModel(iiwa)
     torque = [model.inverse_dynamics(*rows) for rows in zip(task.q[::10], task.qd[::10], task.qdd[::10], strict=True)]
-    share = np.abs(torque) / np.array(iiwa.limits.torque_nm)
+    share = np.abs(torque) / np.array(iiwa.limits.effort)
     assert share.max() < 1.2 * iiwa.tasks.torque_fraction  # the drawing looks at every 25th row
 
 
@@ -111,8 +111,8 @@ def test_the_working_day_goes_on_without_a_jump_and_can_be_repeated(iiwa: Robot)
     day = list(islice(endless_tasks(iiwa, seed=4, segment_s=2.0), ticks))
     q = np.array([reference.q_ref for reference in day])
     qd = np.array([reference.qd_ref for reference in day])
-    np.testing.assert_allclose(q[0], iiwa.home_rad, atol=1e-3)
-    fastest = np.array(iiwa.limits.speed_rad_s) * iiwa.tasks.speed_fraction * iiwa.dt_s
+    np.testing.assert_allclose(q[0], iiwa.home, atol=1e-3)
+    fastest = np.array(iiwa.limits.speed) * iiwa.tasks.speed_fraction * iiwa.dt_s
     assert np.all(np.abs(np.diff(q, axis=0)) <= fastest + 1e-9)
     assert np.abs(np.diff(qd, axis=0)).max() < 0.2
     seams = np.arange(1000, ticks, 1000) - 1
@@ -126,7 +126,7 @@ def test_a_robot_that_may_not_be_fast_gets_slower_tasks(iiwa: Robot) -> None:
     slow = replace(iiwa, tasks=replace(iiwa.tasks, speed_fraction=0.2))
     for kind in KINDS:
         task, _ = drawn(slow, kind, 2)
-        assert np.all(np.abs(task.qd) <= 0.2 * np.array(iiwa.limits.speed_rad_s) + 1e-12)
+        assert np.all(np.abs(task.qd) <= 0.2 * np.array(iiwa.limits.speed) + 1e-12)
         assert np.abs(task.qd).max() > 0.05
 
 
@@ -153,5 +153,5 @@ def test_a_scenario_is_known_by_everything_that_decides_it(iiwa: Robot) -> None:
     )
     assert len({scenario.sha256, *(replace(scenario, **change).sha256 for change in changes)}) == 7  # type: ignore[arg-type]
     start = scenario.task(iiwa).q[0]
-    assert np.all((start > iiwa.tasks.q_low_rad) & (start < np.array(iiwa.tasks.q_high_rad)))
-    assert np.abs(start - iiwa.home_rad).max() > 0.05
+    assert np.all((start > iiwa.tasks.low) & (start < np.array(iiwa.tasks.high)))
+    assert np.abs(start - iiwa.home).max() > 0.05

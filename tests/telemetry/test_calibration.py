@@ -72,7 +72,7 @@ def test_gravity_is_that_of_this_robot(iiwa: Robot, calibration: Calibration) ->
     true.set_inertial_parameters(hidden_physics(iiwa, SEED).inertials)
     nominal, fitted = RigidBodyModel(iiwa), calibration.model(iiwa)
     rng = np.random.default_rng(5)
-    poses = rng.uniform(iiwa.tasks.q_low_rad, iiwa.tasks.q_high_rad, (40, 7))
+    poses = rng.uniform(iiwa.tasks.low, iiwa.tasks.high, (40, 7))
     before = np.array([nominal.gravity(q) - true.gravity(q) for q in poses])
     after = np.array([fitted.gravity(q) - true.gravity(q) for q in poses])
     assert np.sqrt(np.mean(after**2)) < 0.2 * np.sqrt(np.mean(before**2))
@@ -108,7 +108,7 @@ def test_the_linear_system_is_exact_for_the_parameters_that_made_the_torque(iiwa
 
 
 def test_a_robot_that_stands_still_keeps_its_data_sheet(iiwa: Robot) -> None:
-    model, q = RigidBodyModel(iiwa), np.array(iiwa.home_rad)
+    model, q = RigidBodyModel(iiwa), np.array(iiwa.home)
     rows = round(12.0 * iiwa.control_rate_hz)
     row = np.concatenate([[0.0, 0.0], q, np.zeros(7), model.gravity(q), model.gravity(q), q, np.zeros(14)])
     data = np.tile(row, (rows, 1))
