@@ -44,6 +44,7 @@ class RigidBodyModel:
         frame = self.model.frames[self.model.getFrameId(robot.payload_link)]
         self._payload_joint = frame.parentJoint
         self._payload_point = frame.placement.act(np.array(robot.payload_point_m))
+        self._payload_axes = np.array(frame.placement.rotation)
         self.dof = robot.dof
         self.rotor_inertia = np.array(robot.drive.rotor_inertia)
         self.damping = np.array(robot.limits.damping)
@@ -53,9 +54,10 @@ class RigidBodyModel:
             self.set_payload(payload_kg)
         self.data = self.model.createData()
 
-    def set_payload(self, mass_kg: float) -> None:
-        """Replace the point mass at the payload point by one of `mass_kg`."""
-        load = pin.Inertia(mass_kg, self._payload_point, np.zeros((3, 3)))
+    def set_payload(self, mass_kg: float, shift_m: Array | None = None) -> None:
+        """Replace the load by a point mass of `mass_kg`, `shift_m` (3,) away from the payload point in its link."""
+        at = self._payload_point if shift_m is None else self._payload_point + self._payload_axes @ shift_m
+        load = pin.Inertia(mass_kg, at, np.zeros((3, 3)))
         # From the bare link each time: a load added and taken off again would leave its rounding behind.
         self.model.inertias[self._payload_joint] = self._unloaded + load if mass_kg else self._unloaded
         self.payload_kg = mass_kg
