@@ -32,9 +32,6 @@ class RigidBodyModel:
 
     def __init__(self, robot: Robot, payload_kg: float = 0.0) -> None:
         full = pin.buildModelFromUrdf(str(robot.urdf))
-        missing = [name for name in robot.joints if not full.existJointName(name)]
-        if missing:
-            raise BadInput(f"{robot.urdf}: joint '{missing[0]}' does not move; name only moving joints in robot.toml")
         locked = [full.getJointId(name) for name in full.names[1:] if name not in robot.joints]
         self.model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full
         if list(self.model.names[1:]) != list(robot.joints):

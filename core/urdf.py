@@ -1,65 +1,115 @@
-"""What Remend reads from a URDF itself: joint limits, and whether its links can be simulated at all."""
+"""What Remend reads from a URDF itself: joint limits and units, and whether its links can be simulated at all."""
 
 from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import BadInput
+from core.robot import JointLimits
+
+_UNITS = {"revolute": "rad", "prismatic": "m"}  # what a joint of each type measures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointLimits:
-    """Limits of the actuated joints, from the URDF."""
-
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-    speed: tuple[float, ...]
-    effort: tuple[float, ...]
-    damping: tuple[float, ...]  # viscous joint friction of the healthy robot [N*m*s/rad]
-
-
-def read_joint_limits(urdf: Path, joints: tuple[str, ...]) -> JointLimits:
+def read_joint_limits(urdf: Path, joints: tuple[str, ...], actuators: tuple[str, ...]) -> JointLimits:
     """Limits and damping of `joints` from a URDF, after checking that its links can be simulated.
+
+    A command is an effort, up to the URDF's limit either way. The effort of a joint that is not in `actuators` is not
+    read: nothing drives it.
 
     Raises:
         BadInput: the file is missing or no URDF, a joint is absent or has no limits, a moving link has no inertia.
     """
+    root = _read(urdf)
+    _require_inertias(urdf, root)
+    rows = []
+    for joint in joints:
+        found = _find(urdf, root, joint)
+        limit, dynamics = found.find("limit"), found.find("dynamics")
+        if limit is None or limit.get("lower") is None or limit.get("upper") is None:
+            raise BadInput(f"{urdf}: joint '{joint}' has no <limit lower= upper=>; add the range it may move in")
+        lower, upper, speed = (_float(urdf, joint, limit, key) for key in ("lower", "upper", "velocity"))
+        effort = _float(urdf, joint, limit, "effort") if joint in actuators else math.inf
+        if not (lower < upper and speed > 0 and effort > 0):
+            raise BadInput(f"{urdf}: joint '{joint}' needs lower < upper and positive velocity and effort limits")
+        damping = 0.0 if dynamics is None else _number(dynamics.get("damping", "0"))
+        if not 0.0 <= damping < math.inf:
+            raise BadInput(f"{urdf}: joint '{joint}' needs a number of at least 0 for dynamics damping=; correct it")
+        rows.append((lower, upper, speed, damping, effort))
+    lower_all, upper_all, speed_all, damping_all, effort_all = zip(*rows, strict=True)
+    driven = tuple(effort_all[joints.index(name)] for name in actuators)
+    return JointLimits(
+        lower=lower_all,
+        upper=upper_all,
+        speed=speed_all,
+        damping=damping_all,
+        effort_low=tuple(-effort for effort in driven),
+        effort_high=driven,
+        effort=driven,
+    )
+
+
+def read_joint_units(urdf: Path, joints: tuple[str, ...]) -> tuple[str, ...]:
+    """The unit of the position of each joint: rad, or m for a slide.
+
+    Raises:
+        BadInput: the file is missing or no URDF, a joint is absent or neither revolute nor prismatic.
+    """
+    root = _read(urdf)
+    units = []
+    for joint in joints:
+        kind = _find(urdf, root, joint).get("type")
+        if kind not in _UNITS:
+            raise BadInput(
+                f"{urdf}: joint '{joint}' is {kind}; name only joints of type revolute or prismatic in robot.toml"
+            )
+        units.append(_UNITS[kind])
+    return tuple(units)
+
+
+def read_base_link(urdf: Path) -> str:
+    """The one link that is no joint's child, after checking that the links can be simulated.
+
+    Raises:
+        BadInput: the file is missing or no URDF, it has not one base, a moving link has no inertia.
+    """
+    root = _read(urdf)
+    _require_inertias(urdf, root)
+    children = {child.get("link") for child in root.findall("joint/child")}
+    bases = [str(link.get("name")) for link in root.findall("link") if link.get("name") not in children]
+    if len(bases) != 1:
+        raise BadInput(f"{urdf}: {len(bases)} links are no joint's child; join all links to one base")
+    return bases[0]
+
+
+def _read(urdf: Path) -> ET.Element:
     try:
-        root = ET.parse(urdf).getroot()  # noqa: S314 the file is the user's own; expat refuses entity bombs
+        return ET.parse(urdf).getroot()  # noqa: S314 the file is the user's own; expat refuses entity bombs
     except FileNotFoundError:
         raise BadInput(f"{urdf}: no such file; correct `urdf` in robot.toml") from None
     except ET.ParseError as error:
         raise BadInput(f"{urdf}: is not well-formed XML ({error}); correct that line") from None
     except OSError as error:
         raise BadInput(f"{urdf}: cannot be read ({error.strerror}); correct `urdf` in robot.toml") from None
+
+
+def _find(urdf: Path, root: ET.Element, joint: str) -> ET.Element:
     by_name: dict[str | None, ET.Element] = {element.get("name"): element for element in root.findall("joint")}
+    if joint not in by_name:
+        known = ", ".join(str(name) for name in by_name)
+        raise BadInput(f"{urdf}: has no joint '{joint}'; robot.toml may name {known}")
+    return by_name[joint]
+
+
+def _require_inertias(urdf: Path, root: ET.Element) -> None:
     for element in root.findall("joint"):
-        child = element.find("child")
-        link_name = child.get("link") if child is not None else None
-        link = next((item for item in root.findall("link") if item.get("name") == link_name), None)
         if element.get("type") in ("revolute", "prismatic", "continuous"):
-            _require_inertia(urdf, link_name, link)
-    rows = []
-    for joint in joints:
-        found = by_name.get(joint)
-        if found is None:
-            known = ", ".join(str(name) for name in by_name)
-            raise BadInput(f"{urdf}: has no joint '{joint}'; robot.toml may name {known}")
-        limit, dynamics = found.find("limit"), found.find("dynamics")
-        if limit is None or limit.get("lower") is None or limit.get("upper") is None:
-            raise BadInput(f"{urdf}: joint '{joint}' has no <limit lower= upper=>; add the range it may move in")
-        values = [_float(urdf, joint, limit, key) for key in ("lower", "upper", "velocity", "effort")]
-        if not (values[0] < values[1] and values[2] > 0 and values[3] > 0):
-            raise BadInput(f"{urdf}: joint '{joint}' needs lower < upper and positive velocity and effort limits")
-        damping = 0.0 if dynamics is None else _number(dynamics.get("damping", "0"))
-        if not 0.0 <= damping < math.inf:
-            raise BadInput(f"{urdf}: joint '{joint}' needs a number of at least 0 for dynamics damping=; correct it")
-        rows.append((*values, damping))
-    lower, upper, speed, torque, damping_all = zip(*rows, strict=True)
-    return JointLimits(lower=lower, upper=upper, speed=speed, effort=torque, damping=damping_all)
+            child = element.find("child")
+            name = child.get("link") if child is not None else None
+            _require_inertia(
+                urdf, name, next((item for item in root.findall("link") if item.get("name") == name), None)
+            )
 
 
 def _number(text: str | None) -> float:

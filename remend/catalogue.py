@@ -7,7 +7,8 @@ from pathlib import Path
 
 import sim
 from core.errors import BadInput
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 
 _FOLDER = Path(sim.__file__).parent / "robots"
 

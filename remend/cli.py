@@ -107,7 +107,7 @@ def check(
 @app.command()
 def robots() -> None:
     """The robots that Remend ships."""
-    from core.robot import load_robot  # noqa: PLC0415
+    from core.robot_toml import load_robot  # noqa: PLC0415
     from remend.catalogue import shipped_robots  # noqa: PLC0415
 
     for name, path in shipped_robots().items():

@@ -188,7 +188,7 @@ class _Noise:
     def __init__(self, robot: Robot, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 0x5E5E])
         s = robot.sensors
-        self._scale = np.repeat([s.position_noise, s.velocity_noise, s.effort_noise], robot.dof)
+        self._scale = np.concatenate([s.position_noise, s.velocity_noise, s.effort_noise])
         self._dof, self._row = robot.dof, _NOISE_ROWS
 
     def next(self) -> tuple[Array, Array, Array]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from core.frames import pack_frame
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 from sim.faults import FaultCourse, parse_faults
 from sim.physics import hidden_physics
 from sim.plant import Plant

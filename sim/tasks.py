@@ -64,7 +64,7 @@ def endless_tasks(robot: Robot, seed: int, segment_s: float = 6.0) -> Iterator[R
 
 def _feasible(robot: Robot, model: RigidBodyModel, q: Array, qd: Array, qdd: Array) -> bool:
     speed = robot.tasks.speed_fraction * np.array(robot.limits.speed)
-    torque = robot.tasks.torque_fraction * np.array(robot.limits.effort)
+    torque = robot.tasks.effort_fraction * np.array(robot.limits.effort)
     if np.any(np.abs(qd) > speed):
         return False
     return not any(np.any(np.abs(model.inverse_dynamics(q[k], qd[k], qdd[k])) > torque) for k in range(0, len(q), 25))

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 import sim
 from controllers.artefact import load_artefact, shipped_laws
 from core.block import Block, flat_row
-from core.robot import load_robot
+from core.robot_toml import load_robot
 
 Recorder = Callable[..., Block]
 

@@ -12,7 +12,7 @@ import numpy as np
 import sim
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.controller import Controller
-from core.robot import load_robot
+from core.robot_toml import load_robot
 from patcher.propose.base import Situation
 from sim.faults import Effect, no_effect
 from sim.judge import Judgement

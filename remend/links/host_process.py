@@ -19,7 +19,7 @@ from controllers.signature import TrustStore
 from core.block import flat_row
 from core.errors import BadInput, Refused, SignatureInvalid
 from core.frames import unpack_frame
-from core.robot import load_robot
+from core.robot_toml import load_robot
 from remend.links.messages import (
     Advance,
     AskStatus,

@@ -8,7 +8,8 @@ import pytest
 
 import sim
 from controllers.artefact import Artefact, load_artefact, shipped_laws
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ import pytest
 import sim
 from core.errors import Conflict
 from core.frames import Frame, Reference
-from core.robot import Robot, load_robot
-from core.urdf import JointLimits
+from core.robot import JointLimits, Robot
+from core.robot_toml import load_robot
 
 Rule = Callable[[ModuleType], None]
 
@@ -30,13 +30,18 @@ _IIWA = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.t
 ROBOT: Robot = replace(
     _IIWA,
     joints=("big", "small"),
+    units=("rad", "rad"),
+    tracked=(0, 1),
+    actuators=("big", "small"),
     control_rate_hz=128,
     limits=JointLimits(
         lower=(-1.0, -2.0),
         upper=(1.0, 2.0),
         speed=(4.0, 8.0),
-        effort=(64.0, 8.0),
         damping=(0.0, 0.0),
+        effort_low=(-64.0, -8.0),
+        effort_high=(64.0, 8.0),
+        effort=(64.0, 8.0),
     ),
     drive=replace(_IIWA.drive, command_rate=(2048.0, 512.0), rotor_inertia=(0.0, 0.0)),
     envelope=replace(

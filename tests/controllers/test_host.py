@@ -23,7 +23,7 @@ from controllers.signature import PatchManifest, SignedManifest, TrustStore, cou
 from core.durable import write_atomically
 from core.errors import BadInput, Refused, SignatureInvalid
 from core.ids import sha256_of
-from core.robot import load_robot
+from core.robot_toml import load_robot
 from tests.controllers import candidates
 
 OPERATOR = Ed25519PrivateKey.from_private_bytes(b"o" * 32)

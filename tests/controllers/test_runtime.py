@@ -29,7 +29,8 @@ from controllers.runtime import Command, Runtime, Stage, braking_inertia
 from controllers.slot import Slot
 from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 from sim.faults import FaultCourse
 from sim.physics import hidden_physics
 from sim.plant import Plant

@@ -10,7 +10,7 @@ import pytest
 from controllers.artefact import artefact_from_files, load_artefact, shipped_laws, with_params
 from controllers.slot import Slot
 from core.frames import Frame, Reference
-from core.robot import load_robot
+from core.robot_toml import load_robot
 
 ROBOT = load_robot(Path("sim/robots/iiwa/robot.toml").resolve())
 ZERO = [0.0] * 7

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import sim
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ import pytest
 
 from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 from core.urdf import read_joint_limits
 
 
@@ -78,7 +79,7 @@ KEYS = {
     "payload": "link point_m",
     "drive": "rotor_inertia command_delay_s command_rate",
     "sensors": "position_noise velocity_noise effort_noise",
-    "tasks": "low high speed_fraction torque_fraction",
+    "tasks": "kinds low high speed_fraction effort_fraction",
     "envelope": "power_w speed_fraction braking_fraction reject_factor stale_after_s",
     "canary": "stages hold_s fade_s shadow_s",
 }
@@ -257,7 +258,7 @@ def test_a_urdf_that_cannot_be_simulated_is_refused(folder: Path, pattern: str, 
 
 def test_a_joint_without_dynamics_has_no_friction(folder: Path) -> None:
     edit(folder / "iiwa.urdf", r'<dynamics damping="0.5"/>', "")
-    limits = read_joint_limits(folder / "iiwa.urdf", ("joint_1", "joint_2"))
+    limits = read_joint_limits(folder / "iiwa.urdf", ("joint_1", "joint_2"), ("joint_1",))
     assert limits.damping == (0.0, 0.5)
 
 
@@ -275,4 +276,6 @@ def test_joints_out_of_order_or_fixed_are_named(folder: Path) -> None:
     assert "list joints from base to tip: joint_1, joint_2" in complaint(lambda: RigidBodyModel(load_robot(file)))
     spoil(file, "", "joints", f"joints = {sorted(names)}".replace("'", '"'))
     edit(folder / "iiwa.urdf", r'name="joint_4" type="revolute"', 'name="joint_4" type="fixed"')
-    assert "joint 'joint_4' does not move" in complaint(lambda: RigidBodyModel(load_robot(file)))
+    assert "joint 'joint_4' is fixed; name only joints of type revolute or prismatic" in complaint(
+        lambda: RigidBodyModel(load_robot(file))
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.robot import load_robot
+from core.robot_toml import load_robot
 from core.status import PatchStatus
 from remend.audit import verify_home
 from remend.catalogue import shipped_robots

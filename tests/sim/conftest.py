@@ -9,7 +9,8 @@ import pytest
 
 import sim
 from controllers.artefact import Artefact, load_artefact, shipped_laws
-from core.robot import Robot, Sensors, load_robot
+from core.robot import Robot, Sensors
+from core.robot_toml import load_robot
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +21,7 @@ def iiwa() -> Robot:
 @pytest.fixture(scope="session")
 def quiet(iiwa: Robot) -> Robot:
     """The arm with noiseless sensors."""
-    return replace(iiwa, sensors=Sensors(position_noise=0.0, velocity_noise=0.0, effort_noise=0.0))
+    return replace(iiwa, sensors=Sensors(position_noise=(0.0,) * 7, velocity_noise=(0.0,) * 7, effort_noise=(0.0,) * 7))
 
 
 @pytest.fixture(scope="session")

@@ -225,7 +225,7 @@ def test_a_run_repeats_bit_by_bit_in_one_process_and_in_another(iiwa: Robot, com
     code = (
         "import importlib.util as u, pathlib, sys\n"
         "s = u.spec_from_file_location('there', sys.argv[1]); m = u.module_from_spec(s); s.loader.exec_module(m)\n"
-        "from core.robot import load_robot; from controllers.artefact import load_artefact, shipped_laws\n"
+        "from core.robot_toml import load_robot; from controllers.artefact import load_artefact, shipped_laws\n"
         "r = load_robot(pathlib.Path(sys.argv[2]))\n"
         "print(m.fingerprint(r, load_artefact(shipped_laws()[r.controller]), m.FAULTY, 3))"
     )

@@ -56,7 +56,7 @@ def test_a_task_needs_no_more_than_the_motors_may_give(iiwa: Robot, kind: str, s
     model = RigidBodyModel(iiwa)
     torque = [model.inverse_dynamics(*rows) for rows in zip(task.q[::10], task.qd[::10], task.qdd[::10], strict=True)]
     share = np.abs(torque) / np.array(iiwa.limits.effort)
-    assert share.max() < 1.2 * iiwa.tasks.torque_fraction  # the drawing looks at every 25th row
+    assert share.max() < 1.2 * iiwa.tasks.effort_fraction  # the drawing looks at every 25th row
 
 
 @settings(max_examples=30, deadline=None)

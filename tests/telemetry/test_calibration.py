@@ -14,7 +14,8 @@ import sim
 from core.block import Block
 from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 from sim.physics import hidden_physics
 from telemetry.calibration import DRY_RAD_S, Calibration, calibrate, linear_system
 from telemetry.motion import Motion, smooth

@@ -9,7 +9,8 @@ import pytest
 
 import sim
 from core.block import Array, Block
-from core.robot import Robot, load_robot
+from core.robot import Robot
+from core.robot_toml import load_robot
 from telemetry.jump import measure_jump
 
 DT_S = 0.002
