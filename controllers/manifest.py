@@ -30,7 +30,7 @@ class Param:
     """One tunable quantity. `low` and `high` hold one entry per value, or one for a number, in `unit`."""
 
     name: str
-    unit: str
+    units: tuple[str, ...]  # one per value
     size: int | None  # None: a number
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -39,6 +39,11 @@ class Param:
     ros_parameter: str | None  # the foreign node's parameter that this one mirrors
     role: str | None  # "gain", "feedforward" or "limit"
     answers: str | None  # the cause this term compensates, such as "payload"
+
+    @property
+    def unit(self) -> str:
+        """The unit in words: "rad", or "rad or m" where the values differ."""
+        return " or ".join(dict.fromkeys(self.units))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +61,15 @@ class Output:
     """What the law writes. Limits hold one entry per value, or None for the robot's own."""
 
     name: str
-    unit: str
+    units: tuple[str, ...]  # one per value
     size: int
     limit: tuple[float, ...] | None  # largest absolute value [unit]
     rate: tuple[float, ...] | None  # largest rate of change [unit/s]
+
+    @property
+    def unit(self) -> str:
+        """The unit in words: "N*m", or "N*m or N" where the values differ."""
+        return " or ".join(dict.fromkeys(self.units))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +131,16 @@ class _Table:
         if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > MAX_TEXT:
             raise BadInput(f"{self.key(key)}: must be one line of text with 1 to {MAX_TEXT} printable characters")
         return value
+
+    def units(self, size: int, example: str) -> tuple[str, ...]:
+        """One unit for all values, or a list with one per value: a slide moves in m where a joint turns in rad."""
+        value = self.table.get("unit")
+        if not isinstance(value, list):
+            return (self.text("unit", example),) * size
+        self.take("unit")
+        if len(value) != size or not all(isinstance(item, str) and 0 < len(item) <= 40 for item in value):
+            raise BadInput(f"{self.key('unit')}: must be one text or a list of {size} texts, one per value")
+        return tuple(value)
 
     def size(self, key: str = "size", default: int | None = None) -> int:
         value = self.take(key)
@@ -218,8 +238,8 @@ def _signals(root: _Table) -> tuple[str, ...]:
 
 
 def _param(name: str, table: _Table) -> Param:
-    unit = table.text("unit", '"N*m" ("1" for a dimensionless number)')
     size = table.size() if "size" in table.table else None
+    units = table.units(size or 1, '"N*m" ("1" for a dimensionless number)')
     low, high = table.entries("low", size), table.entries("high", size)
     if any(below > above for below, above in zip(low, high, strict=True)):
         raise BadInput(f"{table.key('low')}: above high; swap them")
@@ -236,7 +256,7 @@ def _param(name: str, table: _Table) -> Param:
     table.finish()
     return Param(
         name=name,
-        unit=unit,
+        units=units,
         size=size,
         low=low,
         high=high,
@@ -265,7 +285,7 @@ def _scratch(table: _Table) -> int:
 
 def _output(name: str, table: _Table) -> Output:
     size = table.size()
-    unit = table.text("unit", '"N*m"')
+    units = table.units(size, '"N*m"')
     limits: dict[str, tuple[float, ...] | None] = {"limit": None, "rate": None}
     for key in limits:
         if key in table.table:
@@ -274,7 +294,7 @@ def _output(name: str, table: _Table) -> Output:
                 raise BadInput(f"{table.key(key)}: must be above zero; leave it out for the robot's own limit")
         table.known.append(key)
     table.finish()
-    return Output(name=name, unit=unit, size=size, limit=limits["limit"], rate=limits["rate"])
+    return Output(name=name, units=units, size=size, limit=limits["limit"], rate=limits["rate"])
 
 
 def _weight(table: _Table) -> tuple[int, ...]:
@@ -296,8 +316,9 @@ def _position_offset(root: _Table, params: Mapping[str, Param]) -> str | None:
     table = _Table(value, root.key("model"))
     name = table.optional_text("position_offset")
     table.finish()
-    if name is not None and (name not in params or params[name].size is None or params[name].unit != "rad"):
-        raise BadInput(f"{table.key('position_offset')}: {name!r} must be a declared list parameter in rad")
+    param = None if name is None else params.get(name)
+    if name is not None and (param is None or param.size is None or not set(param.units) <= {"rad", "m"}):
+        raise BadInput(f"{table.key('position_offset')}: {name!r} must be a declared list parameter in rad or m")
     return name
 
 

@@ -47,7 +47,7 @@ def check_values(manifest: Manifest, values: Mapping[str, object], file: str = "
             if not low <= entry <= high:
                 where = name if param.size is None else f"{name}[{index}]"
                 raise BadInput(
-                    f"{file}: {where}: {entry!r} is outside [{low!r}, {high!r}] {param.unit}; choose one inside"
+                    f"{file}: {where}: {entry!r} is outside [{low!r}, {high!r}] {param.units[index]}; choose one inside"
                 )
         checked[name] = entries[0] if param.size is None else list(entries)
     return checked
@@ -67,9 +67,10 @@ def check_step(manifest: Manifest, old: Mapping[str, Value], new: Mapping[str, V
             allowed = param.max_step * (high - low)
             if abs(becomes - was) > allowed + STEP_TOLERANCE * (high - low):
                 where = name if param.size is None else f"{name}[{index}]"
+                unit = param.units[index]
                 raise BadInput(
-                    f"{where}: a step from {was!r} to {becomes!r} {param.unit} is more than one patch may change it;"
-                    f" stay within {allowed!r} {param.unit} of the old value"
+                    f"{where}: a step from {was!r} to {becomes!r} {unit} is more than one patch may change it;"
+                    f" stay within {allowed!r} {unit} of the old value"
                 )
 
 

@@ -85,7 +85,7 @@ def _changes(base: Controller, values: dict[str, Value]) -> list[ParamChange]:
                 found.append(
                     ParamChange(
                         name=name if spec.size is None else f"{name}[{i}]",
-                        unit=spec.unit,
+                        unit=spec.units[i],
                         old=before,
                         new=float(after),  # type: ignore[arg-type]
                         low=spec.low[min(i, len(spec.low) - 1)],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.manifest import parse_manifest
-from controllers.params import Value, check_step, parse_params, render_params
+from controllers.params import Value, check_step, check_values, parse_params, render_params
 from core.errors import BadInput
 
 MANIFEST = """
@@ -80,7 +80,26 @@ def test_manifest_is_read_into_typed_records() -> None:
     assert (shapes["dt"], shapes["q"], shapes["mass"], shapes["work"], shapes["w1"]) == ((), (3,), (), (4,), (4, 3))
 
 
+def test_entries_may_have_units_of_their_own() -> None:
+    """A slide's offset is in m, and a message about it says so; one unit for all stays one text."""
+    text = MANIFEST.replace('unit = "rad"\nsize = 3\nlow', 'unit = ["rad", "m", "rad"]\nsize = 3\nlow')
+    manifest = parse_manifest(text.encode())
+    offset = manifest.params["offset"]
+    assert (offset.units, offset.unit) == (("rad", "m", "rad"), "rad or m")
+    assert manifest.params["kp"].units == ("N*m/rad",) * 3
+    assert manifest.params["mass"].units == ("kg",)
+    with pytest.raises(BadInput, match=r"offset\[1\]: 0\.5 is outside \[-0\.2, 0\.2\] m; choose"):
+        check_values(manifest, {**VALUES, "offset": [0.0, 0.5, 0.0]})
+    narrow = parse_manifest(text.replace("max_step = 1.0", "max_step = 0.5").encode())
+    with pytest.raises(BadInput, match=r"offset\[1\]: a step from 0\.2 to -0\.2 m is more .* of the old value"):
+        check_step(narrow, {**VALUES, "offset": [0.0, 0.2, 0.0]}, {**VALUES, "offset": [0.0, -0.2, 0.0]})
+
+
 BROKEN = [
+    ('unit = "rad"', 'unit = ["rad", "m"]', "manifest.toml: params.offset.unit: must be one text or a list of 3 texts"),
+    ('unit = "rad"', 'unit = ["rad", 1, "m"]', "manifest.toml: params.offset.unit: must be one text or a list of 3"),
+    ('unit = "kg"', 'unit = ["kg", "kg"]', "manifest.toml: params.mass.unit: must be one text or a list of 1 texts"),
+    ('position_offset = "offset"', 'position_offset = "kp"', "model.position_offset: 'kp' must be a declared list"),
     ('version = "1.2.0"', "", "manifest.toml: version: missing; write version ="),
     ('version = "1.2.0"', "version = 1.2", "manifest.toml: version: must be one line of text"),
     (
