@@ -118,17 +118,22 @@ def robots() -> None:
 
 
 @app.command()
-def faults() -> None:
+def faults(
+    robot: Annotated[str, typer.Option(help="Only what this robot can have: a catalogue name or a path.")] = "",
+) -> None:
     """The faults that can be injected, with their notation."""
-    from sim.faults import CATALOGUE  # noqa: PLC0415
+    from remend.catalogue import find_robot  # noqa: PLC0415
+    from sim.faults.catalogue import CATALOGUE, faults_of  # noqa: PLC0415
 
-    for kind in CATALOGUE.values():
-        p = kind.parameter
-        joint = "joint=J," if kind.per_joint else ""
-        typer.echo(f"{kind.name}:{joint}{p.name}={p.default:g}    {kind.meaning}")
-        typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:g} to {p.high:g}")
+    for kind in (faults_of(find_robot(robot)[0]) if robot else CATALOGUE).values():
+        where = [] if kind.target == "robot" else [f"{kind.key}=J"]
+        values = ",".join([*where, *(f"{p.name}={p.default:g}" for p in kind.parameters)])
+        typer.echo(f"{kind.name}:{values}    {kind.meaning}")
+        for p in kind.parameters:
+            typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:g} to {p.high:g}")
     typer.echo(
-        "Join with +; each takes onset=S, ramp=S, severity=0..1. A joint fault without joint= acts on all joints."
+        "Join with +; each takes onset=S, ramp=S, lasts=S, period=S with duty=0..1, and severity=0..1. "
+        "Without joint= (rotor=, wheel=) a fault sits in all of them."
     )
 
 

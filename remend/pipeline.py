@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from controllers.artefact import Artefact
 from core.block import Block
 from core.clock import Clock
@@ -299,12 +297,12 @@ class Pipeline:
     def _expect(self, twin: Twin) -> None:
         """The fault was answered: from now on it is normal, and its end would be news."""
         effect, n = twin.effect, self.robot.dof
+        m = len(self.robot.actuators)
         model = self.monitor.calibration.model(self.robot)
         model.set_payload(effect.payload_kg)
-        model.damping = model.damping + np.array(effect.viscous)
-        coulomb = self.monitor.calibration.coulomb + np.array(effect.coulomb)
-        gain, offset = 1.0 - np.array(effect.gain_loss), np.array(effect.offset)
-        assert len(gain) == n
+        model.damping = model.damping + effect.vector("viscous", n)
+        coulomb = self.monitor.calibration.coulomb + effect.vector("coulomb", n)
+        gain, offset = 1.0 - effect.vector("gain_loss", m), effect.vector("offset", n)
         self.monitor.expect(model, coulomb, gain, offset, effect.delay_s)
 
     def _move(self, patch_id: str, before: PatchStatus, after: PatchStatus, why: str) -> None:

@@ -28,7 +28,7 @@ from remend.pipeline import Decide, Pipeline
 from remend.store import Store
 from remend.story import CanaryTrack, Story, TruthRow, plots_of
 from remend.versions import Versions
-from sim.faults import parse_faults
+from sim.faults.notation import parse_faults
 from sim.robot_process import fault_course
 from sim.truth import measure_truth
 from sim.validate import canary_limits
@@ -132,7 +132,7 @@ def run(
 
 def _watch_s(robot: Robot, request: Request) -> float:
     course = fault_course(robot, request.fault, request.seed, LEARN_S)
-    return course.settled_after_s - LEARN_S + _PATIENCE_S
+    return course.grown_after_s - LEARN_S + _PATIENCE_S
 
 
 def _heal(pipeline: Pipeline, request: Request, healing: Healing, watch_s: float) -> None:
@@ -142,7 +142,7 @@ def _heal(pipeline: Pipeline, request: Request, healing: Healing, watch_s: float
         pipeline.link.pace()
     faults = parse_faults(request.fault, pipeline.robot)
     course = fault_course(pipeline.robot, request.fault, request.seed, LEARN_S)
-    begins = [course.onset_s if f.onset_s is None else f.onset_s for f in course.faults]
+    begins = [course.begins_s(fault) for fault in course.faults]
     healing.fault_s = min(begins) if faults else None
     end_s = LEARN_S + watch_s
     while True:

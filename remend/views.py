@@ -15,7 +15,7 @@ from core.stats import Interval, paired_interval
 from core.status import Verdict
 from remend import numbers
 from remend.story import TruthRow
-from sim.faults import CATALOGUE
+from sim.faults.catalogue import CATALOGUE
 
 CAUSE_WORDS = {
     "none": "no fault",
@@ -150,8 +150,9 @@ def estimates(cause: Cause) -> tuple[str, ...]:
 def _estimated(cause: str, name: str) -> tuple[str, str]:
     """What an estimate is in words, and its unit."""
     kind = CATALOGUE.get(cause)
-    if kind is not None and kind.parameter.name == name:
-        return kind.parameter.meaning, kind.parameter.unit
+    for parameter in () if kind is None else kind.parameters:
+        if parameter.name == name:
+            return parameter.meaning, parameter.unit
     stem, _, joint = name.partition("_")
     at = f", joint {joint}" if joint.isdigit() else ""
     if stem == "viscous":

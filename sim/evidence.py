@@ -12,10 +12,9 @@ import numpy as np
 
 from controllers.artefact import Artefact
 from core.robot import Robot
-from sim.faults import Effect, combine
+from sim.effect import Effect, combine
 from sim.judge import Judgement
 from sim.scenario import Scenario
-from sim.tasks import KINDS
 from sim.twin.twin import Twin
 from sim.workers import Workers
 
@@ -58,11 +57,12 @@ def draw_scenarios(
         added_delay_s: command delay on top of the robot's and the fault's.
     """
     rng = np.random.default_rng(seed)
+    kinds = twin.robot.tasks.kinds
     scenarios = []
     for k in range(count):
         physics, effect = twin.sample(rng)
-        kind = KINDS[k % len(KINDS)]
-        effect = combine([(severity, effect)], twin.robot.dof)
+        kind = kinds[k % len(kinds)]
+        effect = combine([(severity, effect)])
         effect = replace(effect, delay_s=effect.delay_s + added_delay_s)
         task_seed, noise_seed = (int(x) for x in rng.integers(0, 2**31, 2))
         scenarios.append(

@@ -36,7 +36,7 @@ def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
     return Judgement(
         metrics=trace.metrics(),
         peak_error=tuple(np.max(np.abs(trace.error), axis=0).tolist()),
-        peak_variation_nm=_peak_variation(trace.torque),
+        peak_variation_nm=_peak_variation(trace.command),
         diverged=trace.diverged,
         safety_share=trace.safety_share,
         clipped_share=trace.clipped_share,
@@ -44,8 +44,8 @@ def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
     )
 
 
-def _peak_variation(torque: Array) -> float:
-    change = np.sum(np.abs(np.diff(torque, axis=0)), axis=1)
+def _peak_variation(command: Array) -> float:
+    change = np.sum(np.abs(np.diff(command, axis=0)), axis=1)
     if len(change) <= _SETTLE_TICKS + _CHATTER_TICKS:
         return LOST_VARIATION_NM
     window = np.convolve(change[_SETTLE_TICKS:], np.full(_CHATTER_TICKS, 1.0 / _CHATTER_TICKS), mode="valid")

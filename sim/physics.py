@@ -1,70 +1,75 @@
-"""What the simulated robot is made of: link inertias, joint friction and the physics step.
+"""What a simulated robot is made of: inertias, friction, constants of its kind, and the physics step.
 
-Three kinds exist. `nominal_physics` is what the URDF says. A twin's physics carries inertias fitted to telemetry.
-`hidden_physics` is the robot that nobody may look into: its links are off by up to 10 %, its joints have Stribeck
-friction and its physics runs on a finer step, so that neither controller, fault model nor twin holds the equation it
-obeys.
+Three makes exist for every kind of robot (`sim.kinds`): nominal, as the data sheet says; a twin's, fitted to telemetry;
+and hidden, the robot that nobody may look into, off by up to 10 % and on a finer physics step, so that neither
+controller, fault model nor twin holds the equation it obeys.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pinocchio as pin
 
-from core.rigid_body import Array, RigidBodyModel
+from core.rigid_body import Array
 from core.robot import Robot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Physics:
-    """Constants of one simulated robot; vectors have one entry per joint."""
+    """Constants of one simulated robot; vectors have one entry per coordinate."""
 
     substeps: int  # physics steps per control tick
-    inertials: Array  # (10 n,) inertial parameters of the links about their joint frames
+    inertials: Array  # (10 b,) inertial parameters of the b moving bodies about their joint frames
     viscous: Array  # viscous friction [N*m*s/rad]
     coulomb: Array  # Coulomb friction [N*m]
     stiction: Array  # friction at breakaway, at least Coulomb [N*m]
     stribeck_rad_s: float = 0.05  # speed over which stiction falls to Coulomb friction
+    constants: Mapping[str, float | tuple[float, ...]] = field(default_factory=dict)  # as in `robot.toml`
 
 
-def nominal_physics(robot: Robot, substeps: int = 1) -> Physics:
-    """The robot as its URDF describes it."""
-    zero = np.zeros(robot.dof)
+def from_data_sheet(robot: Robot, inertials: Array) -> Physics:
+    """The robot as `robot.toml` and URDF describe it."""
     return Physics(
-        substeps=substeps,
-        inertials=RigidBodyModel(robot).inertial_parameters(),
+        substeps=robot.substeps,
+        inertials=inertials,
         viscous=np.array(robot.limits.damping),
-        coulomb=zero,
-        stiction=zero,
+        coulomb=np.zeros(robot.dof),
+        stiction=np.zeros(robot.dof),
+        constants=dict(robot.constants),
     )
 
 
-def hidden_physics(robot: Robot, seed: int) -> Physics:
-    """A robot off the production line, drawn from `seed`.
+def off_the_line(robot: Robot, nominal: Physics, rng: np.random.Generator) -> Physics:
+    """A robot off the production line.
 
-    Link mass =U(0.9, 1.1) and inertia =U(0.9, 1.1) of nominal, viscous friction *U(0.8, 1.2), Coulomb friction =U(0.1,
-    0.3) % of the torque limit, stiction =U(1.1, 1.4) of Coulomb friction. Two physics steps per control tick.
+    Body mass =U(0.9, 1.1) and inertia =U(0.9, 1.1) of nominal, viscous friction *U(0.8, 1.2), Coulomb friction =U(0.1,
+    0.3) % of the drive's effort limit at driven coordinates, stiction =U(1.1, 1.4) of that. Twice the physics steps.
     """
-    rng = np.random.default_rng([seed, 0xB0D7])
     inertials = []
-    for inertia in list(RigidBodyModel(robot).model.inertias)[1:]:
-        mass = inertia.mass * rng.uniform(0.9, 1.1)
-        body = pin.Inertia(mass, inertia.lever, inertia.inertia * rng.uniform(0.9, 1.1))
-        inertials.append(body.toDynamicParameters())
-    coulomb = np.array(robot.limits.effort) * rng.uniform(0.001, 0.003, robot.dof)
+    for block in nominal.inertials.reshape(-1, 10):
+        body = pin.Inertia.FromDynamicParameters(block)
+        mass = body.mass * rng.uniform(0.9, 1.1)
+        inertials.append(pin.Inertia(mass, body.lever, body.inertia * rng.uniform(0.9, 1.1)).toDynamicParameters())
+    effort = np.zeros(robot.dof)
+    for k, joint in enumerate(robot.drives):
+        if joint is not None:
+            effort[joint] = robot.limits.effort[k]
+    coulomb = effort * rng.uniform(0.001, 0.003, robot.dof)
     return Physics(
-        substeps=2,
+        substeps=2 * nominal.substeps,
         inertials=np.concatenate(inertials),
-        viscous=np.array(robot.limits.damping) * rng.uniform(0.8, 1.2, robot.dof),
+        viscous=nominal.viscous * rng.uniform(0.8, 1.2, robot.dof),
         coulomb=coulomb,
         stiction=coulomb * rng.uniform(1.1, 1.4, robot.dof),
+        constants=nominal.constants,
     )
 
 
 def physical_inertials(parameters: Array) -> Array:
-    """The nearest (10 n,) parameters that rigid bodies can have: positive masses, valid inertias.
+    """The nearest (10 b,) parameters that rigid bodies can have: positive masses, valid inertias.
 
     A least-squares fit knows nothing of that; Bullet needs it. Principal moments are raised to a thousandth of the
     largest and to the triangle inequality (Wensing, Kim, Slotine 2018, section III).

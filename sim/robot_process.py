@@ -12,9 +12,9 @@ import numpy as np
 from core.frames import pack_frame
 from core.robot import Robot
 from core.robot_toml import load_robot
-from sim.faults import FaultCourse, parse_faults
-from sim.physics import hidden_physics
-from sim.plant import Plant
+from sim.faults.course import FaultCourse
+from sim.faults.notation import parse_faults
+from sim.kinds import hidden_physics, open_plant
 
 
 def fault_course(robot: Robot, spec: str, seed: int, learnt_s: float) -> FaultCourse:
@@ -25,7 +25,7 @@ def fault_course(robot: Robot, spec: str, seed: int, learnt_s: float) -> FaultCo
         fault if fault.onset_s is None else replace(fault, onset_s=learnt_s + fault.onset_s)
         for fault in parse_faults(spec, robot)
     ]
-    return FaultCourse(dof=robot.dof, faults=tuple(faults), onset_s=onset_s)
+    return FaultCourse(faults=tuple(faults), onset_s=onset_s)
 
 
 def robot_main(line: Connection, robot_toml: Path, spec: str, seed: int, learnt_s: float) -> None:
@@ -36,7 +36,7 @@ def robot_main(line: Connection, robot_toml: Path, spec: str, seed: int, learnt_
     robot = load_robot(robot_toml)
     course = fault_course(robot, spec, seed, learnt_s)
     command_format = f"<{robot.dof}d"
-    with Plant(robot, hidden_physics(robot, seed), course, seed) as plant:
+    with open_plant(robot, hidden_physics(robot, seed), course, seed) as plant:
         try:
             while True:
                 line.send_bytes(pack_frame(plant.measure()))

@@ -14,22 +14,23 @@ from controllers.slot import Slot
 from core.frames import Reference
 from core.metrics import METRICS, Array
 from core.robot import Robot
-from sim.faults import FaultCourse
+from sim.faults.course import FaultCourse
 from sim.plant import Plant
 from sim.scenario import Scenario
+from sim.worlds import borrow
 
-DIVERGED = 1.0  # a joint this far off its reference has been lost
-_LOST = 10.0  # a diverged run scores this many times `DIVERGED`, so that it never looks good in a mean
+_LOST = 10.0  # error [rad or m] and, times a thousand, effort of a diverged run: it never looks good in a mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What happened in one rollout; (N, n) arrays, N ticks, n joints."""
+    """What happened in one rollout of N ticks on a robot with n coordinates and m actuators."""
 
-    error: Array  # reference minus true position [rad]
-    measured_error: Array  # reference minus measured position [rad]
-    torque: Array  # command [N*m]
-    q_true: Array  # [rad]
+    error: Array  # (N, n) reference minus true position [rad or m]
+    measured_error: Array  # (N, n) reference minus measured position
+    command: Array  # (N, m)
+    q_true: Array  # (N, n)
+    tracked: tuple[int, ...]  # coordinates by which tracking is judged
     diverged: bool
     clipped_share: float  # share of ticks with a clipped command
     safety_share: float  # share of ticks in which the safety law had to command
@@ -38,7 +39,8 @@ class Trace:
         """All metrics of the catalogue; a diverged run gets a number no other run reaches."""
         if self.diverged:
             return {name: _LOST * (1.0 if m.of == "error" else 1e3) for name, m in METRICS.items()}
-        return {name: m.compute(self.error if m.of == "error" else self.torque) for name, m in METRICS.items()}
+        error = self.error[:, self.tracked]
+        return {name: m.compute(error if m.of == "error" else self.command) for name, m in METRICS.items()}
 
 
 def make_runtime(robot: Robot, artefact: Artefact) -> Runtime:
@@ -48,7 +50,8 @@ def make_runtime(robot: Robot, artefact: Artefact) -> Runtime:
 
 def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trace:
     """Let `runtime` drive `plant` along `references`, one per tick; stops early when the simulation breaks down."""
-    true, measured, torque = [], [], []
+    robot = plant.robot
+    true, measured, commands = [], [], []
     clipped = safety = 0
     diverged = False
     for reference in references:
@@ -56,7 +59,7 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
         command = runtime.tick(frame, reference, frame.stamp_ns)
         true.append(plant.true_state()[0])
         measured.append(frame.q)
-        torque.append(command.tau)
+        commands.append(command.tau)
         clipped += command.clipped
         safety += command.source == "safety"
         try:
@@ -66,12 +69,14 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
             break
     q_true, q_ref = np.array(true), np.array([reference.q_ref for reference in references[: len(true)]])
     error = q_ref - q_true
-    diverged = diverged or not bool(np.all(np.abs(error) < DIVERGED))
+    lost = np.abs(error) >= robot.lost_error
+    diverged = diverged or bool(np.any(lost[:, robot.tracked])) or not bool(np.all(np.isfinite(error)))
     return Trace(
         error=error,
         measured_error=q_ref - np.array(measured),
-        torque=np.array(torque),
+        command=np.array(commands),
         q_true=q_true,
+        tracked=robot.tracked,
         diverged=diverged,
         clipped_share=clipped / len(true),
         safety_share=safety / len(true),
@@ -79,9 +84,9 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
 
 
 def rollout(robot: Robot, artefact: Artefact, scenario: Scenario) -> Trace:
-    """One run of a controller in a scenario, from rest, in a fresh world."""
+    """One run of a controller in a scenario, from rest."""
     task = scenario.task(robot)
-    course = FaultCourse.constant(scenario.effect, robot.dof)
-    with Plant(robot, scenario.physics, course, scenario.noise_seed) as plant:
-        plant.reset(task.q[0])
-        return run(plant, make_runtime(robot, artefact), task.references())
+    plant = borrow(robot, scenario.physics)
+    plant.restart(FaultCourse.constant(scenario.effect), scenario.noise_seed)
+    plant.reset(task.q[0])
+    return run(plant, make_runtime(robot, artefact), task.references())

@@ -11,9 +11,10 @@ import numpy as np
 
 from core.ids import sha256_of
 from core.robot import Robot
-from sim.faults import Effect
+from sim.effect import Effect
 from sim.physics import Physics
-from sim.tasks import KINDS, Task, draw_task
+from sim.tasks.catalogue import draw_task
+from sim.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,6 @@ class Scenario:
 
     def task(self, robot: Robot) -> Task:
         """The reference trajectory; starts somewhere in the task space, not always at home."""
-        rng = np.random.default_rng([self.task_seed, KINDS.index(self.task_kind)])
+        rng = np.random.default_rng([self.task_seed, robot.tasks.kinds.index(self.task_kind)])
         start = rng.uniform(robot.tasks.low, robot.tasks.high)
         return draw_task(robot, self.task_kind, start, self.duration_s, rng)

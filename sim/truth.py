@@ -13,11 +13,11 @@ import numpy as np
 from controllers.artefact import Artefact
 from core.metrics import METRICS
 from core.robot import Robot
-from sim.faults import Effect, combine, no_effect, parse_faults
+from sim.effect import NO_EFFECT, Effect
+from sim.faults.notation import full_effect
 from sim.judge import Judgement
-from sim.physics import hidden_physics
+from sim.kinds import hidden_physics
 from sim.scenario import Scenario
-from sim.tasks import KINDS
 from sim.workers import Workers
 
 _TASKS = 6
@@ -38,8 +38,8 @@ def measure_truth(
 ) -> dict[str, Truth]:
     """Metric -> truth, for the robot of `seed` and its fault `spec` at full severity."""
     robot = workers.robot
-    effect = combine([(fault.severity, fault.effect) for fault in parse_faults(spec, robot)], robot.dof)
-    healthy = _scenarios(robot, seed, no_effect(robot.dof))
+    effect = full_effect(spec, robot)
+    healthy = _scenarios(robot, seed, NO_EFFECT)
     faulted = _scenarios(robot, seed, effect)
     jobs = [(incumbent, s) for s in healthy] + [(incumbent, s) for s in faulted]
     if patch is not None:
@@ -62,13 +62,13 @@ def _mean(judgements: list[Judgement], metric: str) -> float:
 
 def _scenarios(robot: Robot, seed: int, effect: Effect) -> list[Scenario]:
     rng = np.random.default_rng([seed, 0x72E7])
-    physics = hidden_physics(robot, seed)
+    physics, kinds = hidden_physics(robot, seed), robot.tasks.kinds
     return [
         Scenario(
-            name=f"fresh {KINDS[k % len(KINDS)]} {k + 1}",
+            name=f"fresh {kinds[k % len(kinds)]} {k + 1}",
             physics=physics,
             effect=effect,
-            task_kind=KINDS[k % len(KINDS)],
+            task_kind=kinds[k % len(kinds)],
             task_seed=int(rng.integers(0, 2**31)),
             noise_seed=int(rng.integers(0, 2**31)),
             duration_s=_DURATION_S,

@@ -117,7 +117,7 @@ def _worst(pairs: tuple[Pair, ...]) -> str:
 
 def _canary_limit(robot: Robot, twin: Twin, pairs: tuple[Pair, ...]) -> dict[str, float]:
     before, after, variation = canary_peaks(robot, pairs)
-    offset = twin.effect.offset
+    offset = twin.effect.vector("offset", robot.dof).tolist()
     values = {"variation_nm": _VARIATION_MARGIN * variation, "settle_s": _SETTLE_S}
     for i in range(robot.dof):
         values[f"offset_{i + 1}"] = offset[i]

@@ -27,11 +27,11 @@ settings.load_profile("remend")
 def record_arm() -> Recorder:
     """(seed, seconds, faults="none", day=seed) -> telemetry of hidden robot `seed` at work, faulty from the start."""
     # Only the tests that record need the simulator.
-    from sim.faults import FaultCourse, parse_faults  # noqa: PLC0415
-    from sim.physics import hidden_physics  # noqa: PLC0415
-    from sim.plant import Plant  # noqa: PLC0415
+    from sim.faults.course import FaultCourse  # noqa: PLC0415
+    from sim.faults.notation import parse_faults  # noqa: PLC0415
+    from sim.kinds import hidden_physics, open_plant  # noqa: PLC0415
     from sim.rollout import make_runtime  # noqa: PLC0415
-    from sim.tasks import endless_tasks  # noqa: PLC0415
+    from sim.tasks.catalogue import endless_tasks  # noqa: PLC0415
 
     robot = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
     law = load_artefact(shipped_laws()[robot.controller])
@@ -39,9 +39,9 @@ def record_arm() -> Recorder:
     @lru_cache
     def record(seed: int, seconds: float, faults: str = "none", day: int | None = None) -> Block:
         runtime, rows = make_runtime(robot, law), []
-        course = FaultCourse(dof=robot.dof, faults=parse_faults(faults, robot))
+        course = FaultCourse(faults=parse_faults(faults, robot))
         work = endless_tasks(robot, seed if day is None else day, segment_s=4.0)
-        with Plant(robot, hidden_physics(robot, seed), course, seed) as plant:
+        with open_plant(robot, hidden_physics(robot, seed), course, seed) as plant:
             for reference in islice(work, round(seconds * robot.control_rate_hz)):
                 frame = plant.measure()
                 plant.apply(runtime.tick(frame, reference, frame.stamp_ns).tau)

@@ -14,7 +14,7 @@ from controllers.artefact import Artefact, artefact_from_files, load_artefact, s
 from controllers.controller import Controller
 from core.robot_toml import load_robot
 from patcher.propose.base import Situation
-from sim.faults import Effect, no_effect
+from sim.effect import NO_EFFECT, Effect
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from sim.twin.twin import RankedCause, Twin
@@ -28,7 +28,7 @@ JOINT_PD = load_artefact(shipped_laws()["joint_pd"])
 _CALIBRATION = Calibration(
     correction=np.zeros(12 * N), covariance=1e-8 * np.eye(12 * N), noise_nm=np.full(N, 0.1), samples=1000
 )
-_HEALTHY = no_effect(N)
+_HEALTHY = NO_EFFECT
 
 
 def _on(joint: int, value: float) -> tuple[float, ...]:
@@ -38,6 +38,7 @@ def _on(joint: int, value: float) -> tuple[float, ...]:
 _EFFECTS: dict[str, Callable[[float], Effect]] = {
     "payload": lambda x: replace(_HEALTHY, payload_kg=x),
     "friction": lambda x: replace(_HEALTHY, viscous=_on(1, x)),
+    "coulomb": lambda x: replace(_HEALTHY, coulomb=_on(1, x)),
     "actuator_loss": lambda x: replace(_HEALTHY, gain_loss=_on(2, x)),
     "sensor_bias": lambda x: replace(_HEALTHY, offset=_on(3, x)),
     "delay": lambda x: replace(_HEALTHY, delay_s=x),
@@ -46,6 +47,7 @@ _EFFECTS: dict[str, Callable[[float], Effect]] = {
 _DESCRIPTIONS: dict[str, Callable[[float], dict[str, float]]] = {
     "payload": lambda x: {"mass": x},
     "friction": lambda x: {"joint": 2.0, "scale": 1.0 + x / IIWA.limits.damping[1], "viscous": x},
+    "coulomb": lambda x: {"joint": 2.0, "share": x / IIWA.limits.effort[1]},
     "actuator_loss": lambda x: {"joint": 3.0, "gain": 1.0 - x},
     "sensor_bias": lambda x: {"joint": 4.0, "rad": x},
     "delay": lambda x: {"ms": 1000.0 * x},

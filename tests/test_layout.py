@@ -22,7 +22,7 @@ from controllers.params import parse_params
 from core.signals import SIGNALS
 from core.status import SUCCESSORS, PatchStatus
 from remend.cli import app
-from sim.faults import CATALOGUE
+from sim.faults.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "controllers", "telemetry", "sim", "patcher", "remend")
@@ -194,12 +194,13 @@ def test_every_key_of_robot_toml_is_documented() -> None:
 
 def test_every_fault_is_documented_as_it_is() -> None:
     text = (ROOT / "docs" / "faults.md").read_text()
+    where = {"robot": "the robot", "joint": "a joint", "sensor": "a sensor", "actuator": "a drive"}
     for kind in CATALOGUE.values():
-        p = kind.parameter
-        row = (
-            f"| `{kind.name}` | {kind.meaning} | `{p.name}`: {p.meaning} | {p.unit} | {p.low:g} to {p.high:g} "
-            f"| {p.default:g} | {'yes' if kind.per_joint else 'no'} |"
+        parameters = "; ".join(
+            f"`{p.name}`: {p.meaning} ({p.unit}, {p.low:g} to {p.high:g}, {p.default:g})" for p in kind.parameters
         )
+        robots = ", ".join(sorted(kind.kinds))
+        row = f"| `{kind.name}` | {kind.meaning} | {parameters or 'none'} | {where[kind.target]} | {robots} |"
         assert row in text, f"docs/faults.md lacks: {row}"
 
 

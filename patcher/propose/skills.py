@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from controllers.controller import Controller
 from controllers.params import Value
 from patcher.propose.base import Proposal, Situation, params_proposal
-from sim.faults import Effect
+from sim.effect import Effect
 from sim.workers import Workers
 
 
@@ -21,7 +21,7 @@ class Remedy:
     """How one cause changes the parameter that answers it."""
 
     cause: str
-    amount: Callable[[Effect], float | tuple[float, ...]]  # from the fault's effect
+    amount: Callable[[Effect], float | tuple[float, ...]]  # from the fault's effect; () changes nothing
     combine: Callable[[float, float], float]  # old parameter, amount -> new parameter
     sentence: str
 
@@ -48,6 +48,12 @@ REMEDIES = {
             amount=lambda effect: effect.viscous,
             combine=_add,
             sentence="Feed the added friction forward along the reference velocity.",
+        ),
+        Remedy(
+            cause="coulomb",
+            amount=lambda effect: effect.coulomb,
+            combine=_add,
+            sentence="Feed the added dry friction forward along the reference velocity.",
         ),
         Remedy(
             cause="actuator_loss",
@@ -78,7 +84,7 @@ def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
         if spec.answers != remedy.cause:
             continue
         old = base.params[name]
-        if isinstance(old, list) and isinstance(amount, tuple):
+        if isinstance(old, list) and isinstance(amount, tuple) and amount:
             values[name] = [
                 min(
                     max(remedy.combine(o, a), spec.low[min(i, len(spec.low) - 1)]),

@@ -36,7 +36,7 @@ from remend.links.messages import (
     StagePatch,
     Stop,
 )
-from sim.tasks import endless_tasks
+from sim.tasks.catalogue import endless_tasks
 
 ROWS_PER_MESSAGE = 50  # 0.1 s of telemetry at 500 Hz
 

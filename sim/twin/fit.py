@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.rigid_body import Array
-from sim.faults import Effect
+from sim.effect import Effect
 from telemetry.calibration import Calibration
 from telemetry.jump import Jump
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.rigid_body import Array, RigidBodyModel
 from core.robot import Robot
-from sim.faults import Effect, no_effect
+from sim.effect import NO_EFFECT, Effect
 from sim.twin.fit import Fit, Hypothesis
 from telemetry.calibration import DRY_RAD_S, Calibration, linear_system
 from telemetry.motion import Motion
@@ -53,7 +53,7 @@ class Evidence:
     def hypotheses(self) -> list[Hypothesis]:
         """Every single cause that rigid-body telemetry can tell apart."""
         n, m = self.robot.dof, self.motion
-        healthy = no_effect(n)
+        healthy = NO_EFFECT
         found = [self._linear("none", "none", np.zeros((len(m), n, 0)), [], lambda _: healthy, lambda _: {})]
         found.append(
             self._linear(
@@ -101,7 +101,7 @@ class Evidence:
         damping = self.robot.limits.damping
 
         def effect(theta: Array) -> Effect:
-            return replace(no_effect(n), viscous=_spread(np.maximum(theta, 0.0), joints, n))
+            return replace(NO_EFFECT, viscous=_spread(np.maximum(theta, 0.0), joints, n))
 
         def describe(theta: Array) -> dict[str, float]:
             # A joint that had no friction has nothing to scale.
@@ -121,7 +121,7 @@ class Evidence:
 
         def effect(theta: Array) -> Effect:
             lost = _spread(np.clip(theta, 0.0, 0.7), joints, n)
-            return replace(no_effect(n), gain_loss=lost)
+            return replace(NO_EFFECT, gain_loss=lost)
 
         return self._linear(
             "actuator_loss",
@@ -149,7 +149,7 @@ class Evidence:
             residual=lambda theta: self._residual_at(m.q - axes @ theta).reshape(-1),
             jacobian=jacobian,
             slip=axes,
-            effect=lambda theta: replace(no_effect(n), offset=_spread(theta, joints, n)),
+            effect=lambda theta: replace(NO_EFFECT, offset=_spread(theta, joints, n)),
             describe=lambda theta: _describe("rad", theta, joints),
         )
 

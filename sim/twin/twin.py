@@ -14,9 +14,10 @@ import numpy as np
 from controllers.artefact import Artefact
 from core.block import Array, Block
 from core.robot import Robot
-from sim.faults import Effect, FaultCourse, no_effect
-from sim.physics import Physics, nominal_physics, physical_inertials
-from sim.plant import Plant
+from sim.effect import NO_EFFECT, Effect
+from sim.faults.course import FaultCourse
+from sim.kinds import nominal_physics, open_plant
+from sim.physics import Physics, physical_inertials
 from sim.rollout import make_runtime, run
 from sim.twin.fit import fit_all
 from sim.twin.hypotheses import Evidence
@@ -154,7 +155,7 @@ def fit_twin(
 
 
 def _delayed(dof: int) -> Callable[[Array], Effect]:
-    return lambda theta: replace(no_effect(dof), delay_s=max(float(theta[0]), 0.0))
+    return lambda theta: replace(NO_EFFECT, delay_s=max(float(theta[0]), 0.0))
 
 
 def _describe_delay(theta: Array) -> dict[str, float]:
@@ -169,9 +170,9 @@ def fidelity(twin: Twin, incumbent: Artefact, after_onset: Block) -> float:
     robot, effect = twin.robot, twin.effect
     rows = after_onset.between(after_onset.t_s[0], after_onset.t_s[0] + _REPLAY_S)
     first = rows.rows()[0]
-    q = np.array(first.frame.q) - np.array(effect.offset)
-    course = FaultCourse.constant(effect, robot.dof)
-    with Plant(robot, twin.physics(), course, seed=0) as plant:
+    q = np.array(first.frame.q) - effect.vector("offset", robot.dof)
+    course = FaultCourse.constant(effect)
+    with open_plant(robot, twin.physics(), course, seed=0) as plant:
         plant.reset(q, np.array(first.frame.qd), np.array(first.frame.tau_cmd))
         trace = run(plant, make_runtime(robot, incumbent), [row.reference for row in rows.rows()])
     measured = rows.group("q_ref") - rows.group("q")

@@ -15,14 +15,15 @@ from controllers.slot import Slot
 from core.block import Block, flat_row
 from core.frames import Frame, Reference, pack_frame, unpack_frame
 from core.robot import Robot
-from sim.faults import FaultCourse, parse_faults
-from sim.physics import hidden_physics
-from sim.plant import Plant
+from sim.faults.course import FaultCourse
+from sim.faults.notation import parse_faults
+from sim.kinds import hidden_physics
+from sim.plants.fixed_base import FixedBase
 from sim.rollout import make_runtime, run
-from sim.tasks import draw_task
+from sim.tasks.catalogue import draw_task
 
 
-class Tape(Plant):
+class Tape(FixedBase):
     """A plant that remembers what it said and was told."""
 
     def __init__(self, robot: Robot, course: FaultCourse) -> None:
@@ -45,7 +46,7 @@ class Recorded:
     frames: list[Frame]
     references: list[Reference]
     commands: list[list[float]]
-    trace_torque: np.ndarray = field(repr=False)  # type: ignore[type-arg]
+    trace_command: np.ndarray = field(repr=False)  # type: ignore[type-arg]
 
 
 @pytest.fixture(scope="module", params=["computed_torque", "joint_pd"])
@@ -58,9 +59,9 @@ def recorded(iiwa: Robot, artefact: Artefact) -> Recorded:
     """One second of a hidden, degraded robot under `artefact`."""
     task = draw_task(iiwa, "weave", np.array(iiwa.home), 1.0, np.random.default_rng(6))
     faults = parse_faults("payload:mass=3,onset=0.3,ramp=0.2+sensor_bias:joint=4,rad=0.02,onset=0.6", iiwa)
-    with Tape(iiwa, FaultCourse(dof=iiwa.dof, faults=faults)) as plant:
+    with Tape(iiwa, FaultCourse(faults=faults)) as plant:
         trace = run(plant, make_runtime(iiwa, artefact), task.references())
-        return Recorded(plant.frames, task.references(), plant.commands, trace.torque)
+        return Recorded(plant.frames, task.references(), plant.commands, trace.command)
 
 
 def _replay(runtime: Runtime, frames: Sequence[Frame], references: Sequence[Reference]) -> list[list[float]]:
@@ -69,7 +70,7 @@ def _replay(runtime: Runtime, frames: Sequence[Frame], references: Sequence[Refe
 
 
 def test_a_trace_holds_the_commands_that_the_plant_got(recorded: Recorded) -> None:
-    assert recorded.trace_torque.tolist() == recorded.commands
+    assert recorded.trace_command.tolist() == recorded.commands
     assert len(recorded.commands) == 500
 
 

@@ -31,11 +31,10 @@ from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from core.robot_toml import load_robot
-from sim.faults import FaultCourse
-from sim.physics import hidden_physics
-from sim.plant import Plant
+from sim.faults.course import FaultCourse
+from sim.kinds import hidden_physics, open_plant
 from sim.rollout import make_runtime, run
-from sim.tasks import draw_task
+from sim.tasks.catalogue import draw_task
 
 
 def _load(path: Path) -> ModuleType:
@@ -655,7 +654,7 @@ def test_any_order_of_orders_leaves_the_committed_controller_or_one_that_passed(
 def healthy_error(iiwa: Robot, computed_torque: Artefact) -> np.ndarray[Any, Any]:
     """(7,) largest tracking error of the shipped controller on the task of the next test [rad]."""
     task = draw_task(iiwa, "weave", np.array(iiwa.home), 2.0, np.random.default_rng(3))
-    with Plant(iiwa, hidden_physics(iiwa, 4), FaultCourse(dof=iiwa.dof), seed=4) as plant:
+    with open_plant(iiwa, hidden_physics(iiwa, 4), FaultCourse(), seed=4) as plant:
         trace = run(plant, make_runtime(iiwa, computed_torque), task.references())
     return np.abs(trace.measured_error).max(axis=0)
 
@@ -676,7 +675,7 @@ def test_a_harmful_candidate_is_taken_back_within_half_a_second_inside_every_lim
     begin, back = 100, None
     speed, lower, upper = (np.array(x) for x in (iiwa.limits.speed, iiwa.limits.lower, iiwa.limits.upper))
     last: list[float] | None = None
-    with Plant(iiwa, hidden_physics(iiwa, 4), FaultCourse(dof=iiwa.dof), seed=4) as plant:
+    with open_plant(iiwa, hidden_physics(iiwa, 4), FaultCourse(), seed=4) as plant:
         for k, reference in enumerate(task.references()):
             if k == begin:
                 runtime.begin_shadow(Slot(iiwa, _with_negative_kp(computed_torque)), limits)
@@ -718,6 +717,6 @@ def test_a_good_candidate_passes_the_same_canary(
     )
     runtime.begin_shadow(Slot(robot, candidate), limits)
     runtime.begin_canary()
-    with Plant(robot, hidden_physics(robot, 4), FaultCourse(dof=robot.dof), seed=4) as plant:
+    with open_plant(robot, hidden_physics(robot, 4), FaultCourse(), seed=4) as plant:
         run(plant, runtime, task.references())
     assert runtime.stage is Stage.READY, runtime.rollback_reason

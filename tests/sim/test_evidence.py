@@ -13,8 +13,8 @@ from controllers.artefact import Artefact, with_params
 from core.ids import sha256_of
 from core.status import Verdict
 from sim import evidence as module
+from sim.effect import NO_EFFECT
 from sim.evidence import Evidence, Pair, canary_peaks, draw_scenarios, gather, sealed_seed
-from sim.faults import no_effect
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from sim.validate import canary_limits, validate
@@ -60,7 +60,7 @@ def test_scenarios_differ_in_robot_task_and_noise() -> None:
 
 def test_severity_zero_has_no_fault() -> None:
     for scenario in draw_scenarios(TWIN, 6, 3, severity=0.0):
-        assert scenario.effect == no_effect(N)
+        assert scenario.effect == NO_EFFECT
         assert "no fault" in scenario.name
 
 

@@ -20,11 +20,15 @@ from core.rigid_body import Array, RigidBodyModel
 from core.robot import Robot
 from sim.body import NO_MASS_KG
 from sim.bullet import bullet
-from sim.faults import Effect, FaultCourse, no_effect, parse_faults
-from sim.physics import Physics, hidden_physics, nominal_physics
+from sim.effect import Effect
+from sim.faults.course import FaultCourse
+from sim.faults.notation import parse_faults
+from sim.kinds import hidden_physics, nominal_physics, open_plant
+from sim.physics import Physics
 from sim.plant import Plant
+from sim.plants.fixed_base import FixedBase
 from sim.rollout import make_runtime, run
-from sim.tasks import draw_task
+from sim.tasks.catalogue import draw_task
 
 POSE = np.array([0.3, -0.4, 0.5, -1.3, 0.7, 0.6, -0.2])
 SPEED = np.array([0.5, -0.7, 0.9, 0.4, -1.1, 0.8, 1.2])
@@ -35,13 +39,8 @@ EXACT = 1e-9  # rad/s^2 or kg*m^2: two engines, one equation
 
 @contextmanager
 def plant_of(robot: Robot, spec: str = "none", physics: Physics | None = None, **changes: Any) -> Iterator[Plant]:
-    effect = Effect(**{**{f.name: getattr(no_effect(robot.dof), f.name) for f in fields(Effect)}, **changes})
-    course = (
-        FaultCourse.constant(effect, robot.dof)
-        if changes
-        else FaultCourse(dof=robot.dof, faults=parse_faults(spec, robot))
-    )
-    with Plant(robot, physics or nominal_physics(robot), course, seed=1) as plant:
+    course = FaultCourse.constant(Effect(**changes)) if changes else FaultCourse(faults=parse_faults(spec, robot))
+    with open_plant(robot, physics or nominal_physics(robot), course, seed=1) as plant:
         yield plant
 
 
@@ -83,7 +82,7 @@ def test_two_bodies_loaded_one_after_the_other_have_their_own_masses(iiwa: Robot
 def test_a_body_file_rewritten_under_the_same_name_is_read_again(
     iiwa: Robot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.plant.tempfile.TemporaryDirectory", lambda **_: nullcontext(str(tmp_path)))
+    monkeypatch.setattr("sim.plants.fixed_base.tempfile.TemporaryDirectory", lambda **_: nullcontext(str(tmp_path)))
     nominal = nominal_physics(iiwa)
     found = []
     for factor in (1.0, 3.0, 1.0):
@@ -132,7 +131,7 @@ def test_friction_acts_with_the_speed_of_the_coming_step(iiwa: Robot, viscous: f
 
 def test_no_hidden_motor_or_damping_brakes_a_joint_that_nobody_drives(quiet: Robot) -> None:
     """Energy of a swinging arm without friction and gravity work is kept: kinetic plus potential energy is constant."""
-    physics = replace(nominal_physics(quiet, substeps=8), viscous=np.zeros(7))
+    physics = replace(nominal_physics(quiet), substeps=8, viscous=np.zeros(7))
     model = RigidBodyModel(quiet)
     with plant_of(quiet, physics=physics) as plant:
         still = np.zeros(7)
@@ -208,11 +207,11 @@ def test_stiction_holds_a_joint_that_is_pushed_too_little(quiet: Robot) -> None:
 def fingerprint(robot: Robot, artefact: Artefact, spec: str, seed: int) -> str:
     """Hash of every bit of a run of a quarter of a second."""
     task = draw_task(robot, "weave", np.array(robot.home), 0.25, np.random.default_rng(1))
-    course = FaultCourse(dof=robot.dof, faults=parse_faults(spec, robot))
-    with Plant(robot, hidden_physics(robot, 7), course, seed=seed) as plant:
+    course = FaultCourse(faults=parse_faults(spec, robot))
+    with open_plant(robot, hidden_physics(robot, 7), course, seed=seed) as plant:
         trace = run(plant, make_runtime(robot, artefact), task.references())
     digest = hashlib.sha256()
-    for part in (trace.q_true, trace.measured_error, trace.torque):
+    for part in (trace.q_true, trace.measured_error, trace.command):
         digest.update(part.tobytes())
     return digest.hexdigest()
 
@@ -245,10 +244,8 @@ def test_no_run_leaves_a_trace_in_the_next(iiwa: Robot, computed_torque: Artefac
 
 
 def test_a_reset_starts_the_course_of_faults_anew(quiet: Robot) -> None:
-    course = FaultCourse(
-        dof=7, faults=parse_faults("payload:mass=6,onset=0.02+actuator_loss:joint=2,onset=0.02", quiet)
-    )
-    with Plant(quiet, nominal_physics(quiet), course, seed=1) as plant:
+    course = FaultCourse(faults=parse_faults("payload:mass=6,onset=0.02+actuator_loss:joint=2,onset=0.02", quiet))
+    with open_plant(quiet, nominal_physics(quiet), course, seed=1) as plant:
         paths = []
         for _ in range(2):
             plant.reset(POSE, SPEED, TORQUE)
@@ -262,12 +259,12 @@ def drive_torques(robot: Robot, physics: Physics, delay_ms: float, ticks: int = 
     """(ticks * substeps,) torque of joint 1 per physics step after a command of 5 N*m in tick 1."""
     seen: list[float] = []
 
-    class Watched(Plant):
-        def _step(self, motor: Array) -> None:
-            seen.append(float(motor[0]))
-            super()._step(motor)
+    class Watched(FixedBase):
+        def _advance(self, command: Array) -> None:
+            seen.append(float(command[0]))
+            super()._advance(command)
 
-    course = FaultCourse.constant(replace(no_effect(7), delay_s=delay_ms / 1000.0), 7)
+    course = FaultCourse.constant(Effect(delay_s=delay_ms / 1000.0))
     with Watched(robot, physics, course, seed=1) as plant:
         plant.reset(POSE, None, np.zeros(7))
         for k in range(ticks):
@@ -284,7 +281,7 @@ def test_a_delay_shifts_the_torque_by_exactly_so_many_physics_steps(
     quiet: Robot, own_ms: float, substeps: int, added_ms: float, steps: int
 ) -> None:
     robot = replace(quiet, drive=replace(quiet.drive, command_delay_s=own_ms / 1000.0))
-    seen = drive_torques(robot, nominal_physics(robot, substeps=substeps), added_ms)
+    seen = drive_torques(robot, replace(nominal_physics(robot), substeps=substeps), added_ms)
     first = substeps + steps + round(own_ms / 2.0) * substeps
     assert len(seen) == 12 * substeps
     assert np.flatnonzero(seen).tolist() == list(range(first, len(seen)))
@@ -343,8 +340,8 @@ def test_a_biased_encoder_reads_beside_the_truth_and_changes_no_motion(quiet: Ro
 
 
 def test_a_fault_starts_at_its_onset_and_grows_over_its_ramp(quiet: Robot) -> None:
-    course = FaultCourse(dof=7, faults=parse_faults("sensor_bias:joint=1,rad=0.1,onset=0.01,ramp=0.02", quiet))
-    with Plant(quiet, nominal_physics(quiet), course, seed=1) as plant:
+    course = FaultCourse(faults=parse_faults("sensor_bias:joint=1,rad=0.1,onset=0.01,ramp=0.02", quiet))
+    with open_plant(quiet, nominal_physics(quiet), course, seed=1) as plant:
         plant.reset(POSE)
         offsets = []
         for _ in range(20):
@@ -355,8 +352,8 @@ def test_a_fault_starts_at_its_onset_and_grows_over_its_ramp(quiet: Robot) -> No
 
 
 def test_a_payload_that_grows_is_followed_by_bullet(quiet: Robot) -> None:
-    course = FaultCourse(dof=7, faults=parse_faults("payload:mass=8,onset=0.004,ramp=0.008", quiet))
-    with Plant(quiet, nominal_physics(quiet), course, seed=1) as plant:
+    course = FaultCourse(faults=parse_faults("payload:mass=8,onset=0.004,ramp=0.008", quiet))
+    with open_plant(quiet, nominal_physics(quiet), course, seed=1) as plant:
         carried = []
         for _ in range(8):
             carried.append(masses(plant)[-1])
@@ -371,7 +368,7 @@ def test_noise_has_the_size_that_the_robot_file_says(iiwa: Robot) -> None:
     noise: dict[str, Callable[[Frame], Array]] = {
         "position_noise": lambda f: f.q - q,
         "velocity_noise": lambda f: f.qd - v,
-        "effort_noise": lambda f: f.tau_meas - plant._drive_torque,
+        "effort_noise": lambda f: f.tau_meas - plant._drive.measured,
     }
     for name, of in noise.items():
         found = np.array([of(frame) for frame in frames])
@@ -413,7 +410,7 @@ def test_an_arm_at_rest_under_its_holding_torque_stays(quiet: Robot) -> None:
 
 
 def test_a_closed_plant_gives_its_world_back(iiwa: Robot) -> None:
-    plant = Plant(iiwa, nominal_physics(iiwa), FaultCourse(dof=7), seed=0)
+    plant = open_plant(iiwa, nominal_physics(iiwa), FaultCourse(), seed=0)
     client = plant._client
     assert bullet.isConnected(client)
     plant.close()

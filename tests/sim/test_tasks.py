@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
-from sim.faults import no_effect
-from sim.physics import nominal_physics
+from sim.effect import NO_EFFECT
+from sim.kinds import nominal_physics
 from sim.scenario import Scenario
-from sim.tasks import KINDS, Task, draw_task, endless_tasks
+from sim.tasks.catalogue import draw_task, endless_tasks
+from sim.tasks.task import Task
+
+KINDS = ("reach", "weave", "pick")
 
 SECONDS = 4.0
 
@@ -134,7 +137,7 @@ def test_a_scenario_is_known_by_everything_that_decides_it(iiwa: Robot) -> None:
     scenario = Scenario(
         name="plain",
         physics=nominal_physics(iiwa),
-        effect=no_effect(7),
+        effect=NO_EFFECT,
         task_kind="reach",
         task_seed=1,
         noise_seed=2,
@@ -144,8 +147,8 @@ def test_a_scenario_is_known_by_everything_that_decides_it(iiwa: Robot) -> None:
     assert same.sha256 == scenario.sha256
     assert same.task(iiwa).q.tobytes() == scenario.task(iiwa).q.tobytes()
     changes = (
-        {"effect": replace(no_effect(7), payload_kg=1.0)},
-        {"physics": nominal_physics(iiwa, substeps=2)},
+        {"effect": replace(NO_EFFECT, payload_kg=1.0)},
+        {"physics": replace(nominal_physics(iiwa), substeps=2)},
         {"task_kind": "pick"},
         {"task_seed": 2},
         {"noise_seed": 3},

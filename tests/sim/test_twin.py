@@ -11,8 +11,9 @@ import pytest
 from controllers.artefact import Artefact
 from core.block import Block
 from core.robot import Robot
-from sim.faults import no_effect
-from sim.physics import hidden_physics, nominal_physics, physical_inertials
+from sim.effect import NO_EFFECT
+from sim.kinds import hidden_physics, nominal_physics
+from sim.physics import physical_inertials
 from sim.twin.twin import Twin, fidelity, fit_twin
 from telemetry.calibration import Calibration, calibrate
 
@@ -113,7 +114,7 @@ def test_a_twin_without_the_fault_does_not_repeat_the_incident(
 ) -> None:
     twin, after = shop.twin(1, spec), shop.after(1, spec)
     healthy = healthy_of(twin)
-    assert healthy.effect == no_effect(7)
+    assert healthy.effect == NO_EFFECT
     assert fidelity(healthy, computed_torque, after) < fidelity(twin, computed_torque, after) - 0.3
 
 

@@ -16,7 +16,7 @@ from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from core.robot_toml import load_robot
-from sim.physics import hidden_physics
+from sim.kinds import hidden_physics
 from telemetry.calibration import DRY_RAD_S, Calibration, calibrate, linear_system
 from telemetry.motion import Motion, smooth
 

@@ -1,0 +1,79 @@
+"""From the controller to the drive: the rated range, the bus, and what the bus can do to a command.
+
+A command passes the stages raw (as sent), limited (inside the rated range) and delayed (what the drive acts on now).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.rigid_body import Array
+from core.robot import Robot
+from sim.effect import Effect
+
+_MEMORY_S = 0.15  # longest delay that can be simulated
+
+
+class CommandPath:
+    """Commands on their way to the m drives of one robot.
+
+    Args:
+        robot: rated range, healthy delay and control rate.
+        substeps: physics steps per control tick; delays lie on their grid.
+    """
+
+    def __init__(self, robot: Robot, substeps: int) -> None:
+        self._low, self._high = np.array(robot.limits.effort_low), np.array(robot.limits.effort_high)
+        self._substeps, self._step_s = substeps, robot.dt_s / substeps
+        self._own_delay_s = robot.drive.command_delay_s
+        self._depth = 2 + int(_MEMORY_S / robot.dt_s)
+        self._seed = 0
+
+    def reseed(self, seed: int) -> None:
+        """The randomness of jitter and lost commands from now on."""
+        self._seed = seed
+
+    def restart(self, command: Array) -> None:
+        """As if `command` (m,) had been in force for ever."""
+        self.raw: Sequence[float] = command.tolist()
+        self._sent: deque[Array] = deque([command] * self._depth, maxlen=self._depth)
+        self._late: deque[float] = deque([0.0] * self._depth, maxlen=self._depth)  # [substeps]
+        self._random: np.random.Generator | None = None
+
+    def take(self, effect: Effect) -> None:
+        """Bring an effect into force."""
+        self._delay = round((self._own_delay_s + effect.delay_s) / self._step_s)
+        self._jitter = effect.jitter_s / self._step_s
+        self._drop_share = effect.drop_share
+
+    @property
+    def limited(self) -> Array:
+        """(m,) last command inside the rated range; an older one if the last was lost on the bus."""
+        return self._sent[-1]
+
+    def send(self, command: Sequence[float]) -> None:
+        """The controller's command for this tick."""
+        self.raw = command
+        arrived = np.minimum(np.maximum(command, self._low), self._high)
+        if self._jitter or self._drop_share:
+            if self._random is None:  # made only when needed: a reset must be cheap
+                self._random = np.random.default_rng([self._seed, 0xB05])
+            lost, late = self._random.uniform(size=2)
+            if lost < self._drop_share:
+                arrived = self._sent[-1]
+            self._late.append(late * self._jitter)
+        self._sent.append(arrived)
+
+    def due(self, substep: int) -> Array:
+        """(m,) command that the drives act on in physics step `substep` of this tick."""
+        age = self._delay - substep  # substeps before the start of this tick that are due now
+        back = -(-age // self._substeps) if age > 0 else 0
+        if not self._jitter:
+            return self._sent[-1 - min(back, self._depth - 1)]
+        for k in range(back, self._depth):  # the newest that has arrived
+            if k * self._substeps >= age + self._late[-1 - k]:
+                return self._sent[-1 - k]
+        return self._sent[0]

@@ -1,0 +1,1 @@
+"""The fault catalogue: one module per way to degrade."""

@@ -1,0 +1,96 @@
+"""The one notation for faults.
+
+    payload:mass=5    friction:joint=2,scale=10    actuator_loss:joint=3,gain=0.6,onset=4,ramp=2    none
+
+Faults are joined by `+`. `joint` (`rotor`, `wheel`) is a number from 1 or a name; without it the fault sits in all of
+them. `onset` [s] is when it starts, `ramp` [s] how long it grows, `lasts` [s] when it is gone again, `period` [s] and
+`duty` make it come and go, `severity` scales the whole effect.
+"""
+
+from __future__ import annotations
+
+import math
+
+from core.errors import BadInput
+from core.robot import Robot
+from sim.effect import Effect, combine
+from sim.faults.catalogue import CATALOGUE, faults_of
+from sim.faults.course import Fault
+from sim.faults.kind import FaultKind
+
+_LONG_S = 86400.0
+_COURSE = {"onset": (0.0, _LONG_S), "ramp": (0.0, _LONG_S), "lasts": (0.01, _LONG_S), "period": (0.01, _LONG_S)}
+_SHARES = {"severity": (0.0, 1.0), "duty": (0.01, 1.0)}
+
+
+def parse_faults(spec: str, robot: Robot) -> tuple[Fault, ...]:
+    """Read the notation of the module docstring; `none` and the empty text are a healthy robot.
+
+    Raises:
+        BadInput: an unknown kind, parameter or joint, a fault this robot cannot have, or a value that is no number or
+            out of range.
+    """
+    if spec.strip() in ("", "none"):
+        return ()
+    return tuple(_parse_one(part.strip(), robot) for part in spec.split("+"))
+
+
+def full_effect(spec: str, robot: Robot) -> Effect:
+    """Sum of the faults of `spec` at their severities, whenever they set in."""
+    return combine([(fault.severity, fault.effect) for fault in parse_faults(spec, robot)])
+
+
+def _parse_one(part: str, robot: Robot) -> Fault:
+    name, _, rest = part.partition(":")
+    known = faults_of(robot)
+    kind = known.get(name)
+    if kind is None:
+        missing = f"{robot.name} cannot have it" if name in CATALOGUE else f"'{name}' is not in the catalogue"
+        raise BadInput(f"fault '{part}': {missing}; use one of {', '.join(known)} or none")
+    own = {p.name: p for p in kind.parameters}
+    allowed = [*own, *([] if kind.target == "robot" else [kind.key]), *_COURSE, *_SHARES]
+    given: dict[str, str] = {}
+    for item in filter(None, rest.split(",")):
+        key, equals, text = item.partition("=")
+        if not equals or key not in allowed:
+            raise BadInput(f"fault '{part}': '{item}' is not understood; write KEY=VALUE with {', '.join(allowed)}")
+        if key in given:
+            raise BadInput(f"fault '{part}': {key} is given twice; keep one")
+        given[key] = text
+    ranges = {**{p.name: (p.low, p.high) for p in kind.parameters}, **_COURSE, **_SHARES}
+    numbers = {key: _number(part, key, text, *ranges[key]) for key, text in given.items() if key in ranges}
+    if "duty" in numbers and "period" not in numbers:
+        raise BadInput(f"fault '{part}': duty needs a period; add period=SECONDS")
+    values = {name: numbers.get(name, p.default) for name, p in own.items()}
+    return Fault(
+        spec=part,
+        kind=name,
+        effect=kind.effect(robot, values, _targets(part, kind, robot, given.get(kind.key))),
+        onset_s=numbers.get("onset"),
+        ramp_s=numbers.get("ramp", 0.0),
+        severity=numbers.get("severity", 1.0),
+        lasts_s=numbers.get("lasts", math.inf),
+        period_s=numbers.get("period", 0.0),
+        duty=numbers.get("duty", 0.5),
+    )
+
+
+def _targets(part: str, kind: FaultKind, robot: Robot, text: str | None) -> tuple[int, ...]:
+    able = kind.targets(robot)
+    if text is None:
+        return able
+    index = robot.actuator_index(text) if kind.target == "actuator" else robot.joint_index(text)
+    if index not in able:
+        names = ", ".join(robot.joints[i] for i in able)
+        raise BadInput(f"fault '{part}': {robot.joints[index]} cannot have it; use one of {names}")
+    return (index,)
+
+
+def _number(part: str, key: str, text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise BadInput(f"fault '{part}': {key}={text} must be a number between {low:g} and {high:g}")
+    return value

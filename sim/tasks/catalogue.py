@@ -1,0 +1,41 @@
+"""Every kind of task: the shipped ones and those of installed packages (entry points `remend.tasks`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from core.errors import BadInput
+from core.extensions import installed
+from core.frames import Reference
+from core.rigid_body import Array
+from core.robot import Robot
+from sim.tasks import joint
+from sim.tasks.task import Task, TaskKind
+
+_SHIPPED = (*joint.KINDS,)
+TASKS = {kind.name: kind for kind in (*installed("remend.tasks", TaskKind), *_SHIPPED)}
+
+
+def draw_task(robot: Robot, kind: str, start: Array, duration_s: float, rng: np.random.Generator) -> Task:
+    """A task of `kind` that starts and ends at rest, from `start` (n,) on, inside the robot's task space.
+
+    Raises:
+        BadInput: there is no such kind of task.
+    """
+    if kind not in TASKS:
+        raise BadInput(f"{robot.name}: there is no task '{kind}'; use one of {', '.join(TASKS)}")
+    q, qd, qdd = TASKS[kind].draw(robot, start, round(duration_s * robot.control_rate_hz), rng)
+    return Task(kind=kind, q=q, qd=qd, qdd=qdd)
+
+
+def endless_tasks(robot: Robot, seed: int, segment_s: float = 6.0) -> Iterator[Reference]:
+    """The working day of a robot: tasks of all its kinds, one after the other, for ever."""
+    rng = np.random.default_rng([seed, 0x7A5C])
+    start = np.array(robot.home)
+    while True:
+        for kind in rng.permutation(robot.tasks.kinds):
+            task = draw_task(robot, str(kind), start, segment_s, rng)
+            yield from task.references()
+            start = task.q[-1]
