@@ -57,7 +57,7 @@ class CommandPath:
     def send(self, command: Sequence[float]) -> None:
         """The controller's command for this tick."""
         self.raw = command
-        arrived = np.minimum(np.maximum(command, self._low), self._high)
+        arrived = np.minimum(np.maximum(np.array(command), self._low), self._high)
         if self._jitter or self._drop_share:
             if self._random is None:  # made only when needed: a reset must be cheap
                 self._random = np.random.default_rng([self._seed, 0xB05])

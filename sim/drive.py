@@ -21,13 +21,16 @@ class Drive:
         inertia: (m,) rotor inertia, which crosses the play of a gear [kg*m^2].
         lag_s: (m,) time constant of the healthy drive [s].
         dt_s: physics step.
-        can_push: False for drives that give no negative effort, such as rotors.
+        low: (m,) smallest effort; zero for a rotor.
+        asks_rated: whether no effort beyond the range is ever asked for.
     """
 
-    def __init__(self, limit: Array, inertia: Array, lag_s: Array, dt_s: float, can_push: bool = True) -> None:
-        self._rated, self._own_lag_s, self._dt_s = limit, lag_s, dt_s
+    def __init__(
+        self, limit: Array, inertia: Array, lag_s: Array, dt_s: float, low: Array, asks_rated: bool = False
+    ) -> None:
+        self._rated, self._rated_low, self._own_lag_s, self._dt_s = limit, low, lag_s, dt_s
         self._inertia = np.where(inertia > 0, inertia, 0.01)  # a drive without a stated rotor crosses quickly
-        self._sign = -1.0 if can_push else 0.0
+        self._asks_rated = asks_rated
         self._total = float(limit.sum())
         self.take(Effect())
         self.restart(np.zeros(len(limit)))
@@ -36,8 +39,9 @@ class Drive:
         """Bring an effect into force."""
         m = len(self._rated)
         loss = effect.vector("limit_loss", m)
-        self._high = self._rated * np.maximum(1.0 - loss, 0.0)
-        self._low = self._sign * self._high
+        left = np.maximum(1.0 - loss, 0.0)
+        self._high, self._low = self._rated * left, self._rated_low * left
+        self._clips = not self._asks_rated or bool(loss.any())
         lag_s = self._own_lag_s + effect.vector("motor_lag_s", m)
         self._lags = bool(lag_s.any())
         self._follow = -np.expm1(-self._dt_s / np.maximum(lag_s, 1e-9)) if self._lags else None
@@ -56,7 +60,7 @@ class Drive:
 
     def step(self, asked: Array) -> Array:
         """(m,) transmitted effort during one physics step in which the effort `asked` (m,) is due."""
-        effort = np.minimum(np.maximum(asked, self._low), self._high)
+        effort = np.minimum(np.maximum(asked, self._low), self._high) if self._clips else asked
         if self._follow is not None:
             effort = self._behind_lag = self._behind_lag + self._follow * (effort - self._behind_lag)
         if self._sag:

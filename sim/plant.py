@@ -86,6 +86,7 @@ class Plant(ABC):
     def restart(self, course: FaultCourse, seed: int) -> None:
         """Other faults and other noise in the same world, from tick 0 at home."""
         self._course = course
+        self._effect: Effect | None = None
         self._path.reseed(seed)
         self._sensors.reseed(seed)
         self.reset(np.array(self.robot.home))
@@ -101,7 +102,6 @@ class Plant(ABC):
         self._q = np.array(q, dtype=float)
         self._v = np.zeros(self.robot.dof) if v is None else np.array(v, dtype=float)
         self._tick = 0
-        self._effect: Effect | None = None
         self._place(self._q, self._v)
         hold = self._holding(self._q) if command is None else command
         self._path.restart(hold)
@@ -166,10 +166,17 @@ class Plant(ABC):
 
     def _make_drive(self) -> Drive:
         """The drives of this robot; kinds whose drives lag or cannot push say so here."""
-        m = len(self.robot.actuators)
-        inertia = np.array(self.robot.drive.rotor_inertia or (0.0,) * self.robot.dof)
-        rotors = np.array([0.0 if joint is None else inertia[joint] for joint in self.robot.drives])
-        return Drive(np.array(self.robot.limits.effort), rotors, np.zeros(m), self.step_s)
+        robot, limits = self.robot, self.robot.limits
+        rotors = [0.0 if joint is None else robot.drive.rotor_inertia[joint] for joint in robot.drives]
+        commands_effort = robot.mode != "position"  # the range of a position command says nothing of efforts
+        return Drive(
+            np.array(limits.effort),
+            np.array(rotors),
+            np.zeros(len(rotors)),
+            self.step_s,
+            low=np.array(limits.effort_low) if commands_effort else -np.array(limits.effort),
+            asks_rated=commands_effort,
+        )
 
     def _effort_of(self, command: Array) -> Array:
         """(m,) drive effort that a held `command` stands for; the command itself where efforts are commanded."""

@@ -124,7 +124,7 @@ class FixedBase(Plant):
             body, joints, bullet.TORQUE_CONTROL, forces=torque.tolist(), physicsClientId=client
         )
         bullet.stepSimulation(client)
-        position, velocity, _, _ = zip(*bullet.getJointStates(body, joints, client), strict=True)
+        position, velocity, _, _ = zip(*bullet.getJointStates(body, joints, client), strict=False)
         if not -_LOST < sum(velocity) < _LOST:
             raise FloatingPointError("the simulation has diverged")
         self._q, self._v = np.array(position), np.array(velocity)
