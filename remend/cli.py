@@ -138,6 +138,29 @@ def faults(
 
 
 @app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="sim or twin; all without it.")] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the figures to this file; - is standard output.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: about a minute each.")] = False,
+) -> None:
+    """Measure what the product claims, each figure against its peer in the same run."""
+    from remend.bench import run  # noqa: PLC0415
+
+    if json_file is not None:
+        require_place(json_file)
+    rows = []
+    for figure in run.figures(name, quick):
+        rows.append(figure)
+        typer.echo(f"  {' | '.join(cell for cell in run.spoken(figure) if cell)}", err=True)
+    run.show(rows)
+    if json_file is not None:
+        write_json(json_file, [row.to_json() for row in rows])
+    raise typer.Exit(0 if all(row.met for row in rows) else 1)
+
+
+@app.command()
 def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an incident or a patch.")]) -> None:
     """Everything known of an incident or a patch, as JSON."""
     from remend.home import home_path  # noqa: PLC0415

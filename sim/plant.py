@@ -53,7 +53,7 @@ class Plant(ABC):
         self.step_s = robot.dt_s / physics.substeps
         self._path, self._sensors = CommandPath(robot, physics.substeps), Sensors(robot)
         self._drive = self._make_drive()
-        self._client = bullet.connect(bullet.DIRECT)
+        self._client: int = bullet.connect(bullet.DIRECT)
         try:
             bullet.setPhysicsEngineParameter(
                 enableFileCaching=0,  # a file rewritten under one name would come back with the old masses
@@ -82,6 +82,11 @@ class Plant(ABC):
         if self._client >= 0:
             bullet.disconnect(physicsClientId=self._client)
             self._client = -1
+
+    @property
+    def client(self) -> int:
+        """Bullet's handle of this world."""
+        return self._client
 
     def restart(self, course: FaultCourse, seed: int) -> None:
         """Other faults and other noise in the same world, from tick 0 at home."""
