@@ -22,7 +22,7 @@ def read_joint_limits(urdf: Path, joints: tuple[str, ...], actuators: tuple[str,
         BadInput: the file is missing or no URDF, a joint is absent or has no limits, a moving link has no inertia.
     """
     root = _read(urdf)
-    _require_inertias(urdf, root)
+    _require_bodies(urdf, root, joints)
     rows = []
     for joint in joints:
         found = _find(urdf, root, joint)
@@ -107,9 +107,31 @@ def _require_inertias(urdf: Path, root: ET.Element) -> None:
         if element.get("type") in ("revolute", "prismatic", "continuous"):
             child = element.find("child")
             name = child.get("link") if child is not None else None
-            _require_inertia(
-                urdf, name, next((item for item in root.findall("link") if item.get("name") == name), None)
-            )
+            link = next((item for item in root.findall("link") if item.get("name") == name), None)
+            problem = _inertia_problem(name, link)
+            if problem is not None:
+                raise BadInput(f"{urdf}: {problem}")
+
+
+def _require_bodies(urdf: Path, root: ET.Element, joints: tuple[str, ...]) -> None:
+    """Each of `joints` moves some mass: its link's, or that of a link which is attached to it and held still."""
+    links = {link.get("name"): link for link in root.findall("link")}
+    ways = []  # (joint, its parent link, its child link)
+    for joint in root.findall("joint"):
+        parent, child = (
+            None if end is None else end.get("link") for end in (joint.find("parent"), joint.find("child"))
+        )
+        ways.append((joint.get("name"), parent, child))
+    for name, _, moved in ways:
+        if name not in joints:
+            continue
+        group = [moved]
+        for link in group:
+            held = [child for joint, parent, child in ways if parent == link and joint not in joints]
+            group += [child for child in held if child not in group]
+        problems = [_inertia_problem(of, links.get(of)) for of in group]
+        if all(problems):
+            raise BadInput(f"{urdf}: {problems[0]}")
 
 
 def _number(text: str | None) -> float:
@@ -127,13 +149,14 @@ def _float(urdf: Path, joint: str, element: ET.Element, key: str) -> float:
     return value
 
 
-def _require_inertia(urdf: Path, name: str | None, link: ET.Element | None) -> None:
-    """A moving link without inertia would be simulated with made-up numbers; refuse it instead."""
+def _inertia_problem(name: str | None, link: ET.Element | None) -> str | None:
+    """What keeps a link from being simulated as a body; with made-up numbers it is not."""
     if link is None:
-        raise BadInput(f"{urdf}: link '{name}' is the child of a joint but is not defined; add it")
+        return f"link '{name}' is the child of a joint but is not defined; add it"
     mass, inertia = link.find("inertial/mass"), link.find("inertial/inertia")
     if mass is None or inertia is None:
-        raise BadInput(f"{urdf}: link '{name}' moves but has no <inertial> mass and inertia; add both")
+        return f"link '{name}' moves but has no <inertial> mass and inertia; add both"
     values = [_number(mass.get("value")), *(_number(inertia.get(key)) for key in ("ixx", "iyy", "izz"))]
     if not all(0 < value < math.inf for value in values):
-        raise BadInput(f"{urdf}: link '{name}' moves but has no positive mass and inertia; correct its <inertial>")
+        return f"link '{name}' moves but has no positive mass and inertia; correct its <inertial>"
+    return None

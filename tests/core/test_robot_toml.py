@@ -262,6 +262,16 @@ def test_a_joint_without_dynamics_has_no_friction(folder: Path) -> None:
     assert limits.damping == (0.0, 0.5)
 
 
+def test_a_link_without_inertia_may_move_with_one_that_has_it(folder: Path) -> None:
+    """Frames such as a flange have none; neither need the fingers of a gripper that is held still."""
+    file = folder / "iiwa.urdf"
+    hand = '<joint name="hand" type="fixed"><parent link="flange"/><child link="link_7"/></joint>'
+    grip = '<joint name="grip" type="prismatic"><parent link="link_7"/><child link="finger"/></joint>'
+    edit(file, r'<child link="link_7"/>', '<child link="flange"/>')
+    edit(file, r"</robot>", f'<link name="flange"/>{hand}<link name="finger"/>{grip}</robot>')
+    assert load_robot(folder / "robot.toml").dof == 7
+
+
 def test_a_payload_link_that_is_not_in_the_urdf_is_named(folder: Path) -> None:
     file = folder / "robot.toml"
     spoil(file, "payload", "link", 'link = "gripper"')
