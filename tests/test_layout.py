@@ -32,7 +32,7 @@ MODULES = sorted(
     path
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
-    if "laws" not in path.relative_to(ROOT).parts
+    if not {"laws", "robots"} & set(path.relative_to(ROOT).parts)
 )
 
 # What must not be in a file of the project: hosts of package registries, and folders of one person's machine.
@@ -243,7 +243,7 @@ def test_architecture_lists_every_module_with_its_first_sentence(package: str) -
     text = (ROOT / "docs" / "architecture.md").read_text()
     section = text.split(f"### {package}\n")[1].split("\n### ")[0]
     listed = dict(re.findall(r"^\| `([\w/]+\.py)` \| (.*) \|$", section, re.MULTILINE))
-    modules = [p for p in (ROOT / package).rglob("*.py") if p.name != "__init__.py" and "laws" not in p.parts]
+    modules = [p for p in MODULES if p.is_relative_to(ROOT / package) and p.name != "__init__.py"]
     docs = {p.relative_to(ROOT / package).as_posix(): ast.get_docstring(ast.parse(p.read_text())) for p in modules}
     first = {name: (doc or "").splitlines()[0].rstrip(".") for name, doc in docs.items()}
     assert listed == first
