@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controllers.artefact import Artefact
 from core.errors import BadInput
 from core.robot import Robot
 from sim.effect import NO_EFFECT, Effect, combine
 from sim.faults.catalogue import CATALOGUE, faults_of
 from sim.faults.course import Fault, FaultCourse
 from sim.faults.notation import parse_faults
+from sim.kinds import nominal_physics
+from sim.rollout import rollout
+from sim.scenario import Scenario
 
 
 def as_vector(effect: Effect) -> np.ndarray:  # type: ignore[type-arg]
@@ -196,3 +200,54 @@ def test_every_kind_can_be_used_without_any_parameter(iiwa: Robot) -> None:
         assert kind.name == name
         for p in kind.parameters:
             assert p.low <= p.default <= p.high
+
+
+def test_a_fault_that_lasts_is_gone_afterwards(iiwa: Robot) -> None:
+    course = FaultCourse(faults=parse_faults("payload:mass=4,onset=1,lasts=2", iiwa))
+    assert [course.at(t).payload_kg for t in (0.9, 1.0, 2.9, 3.0, 50.0, 2.0)] == [0.0, 4.0, 4.0, 0.0, 0.0, 4.0]
+    assert course.settled_after_s == 3.0
+    assert course.grown_after_s == 1.0
+
+
+def test_a_fault_comes_and_goes_with_its_period(iiwa: Robot) -> None:
+    course = FaultCourse(faults=parse_faults("payload:mass=4,onset=1,period=2,duty=0.25", iiwa))
+    times = (1.0, 1.4, 1.5, 2.9, 3.0, 3.4, 3.6, 1001.1)
+    assert [course.at(t).payload_kg for t in times] == [4.0, 4.0, 0.0, 0.0, 4.0, 4.0, 0.0, 4.0]
+    assert math.isinf(course.settled_after_s)
+
+
+def test_a_duty_without_a_period_is_refused(iiwa: Robot) -> None:
+    with pytest.raises(BadInput, match="duty needs a period; add period=SECONDS"):
+        parse_faults("payload:duty=0.5", iiwa)
+
+
+def test_a_fault_that_another_kind_of_robot_has_is_refused_by_name(iiwa: Robot) -> None:
+    with pytest.raises(BadInput, match="iiwa cannot have it; use one of payload"):
+        parse_faults("wheel_radius:wheel=1", iiwa)
+
+
+def test_there_are_thirty_ways_to_degrade_and_each_applies_somewhere() -> None:
+    assert len(CATALOGUE) >= 30
+    assert all(kind.kinds for kind in CATALOGUE.values())
+
+
+def test_every_fault_changes_what_an_arm_does_or_says(iiwa: Robot, computed_torque: Artefact) -> None:
+    """A fault without any effect on a run would be a word in a list."""
+
+    def run_of(effect: Effect) -> bytes:
+        asked = Scenario(
+            name="x",
+            physics=nominal_physics(iiwa),
+            effect=effect,
+            task_kind="weave",
+            task_seed=2,
+            noise_seed=2,
+            duration_s=0.5,
+        )
+        trace = rollout(iiwa, computed_torque, asked)
+        return trace.q_true.tobytes() + trace.measured_error.tobytes()
+
+    healthy = run_of(NO_EFFECT)
+    specs = {name: name for name in faults_of(iiwa)} | {"torque_limit": "torque_limit:share=0.1"}
+    for spec in specs.values():
+        assert run_of(only(parse_faults(spec, iiwa)).effect) != healthy, spec
