@@ -9,6 +9,7 @@ Featherstone, Rigid Body Dynamics Algorithms (2008), eq. 3.5; computed by CRBA a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
+@lru_cache(maxsize=16)
+def _parsed(robot: Robot, written_ns: int) -> pin.Model:
+    """The model of a URDF, as of when it was written: parsing takes fifty times as long as copying."""
+    full = pin.buildModelFromUrdf(str(robot.urdf))
+    locked = [full.getJointId(name) for name in full.names[1:] if name not in robot.joints]
+    model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full
+    if list(model.names[1:]) != list(robot.joints):
+        raise BadInput(f"{robot.urdf}: list joints from base to tip: {', '.join(model.names[1:])}")
+    if not model.existFrame(robot.payload_link):
+        raise BadInput(f"{robot.urdf}: has no link '{robot.payload_link}'; correct payload.link in robot.toml")
+    return model
+
+
 class RigidBodyModel:
     """Equations of motion of one robot, optionally with a load at its payload point.
 
@@ -31,13 +45,7 @@ class RigidBodyModel:
     """
 
     def __init__(self, robot: Robot, payload_kg: float = 0.0) -> None:
-        full = pin.buildModelFromUrdf(str(robot.urdf))
-        locked = [full.getJointId(name) for name in full.names[1:] if name not in robot.joints]
-        self.model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full
-        if list(self.model.names[1:]) != list(robot.joints):
-            raise BadInput(f"{robot.urdf}: list joints from base to tip: {', '.join(self.model.names[1:])}")
-        if not self.model.existFrame(robot.payload_link):
-            raise BadInput(f"{robot.urdf}: has no link '{robot.payload_link}'; correct payload.link in robot.toml")
+        self.model = _parsed(robot, robot.urdf.stat().st_mtime_ns).copy()
         frame = self.model.frames[self.model.getFrameId(robot.payload_link)]
         self._payload_joint = frame.parentJoint
         self._payload_point = frame.placement.act(np.array(robot.payload_point_m))
