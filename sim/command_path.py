@@ -39,7 +39,8 @@ class CommandPath:
     def restart(self, command: Array) -> None:
         """As if `command` (m,) had been in force for ever."""
         self.raw: Sequence[float] = command.tolist()
-        self._sent: deque[Array] = deque([command] * self._depth, maxlen=self._depth)
+        limited = np.minimum(np.maximum(command, self._low), self._high)
+        self._sent: deque[Array] = deque([limited] * self._depth, maxlen=self._depth)
         self._late: deque[float] = deque([0.0] * self._depth, maxlen=self._depth)  # [substeps]
         self._random: np.random.Generator | None = None
 

@@ -111,7 +111,7 @@ class Plant(ABC):
         hold = self._holding(self._q) if command is None else command
         self._path.restart(hold)
         self._update_fault()
-        self._drive.restart(self._effort_of(hold))
+        self._drive.restart(self._effort_of(self._path.limited))
         self._sensors.restart()
         self._applied = self._drive.measured
 
