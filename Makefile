@@ -28,8 +28,8 @@ lock: ## Resolve the requirements anew in a fresh environment and write both loc
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet setuptools -e '.[sim]'
 	@build/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sort -f > requirements.lock
-	@build/lock/bin/python -m pip install --quiet -r requirements.lock -e '.[sim,dev]'
-	@build/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sort -f \
+	@build/lock/bin/python -m pip install --quiet -r requirements.lock -e '.[sim,rl,dev]'
+	@build/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu$$//' | sort -f \
 		| grep -vxF -f requirements.lock > requirements-dev.lock
 	@rm -rf build/lock
 
@@ -58,5 +58,5 @@ $(VENV)/run.stamp: $(VENV)/made.stamp requirements.lock pyproject.toml
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
-	@$(PIP) install --no-deps -r requirements-dev.lock
+	@$(PIP) install -r requirements.lock -r requirements-dev.lock # with what a build of PyTorch for GPUs needs
 	@touch $@
