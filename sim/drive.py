@@ -51,6 +51,11 @@ class Drive:
         self._play, self._dead = 0.5 * effect.vector("backlash", m), effect.vector("deadband", m)
         self._has_play, self._has_dead = bool(self._play.any()), bool(self._dead.any())
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the effort depends on the present command alone, so that one answer holds while the command does."""
+        return not (self._lags or self._has_play)
+
     def restart(self, effort: Array) -> None:
         """As if the drives had given `effort` (m,) for a while."""
         self.measured = np.minimum(np.maximum(effort, self._low), self._high)

@@ -146,8 +146,7 @@ class Plant(ABC):
             FloatingPointError: the simulated robot has diverged.
         """
         self._path.send(command)
-        for substep in range(self.physics.substeps):
-            self._advance(self._path.due(substep))
+        self._pass_period()
         self._tick += 1
         self._update_fault()
 
@@ -168,6 +167,11 @@ class Plant(ABC):
     def true_effect(self) -> Effect:
         """The fault in force now. For the scorer and for labels; no controller or detector may call it."""
         return self._course.at(self._tick * self.robot.dt_s)
+
+    def _pass_period(self) -> None:
+        """One control period, step by step; kinds that can take steps together do so here."""
+        for substep in range(self.physics.substeps):
+            self._advance(self._path.due(substep))
 
     def _make_drive(self) -> Drive:
         """The drives of this robot; kinds whose drives lag or cannot push say so here."""

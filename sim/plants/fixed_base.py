@@ -7,6 +7,8 @@ is against inertia:
     torque in Bullet = tau - D v - (B + dt D) a
 
 with M, h of the links, B the rotor inertia and D the friction slope (`sim.friction`). Bullet integrates the links.
+The torque is found once for as many steps as the nominal robot takes in a control period, and dt is their length:
+asking Bullet costs more than a step of it.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class FixedBase(Plant):
         driven = [joint for joint in robot.drives if joint is not None]
         self._driven = None if driven == list(range(robot.dof)) else np.array(driven)
         self._home = np.array(robot.home)
+        self._steps, self._span_s = 1, self.step_s  # of physics under one torque
         with tempfile.TemporaryDirectory(prefix="remend-body-") as folder:
             urdf = write_body(Path(folder), robot, self.physics.inertials)
             # Without USE_INERTIA_FROM_FILE Bullet makes inertia up from collision shapes, of which there are none.
@@ -99,8 +102,31 @@ class FixedBase(Plant):
         self._friction.take(effect)
         self._stiffness, self._ripple = effect.vector("stiffness", n), effect.vector("ripple", n)
         self._drags = bool(self._stiffness.any() or self._ripple.any())
-        self._armature = self._rotor + self.step_s * self._friction.slope(self._v)
+        self._together = self.robot.substeps if self._drive.is_prompt and not self._drags else 1
+        self._set_armature(self._friction.slope(self._v))
+
+    def _set_armature(self, slope: Array) -> None:
+        self._armature = self._rotor + self._span_s * slope
         self._pin.armature = self._armature
+
+    def _take_together(self, steps: int) -> None:
+        """From now on one torque lasts for so many physics steps."""
+        self._steps, self._span_s = steps, steps * self.step_s
+        bullet.setPhysicsEngineParameter(
+            fixedTimeStep=self._span_s, numSubSteps=steps if steps > 1 else 0, physicsClientId=self._client
+        )
+        self._set_armature(self._friction.slope(self._v))
+
+    def _pass_period(self) -> None:
+        due, total, start = self._path.due, self.physics.substeps, 0
+        while start < total:
+            command, end = due(start), start + 1
+            while end < total and end - start < self._together and due(end) is command:
+                end += 1
+            if end - start != self._steps:
+                self._take_together(end - start)
+            self._advance(command)
+            start = end
 
     def _advance(self, command: Array) -> None:
         q, v = self._q, self._v
@@ -112,8 +138,7 @@ class FixedBase(Plant):
             effort = effort - self._stiffness * (q - self._home) - self._ripple * np.sin(COGGING_PERIODS * q)
         slope = self._friction.slope(v)
         if not self._friction.is_constant:
-            self._armature = self._rotor + self.step_s * slope
-            self._pin.armature = self._armature
+            self._set_armature(slope)
         net = effort - slope * v
         acceleration = pin.aba(self._pin, self._data, q, v, net)
         torque = net - self._armature * acceleration
