@@ -1,4 +1,7 @@
-"""Ask proposers, cheapest first, and rank what they bring; stop asking when enough of the loss would come back."""
+"""Ask proposers, cheapest first, and rank what they bring; stop asking when enough of the loss would come back.
+
+Proposers of installed packages (entry points `remend.proposers`) are asked after the shipped ones.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.errors import BadInput
+from core.extensions import Registry
 from patcher.propose.base import Proposal, Proposer, Situation
 from patcher.propose.skills import Skills
 from patcher.propose.tune import Tune
@@ -16,7 +20,7 @@ from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.workers import Workers
 
-PROPOSERS: dict[str, Proposer] = {proposer.name: proposer for proposer in (Skills(), Tune())}
+PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Skills(), Tune()))
 _RANKING = 6  # search scenarios that every candidate meets
 _UNRANKED = 0.99  # before any candidate that is known to lose, after any that is known to win
 WORTH = 0.1  # share of the tracking error under the fault that must be the fault's; chosen

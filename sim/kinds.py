@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import BadInput
-from core.extensions import installed
+from core.extensions import Registry
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from sim.faults.course import FaultCourse
@@ -36,7 +36,7 @@ def _fixed_base_hidden(robot: Robot, rng: np.random.Generator) -> Physics:
 
 
 _SHIPPED = (Kind(name="fixed_base", plant=FixedBase, nominal=_fixed_base_nominal, hidden=_fixed_base_hidden),)
-KINDS = {kind.name: kind for kind in (*installed("remend.kinds", Kind), *_SHIPPED)}
+KINDS = Registry("remend.kinds", Kind, _SHIPPED)
 
 
 def kind_of(robot: Robot) -> Kind:

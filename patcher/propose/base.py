@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controllers.artefact import Artefact, with_params
 from controllers.controller import Controller
@@ -34,6 +34,7 @@ class Proposal:
     artefact: Artefact
 
 
+@runtime_checkable
 class Proposer(Protocol):
     """Turns a situation into proposals, best first; an empty answer means that it has no remedy."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.extensions import installed
+from core.extensions import Registry
 from core.robot import Robot
 from sim.faults import (
     actuator_loss,
@@ -72,13 +72,7 @@ _SHIPPED = (
 )
 
 
-def _catalogue() -> dict[str, FaultKind]:
-    """Name -> kind; a shipped fault cannot be replaced by an installed one."""
-    shipped = {module.KIND.name: module.KIND for module in _SHIPPED}
-    return {**{kind.name: kind for kind in installed("remend.faults", FaultKind)}, **shipped}
-
-
-CATALOGUE = _catalogue()
+CATALOGUE = Registry("remend.faults", FaultKind, (module.KIND for module in _SHIPPED))
 
 
 def faults_of(robot: Robot) -> dict[str, FaultKind]:

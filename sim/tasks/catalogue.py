@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.errors import BadInput
-from core.extensions import installed
+from core.extensions import Registry
 from core.frames import Reference
 from core.rigid_body import Array
 from core.robot import Robot
@@ -15,7 +15,7 @@ from sim.tasks import joint
 from sim.tasks.task import Task, TaskKind
 
 _SHIPPED = (*joint.KINDS,)
-TASKS = {kind.name: kind for kind in (*installed("remend.tasks", TaskKind), *_SHIPPED)}
+TASKS = Registry("remend.tasks", TaskKind, _SHIPPED)
 
 
 def draw_task(robot: Robot, kind: str, start: Array, duration_s: float, rng: np.random.Generator) -> Task:
