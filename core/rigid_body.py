@@ -31,7 +31,7 @@ def _parsed(robot: Robot, written_ns: int) -> pin.Model:
     model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full
     if list(model.names[1:]) != list(robot.joints):
         raise BadInput(f"{robot.urdf}: list joints from base to tip: {', '.join(model.names[1:])}")
-    if not model.existFrame(robot.payload_link):
+    if not model.existFrame(robot.payload_link, pin.FrameType.BODY):
         raise BadInput(f"{robot.urdf}: has no link '{robot.payload_link}'; correct payload.link in robot.toml")
     return model
 
@@ -46,7 +46,7 @@ class RigidBodyModel:
 
     def __init__(self, robot: Robot, payload_kg: float = 0.0) -> None:
         self.model = _parsed(robot, robot.urdf.stat().st_mtime_ns).copy()
-        frame = self.model.frames[self.model.getFrameId(robot.payload_link)]
+        frame = self.model.frames[self.model.getFrameId(robot.payload_link, pin.FrameType.BODY)]
         self._payload_joint = frame.parentJoint
         self._payload_point = frame.placement.act(np.array(robot.payload_point_m))
         self._payload_axes = np.array(frame.placement.rotation)
