@@ -7,50 +7,13 @@ inside the robot's task space.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-
 import numpy as np
 
-from core.rigid_body import Array, RigidBodyModel
+from core.rigid_body import Array
 from core.robot import Robot
+from sim.tasks.feasible import within
 from sim.tasks.profile import fade, through
 from sim.tasks.task import TaskKind
-
-Shape = Callable[[Robot, Array, int, np.random.Generator], tuple[Array, Array, Array]]
-
-
-@lru_cache(maxsize=8)
-def _model(robot: Robot) -> RigidBodyModel:
-    """Parsing a URDF takes longer than drawing a task."""
-    return RigidBodyModel(robot)
-
-
-def _within(shape: Shape) -> Shape:
-    """Shrink the offsets of `shape` about the start until they are feasible."""
-
-    def draw(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-        offset, qd, qdd = shape(robot, start, ticks, rng)
-        scale = 1.0
-        for _ in range(40):
-            if _feasible(robot, start + scale * offset, scale * qd, scale * qdd):
-                break
-            scale *= 0.85
-        return start + scale * offset, scale * qd, scale * qdd
-
-    return draw
-
-
-def _feasible(robot: Robot, q: Array, qd: Array, qdd: Array) -> bool:
-    speed = robot.tasks.speed_fraction * np.array(robot.limits.speed)
-    if np.any(np.abs(qd) > speed):
-        return False
-    driven = [(k, joint) for k, joint in enumerate(robot.drives) if joint is not None]
-    limit = np.full(robot.dof, np.inf)
-    for k, joint in driven:
-        limit[joint] = robot.tasks.effort_fraction * robot.limits.effort[k]
-    model = _model(robot)
-    return not any(np.any(np.abs(model.inverse_dynamics(q[k], qd[k], qdd[k])) > limit) for k in range(0, len(q), 25))
 
 
 def _pose(robot: Robot, rng: np.random.Generator) -> Array:
@@ -94,7 +57,7 @@ def _weave(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> 
 
 
 KINDS = (
-    TaskKind(name="reach", meaning="point to point, with rests", draw=_within(_reach)),
-    TaskKind(name="weave", meaning="a sum of sines in every joint", draw=_within(_weave)),
-    TaskKind(name="pick", meaning="between two poses, over and over", draw=_within(_pick)),
+    TaskKind(name="reach", meaning="point to point, with rests", draw=within(_reach)),
+    TaskKind(name="weave", meaning="a sum of sines in every joint", draw=within(_weave)),
+    TaskKind(name="pick", meaning="between two poses, over and over", draw=within(_pick)),
 )
