@@ -106,11 +106,11 @@ def check(
 
 @app.command()
 def robots() -> None:
-    """The robots that Remend ships."""
+    """The robots that can be simulated: shipped ones, and those of installed packages."""
     from core.robot_toml import load_robot  # noqa: PLC0415
-    from remend.catalogue import shipped_robots  # noqa: PLC0415
+    from sim.catalogue import robot_files  # noqa: PLC0415
 
-    for name, path in shipped_robots().items():
+    for name, path in robot_files().items():
         robot = load_robot(path)
         typer.echo(
             f"{name}: {robot.title}; {robot.dof} joints at {robot.control_rate_hz} Hz, controller {robot.controller}"
@@ -122,10 +122,10 @@ def faults(
     robot: Annotated[str, typer.Option(help="Only what this robot can have: a catalogue name or a path.")] = "",
 ) -> None:
     """The faults that can be injected, with their notation."""
-    from remend.catalogue import find_robot  # noqa: PLC0415
+    from sim.catalogue import find_robot  # noqa: PLC0415
     from sim.faults.catalogue import CATALOGUE, faults_of  # noqa: PLC0415
 
-    for kind in (faults_of(find_robot(robot)[0]) if robot else CATALOGUE).values():
+    for kind in (faults_of(find_robot(robot)) if robot else CATALOGUE).values():
         where = [] if kind.target == "robot" else [f"{kind.key}=J"]
         values = ",".join([*where, *(f"{p.name}={p.default:g}" for p in kind.parameters)])
         typer.echo(f"{kind.name}:{values}    {kind.meaning}")

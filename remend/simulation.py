@@ -16,9 +16,9 @@ from core.clock import Clock, SystemClock
 from core.ids import new_id
 from core.metrics import METRICS
 from core.robot import Robot
+from core.robot_toml import load_robot
 from patcher.search import choose_proposers
 from remend.audit import verify_home
-from remend.catalogue import find_robot
 from remend.console import Console
 from remend.healing import Healing
 from remend.home import home_folder
@@ -28,6 +28,7 @@ from remend.pipeline import Decide, Pipeline
 from remend.store import Store
 from remend.story import CanaryTrack, Story, TruthRow, plots_of
 from remend.versions import Versions
+from sim.catalogue import robot_file
 from sim.faults.notation import parse_faults
 from sim.robot_process import fault_course
 from sim.truth import measure_truth
@@ -78,7 +79,8 @@ def run(
     """
     clock = clock or SystemClock()
     began_ns = clock.monotonic_ns()
-    robot, toml = find_robot(request.robot)
+    toml = robot_file(request.robot)
+    robot = load_robot(toml)
     faults = parse_faults(request.fault, robot)
     proposers = choose_proposers(request.proposer)
     incumbent = find_law(robot, robot.controller)

@@ -20,8 +20,8 @@ from controllers.library import find_law
 from core.robot import Robot
 from core.robot_toml import load_robot
 from remend.bench.figure import Figure, median_interval
-from remend.catalogue import shipped_robots
 from sim.bullet import bullet
+from sim.catalogue import shipped_robots
 from sim.effect import Effect
 from sim.faults.catalogue import faults_of
 from sim.faults.notation import full_effect

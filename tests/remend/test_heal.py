@@ -8,10 +8,10 @@ import pytest
 from core.robot_toml import load_robot
 from core.status import PatchStatus
 from remend.audit import verify_home
-from remend.catalogue import shipped_robots
 from remend.pipeline import Decision
 from remend.store import Store
 from remend.versions import Versions
+from sim.catalogue import shipped_robots
 from tests.remend.healing_harness import forging, heal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("heal")]
