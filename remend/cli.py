@@ -118,6 +118,25 @@ def robots() -> None:
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder for the robot: new, or empty.")],
+    urdf: Annotated[Path, typer.Option("--urdf", help="URDF of an arm with 1 to 8 joints on a fixed base.")],
+    name: Annotated[str | None, typer.Option("--name", help="Short name of the robot; by default the URDF's.")] = None,
+    control_rate: Annotated[
+        int, typer.Option("--control-rate", min=10, max=2000, help="Rate of the control loop [Hz].")
+    ] = 500,
+    tip: Annotated[
+        str | None, typer.Option("--tip", help="Link that ends the arm; by default the end of the longest chain.")
+    ] = None,
+) -> None:
+    """Set up an own arm from its URDF: robot.toml, control laws, and what to check."""
+    from remend.own_robot.folder import set_up  # noqa: PLC0415
+
+    own = set_up(folder, urdf, name=name, control_rate_hz=control_rate, tip=tip)
+    typer.echo("\n".join(own.lines()))
+
+
+@app.command()
 def faults(
     robot: Annotated[str, typer.Option(help="Only what this robot can have: a catalogue name or a path.")] = "",
 ) -> None:

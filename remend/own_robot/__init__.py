@@ -1,0 +1,1 @@
+"""An own robot from its URDF: what `remend init` reads, derives and writes."""
