@@ -35,9 +35,9 @@ def body_urdf(robot: Robot, inertials: Array) -> str:
         name = None if joint is None else joint.get("name")
         if name in robot.joints:
             i = robot.joints.index(str(name))
-            link.append(_inertial(pin.Inertia.FromDynamicParameters(inertials[10 * i : 10 * (i + 1)])))
+            link.append(inertial_element(pin.Inertia.FromDynamicParameters(inertials[10 * i : 10 * (i + 1)])))
         else:
-            link.append(_inertial(_massless()))
+            link.append(inertial_element(massless()))
         if joint is not None and name not in robot.joints and joint.get("type") != "fixed":
             joint.set("type", "fixed")
     if robot.payload_link not in {link.get("name") for link in root.findall("link")}:
@@ -46,7 +46,7 @@ def body_urdf(robot: Robot, inertials: Array) -> str:
         for dynamics in joint.findall("dynamics"):
             joint.remove(dynamics)  # friction is the drivetrain's; Bullet's own damping is explicit and blows up
     load = ET.SubElement(root, "link", name=PAYLOAD_LINK)
-    load.append(_inertial(_massless()))
+    load.append(inertial_element(massless()))
     mount = ET.SubElement(root, "joint", name=PAYLOAD_LINK, type="fixed")
     ET.SubElement(mount, "parent", link=robot.payload_link)
     ET.SubElement(mount, "child", link=PAYLOAD_LINK)
@@ -54,11 +54,13 @@ def body_urdf(robot: Robot, inertials: Array) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _massless() -> pin.Inertia:
+def massless() -> pin.Inertia:
+    """What Bullet takes for a body without mass."""
     return pin.Inertia(NO_MASS_KG, np.zeros(3), 1e-9 * np.eye(3))
 
 
-def _inertial(body: pin.Inertia) -> ET.Element:
+def inertial_element(body: pin.Inertia) -> ET.Element:
+    """`<inertial>` of a URDF link."""
     element = ET.Element("inertial")
     ET.SubElement(element, "origin", xyz=" ".join(repr(float(x)) for x in body.lever), rpy="0 0 0")
     ET.SubElement(element, "mass", value=repr(float(body.mass)))

@@ -37,9 +37,15 @@ class Friction:
         """(n,) friction torque over velocity at `v` [N*m*s/rad]; finite at rest. Not to be changed by the caller."""
         if self.is_constant:
             return self._viscous
-        square = v * v
-        level = self._coulomb
-        if self._sticks:
-            level = level + self._excess * np.exp(square / -(self._physics.stribeck_rad_s**2))
-        slope: Array = self._viscous + level / np.sqrt(square + _SMOOTH_RAD_S**2)
+        slope: Array = self._viscous + self._dry(v) / np.sqrt(v * v + _SMOOTH_RAD_S**2)
         return slope
+
+    def level(self, v: Array) -> Array:
+        """(n,) largest friction torque at speed `v` [N*m], for a solver that finds out how much of it is needed."""
+        level: Array = self._viscous * np.abs(v) + self._dry(v)
+        return level
+
+    def _dry(self, v: Array) -> Array:
+        if not self._sticks:
+            return self._coulomb
+        return self._coulomb + self._excess * np.exp(v * v / -(self._physics.stribeck_rad_s**2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from core.extensions import Registry
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from sim.faults.course import FaultCourse
+from sim.legs import Legs
 from sim.physics import Physics, from_data_sheet, off_the_line
 from sim.plant import Plant
 from sim.plants.fixed_base import FixedBase
+from sim.plants.legged import Legged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,21 @@ def _fixed_base_hidden(robot: Robot, rng: np.random.Generator) -> Physics:
     return off_the_line(robot, _fixed_base_nominal(robot), rng)
 
 
-_SHIPPED = (Kind(name="fixed_base", plant=FixedBase, nominal=_fixed_base_nominal, hidden=_fixed_base_hidden),)
+def _legged_nominal(robot: Robot) -> Physics:
+    return from_data_sheet(robot, Legs(robot).inertials())
+
+
+def _legged_hidden(robot: Robot, rng: np.random.Generator) -> Physics:
+    """Friction of the ground =U(0.9, 1.1) of nominal, besides what is off on every robot."""
+    physics = off_the_line(robot, _legged_nominal(robot), rng)
+    grip = np.multiply(physics.constants["ground_friction"], rng.uniform(0.9, 1.1))
+    return replace(physics, constants={**physics.constants, "ground_friction": float(grip)})
+
+
+_SHIPPED = (
+    Kind(name="fixed_base", plant=FixedBase, nominal=_fixed_base_nominal, hidden=_fixed_base_hidden),
+    Kind(name="legged", plant=Legged, nominal=_legged_nominal, hidden=_legged_hidden),
+)
 KINDS = Registry("remend.kinds", Kind, _SHIPPED)
 
 
