@@ -15,8 +15,10 @@ from sim.faults.course import FaultCourse
 from sim.legs import Legs
 from sim.physics import Physics, from_data_sheet, off_the_line
 from sim.plant import Plant
+from sim.plants.diffdrive import DiffDrive
 from sim.plants.fixed_base import FixedBase
 from sim.plants.legged import Legged
+from sim.wheeled_base import hidden_base, nominal_base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ def _legged_hidden(robot: Robot, rng: np.random.Generator) -> Physics:
 
 _SHIPPED = (
     Kind(name="fixed_base", plant=FixedBase, nominal=_fixed_base_nominal, hidden=_fixed_base_hidden),
+    Kind(name="diffdrive", plant=DiffDrive, nominal=nominal_base, hidden=hidden_base),
     Kind(name="legged", plant=Legged, nominal=_legged_nominal, hidden=_legged_hidden),
 )
 KINDS = Registry("remend.kinds", Kind, _SHIPPED)

@@ -11,10 +11,10 @@ from core.extensions import Registry
 from core.frames import Reference
 from core.rigid_body import Array
 from core.robot import Robot
-from sim.tasks import cart, joint, legged
+from sim.tasks import cart, joint, legged, wheeled
 from sim.tasks.task import Task, TaskKind
 
-_SHIPPED = (*joint.KINDS, *cart.KINDS, *legged.KINDS)
+_SHIPPED = (*joint.KINDS, *cart.KINDS, *legged.KINDS, *wheeled.KINDS)
 TASKS = Registry("remend.tasks", TaskKind, _SHIPPED)
 
 
