@@ -91,9 +91,13 @@ def _balance(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -
 
 
 def _step(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> Offsets:
-    moves = max(1, round(ticks * robot.dt_s / _STEP_S))
-    goals = rng.uniform(robot.tasks.low[0], robot.tasks.high[0], moves)
-    return _pair(robot, _moves(goals - start[0], ticks, robot.dt_s))
+    """Every move ends in the other half of the task space, an eighth of it or more from the middle."""
+    low, high = robot.tasks.low[0], robot.tasks.high[0]
+    middle, least, goals, here = 0.5 * (low + high), 0.125 * (high - low), [], start[0]
+    for _ in range(max(1, round(ticks * robot.dt_s / _STEP_S))):
+        here = rng.uniform(low, middle - least) if here > middle else rng.uniform(middle + least, high)
+        goals.append(here)
+    return _pair(robot, _moves(np.array(goals) - start[0], ticks, robot.dt_s))
 
 
 def _sway(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> Offsets:
