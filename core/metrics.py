@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from core.robot import Robot
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def rms_tracking_error(error_rad: Array) -> float:
-    """Root mean square of the joint tracking error over all ticks and joints [rad]."""
+    """Root mean square of the joint tracking error over all ticks and joints [rad or m]."""
     return float(np.sqrt(np.mean(np.square(error_rad))))
 
 
 def max_tracking_error(error_rad: Array) -> float:
-    """Largest tracking error of any joint at any tick [rad]."""
+    """Largest tracking error of any joint at any tick [rad or m]."""
     return float(np.max(np.abs(error_rad)))
 
 
@@ -39,18 +41,21 @@ class Metric:
     """A number by which controllers are compared. Lower is better for every one."""
 
     name: str
-    unit: str
     of: str  # which array it reads: "error" or "torque"
     compute: Callable[[Array], float]
+
+    def unit(self, robot: Robot) -> str:
+        """Its unit on a robot; a tracking error over joints and slides mixes both."""
+        return robot.tracking_unit if self.of == "error" else robot.command_unit
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(name="rms_tracking_error", unit="rad", of="error", compute=rms_tracking_error),
-        Metric(name="max_tracking_error", unit="rad", of="error", compute=max_tracking_error),
-        Metric(name="rms_effort", unit="N*m", of="torque", compute=rms_effort),
-        Metric(name="torque_variation", unit="N*m", of="torque", compute=torque_variation),
+        Metric(name="rms_tracking_error", of="error", compute=rms_tracking_error),
+        Metric(name="max_tracking_error", of="error", compute=max_tracking_error),
+        Metric(name="rms_effort", of="torque", compute=rms_effort),
+        Metric(name="torque_variation", of="torque", compute=torque_variation),
     )
 }
 

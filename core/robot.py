@@ -7,7 +7,7 @@ SI units: a coordinate is in its own unit, rad or m; an effort is a torque [N*m]
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,18 +148,23 @@ class Robot:
     @property
     def command_unit(self) -> str:
         """Unit of a command."""
-        if self.mode != "position":
-            return self.effort_unit
-        return "m" if self._drives_slides else "rad"
+        return self.effort_unit if self.mode != "position" else _either(self._driven_units)
 
     @property
     def effort_unit(self) -> str:
-        """Unit of a drive's effort: a rotor and a slide push, a joint turns."""
-        return "N" if self.mode == "thrust" or self._drives_slides else "N*m"
+        """Unit of a drive's effort: a rotor and a slide push, a joint turns; "N*m or N" where both are there."""
+        if self.mode == "thrust":
+            return "N"
+        return _either("N" if unit == "m" else "N*m" for unit in self._driven_units)
 
     @property
-    def _drives_slides(self) -> bool:
-        return all(driven is not None and self.units[driven] == "m" for driven in self.drives)
+    def tracking_unit(self) -> str:
+        """Unit of the tracking error: "rad", "m", or "rad or m" where coordinates of both are tracked."""
+        return _either(self.units[joint] for joint in self.tracked)
+
+    @property
+    def _driven_units(self) -> list[str]:
+        return ["rad" if joint is None else self.units[joint] for joint in self.drives]
 
     def joint_index(self, joint: str) -> int:
         """Index from 0 of a coordinate given by name or by its number from 1.
@@ -176,6 +181,11 @@ class Robot:
             BadInput: there is no such actuator.
         """
         return _index(self.name, "actuator", self.actuators, actuator)
+
+
+def _either(units: Iterable[str]) -> str:
+    """The units of a list in words: those that turn before those that slide."""
+    return " or ".join(sorted(set(units), key=lambda unit: unit in ("m", "N")))
 
 
 def _index(robot: str, noun: str, names: tuple[str, ...], wanted: str) -> int:

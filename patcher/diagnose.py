@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from core.records import Cause, Diagnosis
+from core.robot import Robot
+from sim.gates import thousandths
 from sim.twin.twin import RankedCause, Twin
 
 AUTHOR = "rules@1"
@@ -24,7 +26,7 @@ def diagnose(incident_id: str, twin: Twin, fidelity: float) -> Diagnosis:
         _cause(twin.causes[0]),
     )
     top = twin.causes[0]
-    summary = f"Most likely {_in_words(top)} ({100 * top.probability:.0f} %). It would be refuted if "
+    summary = f"Most likely {_in_words(top, twin.robot)} ({100 * top.probability:.0f} %). It would be refuted if "
     return Diagnosis(
         incident_id=incident_id,
         causes=causes,
@@ -44,7 +46,7 @@ def _cause(ranked: RankedCause) -> Cause:
     )
 
 
-def _in_words(ranked: RankedCause) -> str:
+def _in_words(ranked: RankedCause, robot: Robot) -> str:
     estimate = ranked.describe(ranked.theta)
     joint = f" in joint {estimate['joint']:.0f}" if "joint" in estimate else ""
     match ranked.cause:
@@ -58,7 +60,8 @@ def _in_words(ranked: RankedCause) -> str:
             return f"a motor{joint} that gives {share}" if joint else f"motors that on average give {share}"
         case "sensor_bias":
             who = f"an encoder{joint} that reads" if joint else "encoders that on average read"
-            return f"{who} {1000 * estimate['rad']:.1f} mrad too much"
+            unit = robot.units[round(estimate["joint"]) - 1] if joint else robot.tracking_unit
+            return f"{who} {1000 * estimate['rad']:.1f} {thousandths(unit)} too much"
         case "delay":
             return f"commands that arrive {estimate['ms']:.1f} ms later than they did"
     return "no fault that the catalogue knows"

@@ -160,7 +160,7 @@ class Console:
         self._rich.print()
         self._rich.print(Text(head.status.upper(), _TONE[head.tone]).append(f"  {printable(head.sentence)}", "default"))
         if story.outcome is not None:
-            for label, text in sentences.outcome_rows(story.outcome):
+            for label, text in sentences.outcome_rows(story.outcome, story.command_unit):
                 self._paragraph(f"{label}: {text}")
         if story.truth:
             self._heading("Before and after, on the robot's true state (simulation only)")

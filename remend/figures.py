@@ -38,10 +38,11 @@ def ratio_figure(plots: Plots) -> Figure | None:
 def course_figure(plots: Plots) -> Figure:
     """The worst joint's tracking error over the whole run."""
     joint = plots.joints[plots.worst]
-    error = np.abs(plots.error_rad[:, plots.worst])
-    alt = f"The tracking error of {joint} reaches {numbers.quantity(float(np.nanmax(error)), 'rad')}."
+    unit = plots.units[plots.worst]
+    error = np.abs(plots.error[:, plots.worst])
+    alt = f"The tracking error of {joint} reaches {numbers.quantity(float(np.nanmax(error)), unit)}."
     lines = (Line(look="plain", x=plots.t_s, y=error),)
-    chart = Chart(alt=alt, y_label="|error|", unit="rad", lines=lines, marks=_marks(plots), from_zero=True)
+    chart = Chart(alt=alt, y_label="|error|", unit=unit, lines=lines, marks=_marks(plots), from_zero=True)
     return Figure(svg=draw(chart), title=f"Tracking error of {joint} over the run", caption=alt)
 
 
@@ -49,20 +50,21 @@ def overlay_figure(plots: Plots) -> Figure | None:
     """Tracking error before and after, each from the start of its window; the band spans all joints."""
     if plots.before is None:
         return None
-    joint = plots.joints[plots.worst]
+    joint, unit = plots.joints[plots.worst], plots.units[plots.worst]
+    alike = [k for k, other in enumerate(plots.units) if other == unit]  # radians and metres make no band
     lines, said = [], []
     for look, window in (("before", plots.before), ("after", plots.after)):
         if window is None:
             continue
-        size = np.abs(window.error_rad)
+        size = np.abs(window.error)
         x = window.t_s - window.t_s[0]
-        lines.append(Line(look=look, x=x, y=size[:, plots.worst], band=(size.min(axis=1), size.max(axis=1))))
-        said.append(f"{numbers.quantity(float(window.rms()[plots.worst]), 'rad')} {look}")
+        lines.append(Line(look=look, x=x, y=size[:, plots.worst], band=_range(size[:, alike])))
+        said.append(f"{numbers.quantity(float(window.rms()[plots.worst]), unit)} {look}")
     alt = f"RMS tracking error of {joint}: {', '.join(said)}."
     chart = Chart(
         alt=alt,
         y_label="|error|",
-        unit="rad",
+        unit=unit,
         lines=tuple(lines),
         x_label="time since the start of the window [s]",
         from_zero=True,
@@ -77,10 +79,10 @@ def motion_figure(plots: Plots) -> Figure:
     joint = plots.joints[plots.worst]
     alt = f"Reference and measured position of {joint}, the joint with the largest error."
     lines = (
-        Line(look="reference", x=plots.t_s, y=plots.reference_rad),
-        Line(look="plain", x=plots.t_s, y=plots.position_rad),
+        Line(look="reference", x=plots.t_s, y=plots.reference),
+        Line(look="plain", x=plots.t_s, y=plots.position),
     )
-    chart = Chart(alt=alt, y_label="position", unit="rad", lines=lines, marks=_marks(plots))
+    chart = Chart(alt=alt, y_label="position", unit=plots.units[plots.worst], lines=lines, marks=_marks(plots))
     legend = (("reference", "reference"), ("plain", "measured"))
     return Figure(svg=draw(chart), title=f"Motion of {joint}", caption=alt, legend=legend)
 
@@ -104,7 +106,7 @@ def canary_figure(plots: Plots) -> Figure | None:
 def joint_rows(plots: Plots) -> tuple[str, tuple[tuple[str, str, str, str], ...]]:
     """Unit, and per joint: name, RMS error before, after, change. The overlay as a table."""
     before, after = _rms(plots.before, plots), _rms(plots.after, plots)
-    texts, unit = numbers.in_one_unit([*before, *after], "rad")
+    texts, unit = numbers.in_one_unit([*before, *after], " or ".join(sorted(set(plots.units), key="m".__eq__)))
     n = len(plots.joints)
     rows = []
     for k, joint in enumerate(plots.joints):
@@ -112,6 +114,10 @@ def joint_rows(plots: Plots) -> tuple[str, tuple[tuple[str, str, str, str], ...]
         change = numbers.percent_change(delta, before[k]) or numbers.MISSING
         rows.append((joint, texts[k], texts[n + k], change))
     return unit, tuple(rows)
+
+
+def _range(sizes: Array) -> tuple[Array, Array]:
+    return sizes.min(axis=1), sizes.max(axis=1)
 
 
 def _rms(window: Errors | None, plots: Plots) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.ids import plain
-from core.metrics import METRICS, recovery_ratio
+from core.metrics import recovery_ratio
 from core.records import Approval, Candidate, Cause, Diagnosis, Event, Incident, ValidationReport
 from core.status import Verdict
 from remend.deploy import Swap
@@ -20,6 +20,7 @@ class Healing:
     robot: str
     fault: str
     seed: int
+    command_unit: str = "N*m"
     fault_s: float | None = None  # when the fault set in [s, robot clock]; known in simulation only
     event: Event | None = None
     false_alarms: int = 0
@@ -85,11 +86,11 @@ class Healing:
             "llm_calls": 0,
             "sim_s": self.sim_s,
             "wall_s": self.wall_s,
-            "metrics": {name: {"unit": METRICS[name].unit, **plain(truth)} for name, truth in self.truth.items()},
+            "metrics": {name: plain(truth) for name, truth in self.truth.items()},
             "recovery_ratio": self.recovery,
             "gates": [] if report is None else plain(report.gates),
             "verdict": None if report is None else report.verdict.value,
-            "swap": None if swap is None else _swap(swap),
+            "swap": None if swap is None else _swap(swap, self.command_unit),
             "deployed": self.deployed,
             "rolled_back": self.rolled_back,
             "audit_ok": self.audit_ok,
@@ -121,12 +122,12 @@ def _patch(patch: Candidate) -> dict[str, Any]:
     }
 
 
-def _swap(swap: Swap) -> dict[str, Any]:
+def _swap(swap: Swap, command_unit: str) -> dict[str, Any]:
     outcome = swap.outcome
     return {
         "missed_deadlines": outcome.missed_deadlines,
         "max_command_step": outcome.max_command_step,
-        "unit": "N*m",
+        "unit": command_unit,
         "stages": list(outcome.stages),
         "duration_s": outcome.duration_s,
         "reason": outcome.reason,

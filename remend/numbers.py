@@ -21,6 +21,7 @@ Number = float | int | None
 _PREFIXED = {  # unit -> (below this magnitude, shown unit, factor), smallest first
     "rad": ((0.1, "mrad", 1e3),),
     "m": ((0.1, "mm", 1e3),),
+    "rad or m": ((0.1, "mrad or mm", 1e3),),
     "s": ((1e-4, "us", 1e6), (0.1, "ms", 1e3)),
 }
 _SUPERSCRIPT = {"^2": "²", "^3": "³", "*": "·"}

@@ -108,9 +108,9 @@ def _draw_ratio(axes: Any, plots: Plots) -> None:
 
 def _draw_error(axes: Any, plots: Plots, phases: list[tuple[float, float, str, str]]) -> None:
     """The worst joint's tracking error, its RMS per phase, and the moments."""
-    error = np.abs(plots.error_rad[:, plots.worst])
+    error = np.abs(plots.error[:, plots.worst])
     top = float(np.nanmax(error)) or 1.0
-    (shown,), unit = numbers.scaled([top], "rad")
+    (shown,), unit = numbers.scaled([top], plots.units[plots.worst])
     factor = (shown or top) / top
     axes.plot(plots.t_s, error * factor, color=_INK, linewidth=0.9, alpha=0.55)
     for start, end, colour, _ in phases:
@@ -134,7 +134,7 @@ def _draw_error(axes: Any, plots: Plots, phases: list[tuple[float, float, str, s
         inside = (plots.t_s >= start) & (plots.t_s <= end)
         if name == "canary" or not inside.any() or end - start < 0.5 * _NARROW * span:
             continue
-        rms = numbers.quantity(float(np.sqrt(np.nanmean(np.square(error[inside])))), "rad")
+        rms = numbers.quantity(float(np.sqrt(np.nanmean(np.square(error[inside])))), plots.units[plots.worst])
         narrow = end - start < _NARROW * span
         axes.annotate(
             f"RMS\n{rms}" if narrow else f"RMS {rms}",

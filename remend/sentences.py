@@ -110,13 +110,13 @@ def unknowns(report: ValidationReport) -> tuple[str, ...]:
     return found or ("The validation has named nothing.",)
 
 
-def outcome_rows(outcome: Outcome) -> tuple[tuple[str, str], ...]:
+def outcome_rows(outcome: Outcome, command_unit: str = "N*m") -> tuple[tuple[str, str], ...]:
     """What happened on the robot: (label, text)."""
     missed = "not measured in lockstep" if outcome.missed_deadlines is None else numbers.count(outcome.missed_deadlines)
     rows = [
         ("Stages that ran", ", ".join(outcome.stages) or "none"),
         ("From first authority to the end", numbers.quantity(outcome.duration_s, "s")),
-        ("Largest command step during the swap", numbers.quantity(outcome.max_command_step, "N*m")),
+        ("Largest command step during the swap", numbers.quantity(outcome.max_command_step, command_unit)),
         ("Missed deadlines", missed),
     ]
     if outcome.rolled_back:

@@ -14,7 +14,6 @@ from controllers.library import find_law
 from core.block import Array, Block
 from core.clock import Clock, SystemClock
 from core.ids import new_id
-from core.metrics import METRICS
 from core.robot import Robot
 from core.robot_toml import load_robot
 from patcher.search import choose_proposers
@@ -86,7 +85,7 @@ def run(
     incumbent = find_law(robot, robot.controller)
     home = home_folder(os.environ)
     run_id = new_id("run", clock)
-    healing = Healing(robot=robot.name, fault=request.fault, seed=request.seed)
+    healing = Healing(robot=robot.name, fault=request.fault, seed=request.seed, command_unit=robot.command_unit)
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(home, clock))
         keys = KeyRing.load(home)
@@ -175,6 +174,7 @@ def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock,
         tape,
         ratio,
         pipeline.robot.joints,
+        pipeline.robot.units,
         fault_s=healing.fault_s,
         onset_s=event.onset_s if event else None,
         alarm_s=event.alarm_s if event else None,
@@ -184,12 +184,14 @@ def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock,
         canary=_canary_track(pipeline.robot, healing, tape),
     )
     rows = tuple(
-        TruthRow(metric=name, unit=METRICS[name].unit, nominal=t.nominal, faulted=t.faulted, patched=t.patched)
+        TruthRow(metric=name, unit=t.unit, nominal=t.nominal, faulted=t.faulted, patched=t.patched)
         for name, t in healing.truth.items()
     )
     return Story(
         robot_id=pipeline.link.robot_id,
         robot_title=pipeline.robot.title,
+        units=pipeline.robot.units,
+        command_unit=pipeline.robot.command_unit,
         fault=request.fault,
         seed=request.seed,
         created_ns=clock.wall_ns(),
@@ -223,7 +225,7 @@ def _canary_track(robot: Robot, healing: Healing, tape: Block) -> CanaryTrack | 
     joint = int(np.argmax(np.max(error / allowed, axis=0)))
     return CanaryTrack(
         observable=f"tracking error of joint {joint + 1}",
-        unit="rad",
+        unit=robot.units[joint],
         t_s=rows.t_s,
         value=error[:, joint],
         limit=allowed[:, joint],

@@ -31,11 +31,11 @@ class Errors:
     """Tracking error of every joint over one stretch of time."""
 
     t_s: Array  # (N,) robot clock [s]
-    error_rad: Array  # (N, n) reference - measured position [rad]
+    error: Array  # (N, n) reference - measured position [rad]
 
     def rms(self) -> Array:
         """(n,) root mean square of each joint's error [rad]."""
-        return np.asarray(np.sqrt(np.mean(np.square(self.error_rad), axis=0)))
+        return np.asarray(np.sqrt(np.mean(np.square(self.error), axis=0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,12 +54,13 @@ class Plots:
     """Arrays for the figures, on one time base. Moments are on the robot clock; None: it did not happen."""
 
     joints: tuple[str, ...]  # n names, in the robot's order
+    units: tuple[str, ...]  # n, "rad" or "m"
     t_s: Array  # (N,) robot clock [s]
     test_ratio: Array  # (N,) detector, 1 = alarm; NaN where there was none
-    error_rad: Array  # (N, n) reference - measured position [rad]
+    error: Array  # (N, n) reference - measured position [rad]
     worst: int  # index of the joint with the largest error between onset and swap
-    reference_rad: Array  # (N,) of the worst joint
-    position_rad: Array  # (N,) measured, of the worst joint
+    reference: Array  # (N,) of the worst joint
+    position: Array  # (N,) measured, of the worst joint
     before: Errors | None = None  # incident window under the incumbent
     after: Errors | None = None  # recovered window under the candidate
     fault_s: float | None = None  # when the fault was injected (simulation only)
@@ -77,6 +78,8 @@ class Story:
 
     robot_id: str
     robot_title: str
+    units: tuple[str, ...] = ()  # per joint, "rad" or "m"
+    command_unit: str = "N*m"
     fault: str | None  # injected fault in the catalogue's notation; None on a real robot
     seed: int
     created_ns: int  # UTC
@@ -109,6 +112,7 @@ def plots_of(
     block: Block,
     test_ratio: Sequence[float] | Array,
     joints: Sequence[str],
+    units: Sequence[str],
     *,
     fault_s: float | None = None,
     onset_s: float | None = None,
@@ -127,20 +131,22 @@ def plots_of(
         block: N rows of telemetry of an n-joint robot.
         test_ratio: (N,) one per row.
         joints: n names.
+        units: n, "rad" or "m".
     """
     t, error = block.t_s, block.group("q_ref") - block.group("q")
     began = onset_s if onset_s is not None else fault_s
     before = None if began is None else _between(t, error, began, t[-1] + 1.0 if swap_s is None else swap_s)
     after = None if commit_s is None else _between(t, error, commit_s, t[-1] + 1.0)
-    worst = int(np.argmax((before or Errors(t_s=t, error_rad=error)).rms()))
+    worst = int(np.argmax((before or Errors(t_s=t, error=error)).rms()))
     return Plots(
         joints=tuple(joints),
+        units=tuple(units),
         t_s=t,
         test_ratio=np.asarray(test_ratio, dtype=float),
-        error_rad=error,
+        error=error,
         worst=worst,
-        reference_rad=block.group("q_ref")[:, worst],
-        position_rad=block.group("q")[:, worst],
+        reference=block.group("q_ref")[:, worst],
+        position=block.group("q")[:, worst],
         before=before,
         after=after,
         fault_s=fault_s,
@@ -155,4 +161,4 @@ def plots_of(
 
 def _between(t: Array, error: Array, start_s: float, end_s: float) -> Errors | None:
     inside = (t >= start_s) & (t < end_s)
-    return Errors(t_s=t[inside], error_rad=error[inside]) if inside.any() else None
+    return Errors(t_s=t[inside], error=error[inside]) if inside.any() else None

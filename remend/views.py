@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.records import Cause, Diagnosis, MetricDelta, ParamChange, ScenarioResult, ValidationReport
@@ -40,8 +40,7 @@ METRIC_WORDS = {
     "torque_variation": "torque variation",
 }
 VERDICT_WORDS = {Verdict.PASS: "pass", Verdict.FAIL: "fail", Verdict.INCONCLUSIVE: "inconclusive"}
-_LIMIT_NAME = re.compile(r"(.+?)_(rad_s|rad|nm|s)(?:_(\d+))?")
-_UNITS = {"rad": "rad", "rad_s": "rad/s", "nm": "N*m", "s": "s"}
+_LIMIT_NAME = re.compile(r"(.+?)(?:_(nm|s))?(?:_(\d+))?")
 _NOTHING = "0 to 0 %"
 _LIMIT_GATE = "non_inferior_"
 NOT_REPRODUCED = "The simulation does not reproduce this incident."
@@ -292,22 +291,30 @@ def sentence(text: str) -> str:
     return title(text) + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
 
 
-def limit_table(values: Mapping[str, float]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def limit_table(
+    values: Mapping[str, float], units: Sequence[str] = (), command_unit: str = "N*m"
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The canary's limits: headings, and one row per joint or for the whole robot.
 
-    A name says its unit and joint: "settled_error_2" is in rad, of joint 2.
+    A name says its joint or its unit: "settled_error_2" is of joint 2, in the joint's unit; "settle_s" is a time.
+
+    Args:
+        units: of the joints, "rad" or "m"; all in rad without them.
+        command_unit: of a command.
     """
+    of_joints = " or ".join(sorted(set(units), key="m".__eq__)) or "rad"
     columns: dict[str, dict[str, float]] = {}
-    units = {}
+    unit_of = {}
     for name, value in values.items():
         found = _LIMIT_NAME.fullmatch(name)
-        stem, unit, joint = (name, "1", None) if found is None else found.groups()
+        assert found is not None, "any name has a stem"
+        stem, unit, joint = found.groups()
         columns.setdefault(stem, {})[f"joint {joint}" if joint else "robot"] = value
-        units[stem] = _UNITS.get(unit, "1")
+        unit_of[stem] = of_joints if joint else {"nm": command_unit, "s": "s"}.get(unit, "1")
     places = sorted({place for column in columns.values() for place in column}, key=lambda p: (p != "robot", len(p), p))
     headings, texts = ["Where"], []
     for stem, column in columns.items():
-        shown, unit = numbers.in_one_unit([column.get(place) for place in places], units[stem])
+        shown, unit = numbers.in_one_unit([column.get(place) for place in places], unit_of[stem])
         headings.append(title(f"{words(stem)} [{unit}]" if unit else words(stem)))
         texts.append([text if place in column else "" for text, place in zip(shown, places, strict=True)])
     return tuple(headings), tuple((place, *(text[k] for text in texts)) for k, place in enumerate(places))

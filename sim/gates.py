@@ -55,12 +55,15 @@ def superior_tracking(pairs: Sequence[Pair]) -> Gate:
     return _gate(name, Verdict.FAIL if low >= 0 else Verdict.INCONCLUSIVE, why)
 
 
-def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair], free: float = 0.0) -> Gate:
+def non_inferior(
+    metric: str, label: str, margin: float, pairs: Sequence[Pair], free: float = 0.0, unit: str = "N*m"
+) -> Gate:
     """`metric` may grow by at most `margin` of the incumbent's mean: the upper end of the interval decides.
 
     Pairs in which the incumbent is lost have nothing to compare with; with fewer than half left there is no answer.
 
     Args:
+        unit: of the metric.
         free: growth in the metric's unit that is always allowed. To accelerate a load as fast as before takes torque in
             proportion to its inertia, and so does the answer to every noise; a share of a small number would forbid it.
     """
@@ -81,7 +84,7 @@ def non_inferior(metric: str, label: str, margin: float, pairs: Sequence[Pair], 
     why = (
         f"{_spoken(metric)} changes by {100 * interval.mean:+.1f} % ({100 * LEVEL:g} % interval "
         f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f} %) over {len(kept)} pairs, allowed is "
-        f"{100 * margin:+.0f} %, that is {margin * mean:.3g} N*m"
+        f"{100 * margin:+.0f} %, that is {margin * mean:.3g} {unit}"
     )
     if interval.high <= margin:
         return _gate(name, Verdict.PASS, why)
@@ -124,11 +127,14 @@ def delay_margin(evidence: Evidence) -> Gate:
     return _gate(name, Verdict.PASS, f"under added delay the tracking error becomes {', '.join(words)}")
 
 
-def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
+def healthy_plant(evidence: Evidence, unit: str = "rad") -> tuple[Gate, bool]:
     """What the patch does when the fault is absent, half or half as much again, and whether it needs a revert trigger.
 
     A patch that breaks limits there may only run with an armed trigger that takes it back; so may one that tracks the
     healthy robot clearly worse than the incumbent does.
+
+    Args:
+        unit: of the tracking error.
     """
     name = "healthy_plant"
     if not _complete(evidence.severities) or 0 not in evidence.severities:
@@ -147,7 +153,7 @@ def healthy_plant(evidence: Evidence) -> tuple[Gate, bool]:
         if kept:  # a run that came apart has no tracking error to average
             after = float(np.mean([p.after.metrics["rms_tracking_error"] for p in kept]))
             before = float(np.mean([p.before.metrics["rms_tracking_error"] for p in kept]))
-            words.append(f"x{severity:g}: error {1000 * before:.3g} -> {1000 * after:.3g} mrad")
+            words.append(f"x{severity:g}: error {1000 * before:.3g} -> {1000 * after:.3g} {thousandths(unit)}")
             worse = worse or (severity == 0 and not after <= 1.5 * before)
         armed = armed or worse
     why = "; ".join(words) or "no run in which neither controller is lost"
@@ -171,6 +177,11 @@ def twin_fidelity(fidelity: float) -> Gate:
     enough = fidelity >= MIN_FIDELITY
     why = f"the twin repeats {100 * fidelity:.0f} % of the incident, {100 * MIN_FIDELITY:.0f} % are needed"
     return _gate("fidelity", Verdict.PASS if enough else Verdict.INCONCLUSIVE, why)
+
+
+def thousandths(unit: str) -> str:
+    """The unit of a thousand times a number in `unit`: "mrad" for "rad", "mrad or mm" for "rad or m"."""
+    return " or ".join(f"m{part}" for part in unit.split(" or "))
 
 
 def _spoken(metric: str) -> str:

@@ -28,6 +28,7 @@ _DURATION_S = 3.0
 class Truth:
     """Mean of one metric over the fresh tasks."""
 
+    unit: str
     nominal: float  # healthy robot, incumbent
     faulted: float  # robot with the fault, incumbent
     patched: float | None  # robot with the fault, patch; None without a patch in force
@@ -48,11 +49,12 @@ def measure_truth(
     groups = [results[k : k + _TASKS] for k in range(0, len(results), _TASKS)]
     return {
         name: Truth(
+            unit=metric.unit(robot),
             nominal=_mean(groups[0], name),
             faulted=_mean(groups[1], name),
             patched=_mean(groups[2], name) if patch is not None else None,
         )
-        for name in METRICS
+        for name, metric in METRICS.items()
     }
 
 

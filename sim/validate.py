@@ -17,7 +17,7 @@ from sim.evidence import Pair, canary_peaks, gather
 from sim.twin.twin import Twin
 from sim.workers import Workers
 
-_RAMP_MARGIN, _SETTLED_MARGIN, _FLOOR_RAD = 1.2, 2.0, 0.002  # room for what the twin does not know; chosen
+_RAMP_MARGIN, _SETTLED_MARGIN, _FLOOR = 1.2, 2.0, 0.002  # room for what the twin does not know; chosen
 _VARIATION_MARGIN = 1.5
 _SETTLE_S = 0.25  # six time constants of a loop with 25 rad/s
 
@@ -42,11 +42,14 @@ def validate(
     evidence = gather(workers, twin, incumbent, candidate, seed)
     pairs = evidence.sealed
     free_nm = gates.FREE_VARIATION * sum(robot.limits.effort)
-    healthy, armed = gates.healthy_plant(evidence)
+    healthy, armed = gates.healthy_plant(evidence, robot.tracking_unit)
+    unit = robot.command_unit
     answers = (
         gates.superior_tracking(pairs),
-        gates.non_inferior("rms_effort", "effort", gates.EFFORT_MARGIN, pairs),
-        gates.non_inferior("torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free_nm),
+        gates.non_inferior("rms_effort", "effort", gates.EFFORT_MARGIN, pairs, unit=unit),
+        gates.non_inferior(
+            "torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free_nm, unit=unit
+        ),
         gates.limits(pairs),
         gates.delay_margin(evidence),
         healthy,
@@ -58,9 +61,9 @@ def validate(
         patch_id=patch_id,
         base_sha=incumbent.sha256,
         result_sha=candidate.sha256,
-        deltas=tuple(_delta(name, pairs) for name in METRICS),
+        deltas=tuple(_delta(robot, name, pairs) for name in METRICS),
         scenarios=tuple(_result(pair) for pair in pairs),
-        worst=_worst(pairs),
+        worst=_worst(pairs, robot.tracking_unit),
         gates=answers,
         fidelity=fidelity,
         verdict=gates.overall(gate.verdict for gate in answers),
@@ -76,7 +79,7 @@ def validate(
     )
 
 
-def _delta(metric: str, pairs: tuple[Pair, ...]) -> MetricDelta:
+def _delta(robot: Robot, metric: str, pairs: tuple[Pair, ...]) -> MetricDelta:
     """Before and after over the pairs in which nobody was lost; over all of them if that leaves fewer than two."""
     whole = tuple(pair for pair in pairs if not (pair.before.diverged or pair.after.diverged))
     pairs = whole if len(whole) > 1 else pairs
@@ -85,7 +88,7 @@ def _delta(metric: str, pairs: tuple[Pair, ...]) -> MetricDelta:
     interval = paired_interval(after - before)
     return MetricDelta(
         metric=metric,
-        unit=METRICS[metric].unit,
+        unit=METRICS[metric].unit(robot),
         before=float(before.mean()),
         after=float(after.mean()),
         delta=interval.mean,
@@ -106,13 +109,13 @@ def _result(pair: Pair) -> ScenarioResult:
     )
 
 
-def _worst(pairs: tuple[Pair, ...]) -> str:
+def _worst(pairs: tuple[Pair, ...], unit: str) -> str:
     def change(pair: Pair) -> float:
         return pair.after.metrics["rms_tracking_error"] / pair.before.metrics["rms_tracking_error"]
 
     worst = max(pairs, key=change)
     before, after = (1000 * j.metrics["rms_tracking_error"] for j in (worst.before, worst.after))
-    return f"{worst.scenario.name}: tracking error {before:.3g} -> {after:.3g} mrad"
+    return f"{worst.scenario.name}: tracking error {before:.3g} -> {after:.3g} {gates.thousandths(unit)}"
 
 
 def _canary_limit(robot: Robot, twin: Twin, pairs: tuple[Pair, ...]) -> dict[str, float]:
@@ -122,9 +125,10 @@ def _canary_limit(robot: Robot, twin: Twin, pairs: tuple[Pair, ...]) -> dict[str
     for i in range(robot.dof):
         values[f"offset_{i + 1}"] = offset[i]
         # Never worse than the incumbent, whatever the candidate was predicted to do.
-        worst = _RAMP_MARGIN * before[i] + _FLOOR_RAD
+        floor = _FLOOR * min(1.0, robot.lost_error[i])  # a slide of a hand's width is lost before it is 1 m off
+        worst = _RAMP_MARGIN * before[i] + floor
         values[f"ramp_error_{i + 1}"] = worst
-        values[f"settled_error_{i + 1}"] = min(_SETTLED_MARGIN * after[i] + _FLOOR_RAD, worst)
+        values[f"settled_error_{i + 1}"] = min(_SETTLED_MARGIN * after[i] + floor, worst)
     return values
 
 

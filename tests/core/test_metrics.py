@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sim
 from core.metrics import (
     METRICS,
     max_tracking_error,
@@ -17,7 +20,9 @@ from core.metrics import (
     rms_tracking_error,
     torque_variation,
 )
+from core.robot_toml import load_robot
 
+IIWA = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
 ERROR = np.array([[0.3, -0.4], [0.0, 0.0]])
 TORQUE = np.array([[1.0, -2.0], [4.0, -2.0], [4.0, 3.0]])
 errors = st.floats(1e-6, 10.0)
@@ -48,7 +53,12 @@ def test_every_metric_has_its_name_a_unit_and_grows_with_what_it_measures(name: 
     metric = METRICS[name]
     data = ERROR if metric.of == "error" else TORQUE
     assert metric.name == name
-    assert metric.unit == {"error": "rad", "torque": "N*m"}[metric.of]
+    turning = replace(IIWA, units=("rad",) * 7)
+    both = replace(IIWA, units=("rad", "m", "rad", "rad", "rad", "rad", "rad"))
+    assert metric.unit(turning) == {"error": "rad", "torque": "N*m"}[metric.of]
+    assert metric.unit(both) == {"error": "rad or m", "torque": "N*m or N"}[metric.of]
+    assert metric.unit(replace(IIWA, units=("m",) * 7)) == {"error": "m", "torque": "N"}[metric.of]
+    assert metric.unit(replace(both, tracked=(1,))) == {"error": "m", "torque": "N*m or N"}[metric.of]
     assert metric.compute(2.0 * data) == pytest.approx(2.0 * metric.compute(data))
     assert metric.compute(-data) == metric.compute(data)
 

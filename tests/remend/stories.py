@@ -83,6 +83,7 @@ def plots() -> Plots:
         block,
         ratio,
         JOINTS,
+        ["rad"] * len(JOINTS),
         fault_s=FAULT_S,
         onset_s=ONSET_S,
         alarm_s=ALARM_S,
