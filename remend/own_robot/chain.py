@@ -33,6 +33,11 @@ class Chain:
     link: str  # child of the last joint
 
     @property
+    def fixed(self) -> tuple[str, ...]:
+        """Locked joints that the copy of the URDF makes fixed: Pinocchio cannot lock one that is named like a link."""
+        return tuple(name for name, _ in self.locked if name in self.tree.links)
+
+    @property
     def units(self) -> tuple[str, ...]:
         return tuple(joint.unit for joint in self.joints)
 

@@ -66,6 +66,9 @@ class OwnRobot:
         if s.used < _USED:
             why = f"work needs {s.used:.2g} of them; if they are made up, faults drown in the noise derived from them"
             rows.append(("effort limits", "from the URDF", why))
+        if s.too_fast:
+            why = f"no arm is as fast as {', '.join(s.too_fast)}; give the data sheet's <limit velocity=>"
+            rows.append(("speed limits", "from the URDF", why))
         width = max(len(value) for _, value, _ in rows)
         return [f"  {what:<15} {value:<{width}}  {why}" for what, value, why in rows]
 

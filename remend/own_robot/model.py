@@ -17,14 +17,14 @@ _AT_JOINT_M = 1e-3  # a tip nearer than this to the last joint is no tip
 
 
 def urdf_bytes(chain: Chain) -> bytes:
-    """The user's URDF as it is, but for continuous joints of the arm: they become revolute, within their limits."""
-    if not chain.bounded:
+    """The user's URDF as it is, but for the joints whose type the chain changes."""
+    types = {**dict.fromkeys(chain.bounded, "revolute"), **dict.fromkeys(chain.fixed, "fixed")}
+    if not types:
         return chain.tree.file.read_bytes()
     parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))  # noqa: S314 the file is the user's own
     root = ET.fromstring(chain.tree.file.read_bytes(), parser)  # noqa: S314
     for joint in root.findall("joint"):
-        if joint.get("name") in chain.bounded:
-            joint.set("type", "revolute")
+        joint.set("type", types.get(joint.get("name", ""), joint.get("type", "")))
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 

@@ -58,7 +58,8 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         "[drive]",
         *_say(
             f"[{inertia}] {CHECK}. Motor and gear, reflected to the joint. Rule: under its effort limit the drive "
-            f"alone reaches its speed limit in {1000 * rules.RUN_UP_S:g} ms, the order of servo motors.{from_urdf}"
+            f"alone reaches its speed limit, or 10 rad/s or 2 m/s, in {1000 * rules.RUN_UP_S:g} ms, the order of servo "
+            f"motors.{from_urdf}"
         ),
         f"rotor_inertia = {_list(s.rotor_inertia)}",
         f"command_delay_s = {rules.DELAY_S:g} # s; {CHECK}: from command to effort, bus and current loop; chosen",

@@ -24,6 +24,8 @@ _MOVING_SHARE = 0.2  # of the effort limits that moving may need besides holding
 _ENCODER_STEPS = 2**17  # over a joint's range, or one turn
 _PEAK_PER_S2 = 5.77  # largest acceleration of a minimum-jerk move of 1 in 1 s
 _PHYSICS_HZ = 500.0  # the simulation steps at least this fast
+_MADE_UP = 3.0  # a speed limit this many times `_FAST` is no data sheet's
+_FAST = (2.0, 10.0)  # m/s and rad/s: faster drives of arms are made up
 _MOST_ROTOR = 100.0  # a rule that asks for more than robot.toml takes has met a made-up limit
 
 
@@ -43,6 +45,7 @@ class Sizing:
     carried_kg: float  # what the motors could hold at home by their limits alone, at most 5 kg
     shrunk: bool  # whether gravity made the working range smaller
     rotor_inertia: Array
+    too_fast: tuple[str, ...]  # joints with a speed limit that no arm has
     rotors_given: tuple[bool, ...]  # whether the URDF says it
     position_noise: Array
     velocity_noise: Array
@@ -68,7 +71,7 @@ def size(chain: Chain, model: ArmModel, control_rate_hz: int) -> Sizing:
     speed, effort, slides = chain.each("speed"), chain.each("effort"), chain.slides
     span = chain.each("upper") - chain.each("lower")
     given = given_rotor_inertia(chain)
-    rule = np.minimum(RUN_UP_S * effort / speed, _MOST_ROTOR)
+    rule = np.minimum(RUN_UP_S * effort / np.minimum(speed, np.where(slides, *_FAST)), _MOST_ROTOR)
     rotor = np.array([given.get(joint.name, value) for joint, value in zip(chain.joints, rule, strict=True)])
     work = WorkingRange(chain, model, rotor)
     dt_s = 1.0 / control_rate_hz
@@ -89,6 +92,7 @@ def size(chain: Chain, model: ArmModel, control_rate_hz: int) -> Sizing:
         carried_kg=work.carried_kg,
         shrunk=work.shrunk,
         rotor_inertia=rotor,
+        too_fast=tuple(joint.name for joint in chain.joints if joint.speed > _MADE_UP * _FAST[joint.unit != "m"]),
         rotors_given=tuple(joint.name in given for joint in chain.joints),
         position_noise=turn / _ENCODER_STEPS,
         velocity_noise=1e-3 * np.where(slides, speed, np.minimum(speed, 2.0)),

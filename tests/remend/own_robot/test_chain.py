@@ -84,6 +84,12 @@ def test_a_continuous_joint_with_a_range_turns_within_it(write: Write) -> None:
     assert copy.count('type="revolute"') == SIX.count('type="revolute"') + 1
 
 
+def test_a_locked_joint_may_be_named_like_a_link(write: Write) -> None:
+    chain = arm(write(SIX.replace('<joint name="pan"', '<joint name="camera"')))
+    assert chain.fixed == ("camera",)
+    assert 'name="camera" type="fixed"' in urdf_bytes(chain).decode()
+
+
 def test_a_urdf_without_continuous_joints_is_copied_byte_for_byte(write: Write) -> None:
     assert urdf_bytes(arm(write(SCARA))) == SCARA.encode()
 

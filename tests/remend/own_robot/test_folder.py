@@ -186,6 +186,15 @@ def test_made_up_effort_limits_are_pointed_at(tmp_path: Path) -> None:
     assert "if they are made up, faults drown in the noise derived from them" in line
 
 
+def test_made_up_speed_limits_are_pointed_at(tmp_path: Path) -> None:
+    file = tmp_path / "fast.urdf"
+    file.write_text(urdf("pendulum").read_text().replace('velocity="6"', 'velocity="10000"'))
+    own = set_up(tmp_path / "arm", file)
+    (line,) = [line for line in own.lines() if line.startswith("  speed limits")]
+    assert "no arm is as fast as pivot" in line
+    assert own.sizing.rotor_inertia[0] == pytest.approx(0.005 * 12 / 10)
+
+
 # where it goes
 
 
