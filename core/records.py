@@ -64,6 +64,9 @@ class Diagnosis:
     fidelity: float  # 1 = the fitted twin reproduces the incident exactly, 0 = not at all
     summary: str  # one or two plain sentences
     author: str  # rules@version
+    is_controller_fault: bool = True  # False: hardware that no controller should hide
+    advice: str = ""  # what to do instead of a patch, or besides one
+    unobservable: tuple[str, ...] = ()  # sentences on faults that this telemetry could not show
 
     @property
     def sha256(self) -> str:

@@ -28,7 +28,8 @@ from remend.tape import Tape
 from remend.versions import Versions
 from sim.evidence import sealed_seed
 from sim.gates import ATTEMPTS, MIN_FIDELITY
-from sim.twin.twin import Twin, fidelity, fit_twin
+from sim.twin.fidelity import fidelity
+from sim.twin.twin import Twin, fit_twin
 from sim.validate import canary_limits, validate
 from sim.workers import Workers
 from telemetry.monitor import Monitor

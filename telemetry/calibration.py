@@ -18,12 +18,14 @@ from core.block import Array, Block
 from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
+from telemetry.drive import given_effort, learn_drive
 from telemetry.motion import Motion, smooth
 
-DRY_RAD_S = 0.05  # speed over which dry friction changes sign; the usual Stribeck speed of geared joints
+_DRY_RAD_S = (0.005, 0.01, 0.02, 0.05, 0.1)  # candidates for the speed over which dry friction changes sign
 _SHARE = 0.1  # prior standard deviation of a link's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
 _MIN_HEAD_S = 9.0  # 200 independent samples and the filter's edges
+_LEAST_NOISE = 1e-3  # N*m or N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,9 @@ class Calibration:
     correction: Array  # (12 n,) dpi (10 n), dviscous (n), coulomb (n)
     covariance: Array  # (12 n, 12 n)
     noise_nm: Array  # (n,) standard deviation of the smoothed torque residual
+    inflation: Array  # (n,) samples of that residual for each independent one, at least 1
+    dry_rad_s: Array  # (n,) speed v0 over which dry friction changes sign
+    trust: Array  # (m,) share of the difference between measured and commanded effort that is real
     samples: int
 
     def model(self, robot: Robot) -> RigidBodyModel:
@@ -60,19 +65,89 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
         raise BadInput(
             f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
         )
-    motion = smooth(head, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
-    columns, target = linear_system(robot, RigidBodyModel(robot), motion)
+    drive = learn_drive(robot, head)
+    rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
+    motion = smooth(head, rate_hz, lag_s, given_effort(robot, drive, head, np.zeros(len(robot.actuators))))
+    missed = smooth(head, rate_hz, lag_s).tau - motion.tau  # (N, m) measured minus expected effort
+    n, count = robot.dof, len(motion)
     prior = 1.0 / np.square(_prior_scale(robot))
-    noise = np.full(robot.dof, 1.0)
-    for _ in range(3):  # noise and fit depend on each other; three rounds settle to under a per cent
-        weights = np.tile(1.0 / noise, len(motion))
-        rows = columns * weights[:, None]
-        factor = cho_factor(rows.T @ rows + np.diag(prior))
-        correction = cho_solve(factor, rows.T @ (target * weights))
-        residual = (target - columns @ correction).reshape(len(motion), robot.dof)
-        noise = np.maximum(residual.std(axis=0), 1e-3)
-    covariance = cho_solve(factor, np.eye(len(prior)))
-    return Calibration(correction=correction, covariance=covariance, noise_nm=noise, samples=len(motion))
+    columns, target = linear_system(robot, RigidBodyModel(robot), motion, np.zeros((count, n)))
+
+    def fit(dry_rad_s: Array, noise: Array, rounds: int) -> tuple[Array, Array, Array]:
+        """Corrections, (N, n) residual and (12 n, 12 n) covariance; noise and fit depend on each other."""
+        _set_dry(columns, dry_friction(motion, dry_rad_s))
+        for _ in range(rounds):
+            weights = np.tile(1.0 / noise, count)
+            rows = columns * weights[:, None]
+            factor = cho_factor(rows.T @ rows + np.diag(prior))
+            correction = cho_solve(factor, rows.T @ (target * weights))
+            residual = (target - columns @ correction).reshape(count, n)
+            noise = _level(residual)
+        return correction, residual, cho_solve(factor, np.eye(len(prior)))
+
+    # A column of dry friction changes the torque of its own joint alone, so each joint takes the speed that fits it.
+    tried = [_level(fit(np.full(n, speed), np.ones(n), 2)[1]) for speed in _DRY_RAD_S]
+    dry_rad_s = np.array(_DRY_RAD_S)[np.argmin(tried, axis=0)]
+    _, residual, _ = fit(dry_rad_s, np.min(tried, axis=0), 2)
+    trust = _real_share(robot, residual, missed)
+    target = target + joint_effort(robot, trust * missed).reshape(-1)
+    _, residual, _ = fit(dry_rad_s, _level(residual), 1)
+    inflation = correlation_time(residual)
+    correction, residual, covariance = fit(dry_rad_s, _level(residual) * np.sqrt(inflation), 1)
+    return Calibration(
+        correction=correction,
+        covariance=covariance,
+        noise_nm=_level(residual),
+        inflation=inflation,
+        dry_rad_s=dry_rad_s,
+        trust=trust,
+        samples=count,
+    )
+
+
+def _real_share(robot: Robot, residual: Array, missed: Array) -> Array:
+    """(m,) share of `missed` (N, m) that explains most of the torque residual (N, n): the rest is measurement noise."""
+    share = np.zeros(missed.shape[1])
+    for k, joint in enumerate(robot.drives):
+        if joint is not None and np.any(missed[:, k]):
+            share[k] = -residual[:, joint] @ missed[:, k] / (missed[:, k] @ missed[:, k])
+    return np.clip(share, 0.0, 1.0)
+
+
+def _level(residual: Array) -> Array:
+    level: Array = np.maximum(residual.std(axis=0), _LEAST_NOISE)
+    return level
+
+
+def correlation_time(residual: Array) -> Array:
+    """(n,) samples for each independent one of the columns of `residual` (N, n), at least 1.
+
+    One plus twice the sum of the autocorrelation up to where pairs of it are no longer positive (Geyer 1992, section
+    3.3).
+    """
+    centred = residual - residual.mean(axis=0)
+    rows = len(centred)
+    spectrum = np.abs(np.fft.rfft(centred, 2 * rows, axis=0)) ** 2
+    correlation = np.fft.irfft(spectrum, axis=0)[:rows]
+    correlation = correlation / np.maximum(correlation[0], 1e-300)
+    pairs = correlation[: rows // 2 * 2].reshape(-1, 2, correlation.shape[1]).sum(axis=1)
+    positive = np.cumprod(pairs > 0, axis=0)
+    time: Array = np.maximum(2.0 * (pairs * positive).sum(axis=0) - 1.0, 1.0)
+    return time
+
+
+def joint_effort(robot: Robot, effort: Array) -> Array:
+    """(N, n) effort at the coordinates of `effort` (N, m) at the drives; zero where nothing drives."""
+    at = np.zeros((len(effort), robot.dof))
+    for k, joint in enumerate(robot.drives):
+        if joint is not None:
+            at[:, joint] = effort[:, k]
+    return at
+
+
+def dry_friction(motion: Motion, dry_rad_s: Array) -> Array:
+    """(N, n) smoothed sign of the motion: dry friction of 1 N*m at each coordinate."""
+    return motion.wide.reduce(np.tanh(motion.wide.v / dry_rad_s))
 
 
 def _prior_scale(robot: Robot) -> Array:
@@ -83,18 +158,31 @@ def _prior_scale(robot: Robot) -> Array:
         first = np.abs(pi[1:4]) * _SHARE + mass * _COM_M
         blocks.append(np.concatenate([[_SHARE * mass], first, np.full(6, _SHARE * moment)]))
     viscous = 0.3 * np.array(robot.limits.damping) + 0.02
-    coulomb = 0.01 * np.array(robot.limits.effort)
+    effort = joint_effort(robot, np.array([robot.limits.effort]))[0]
+    coulomb = 0.01 * np.where(effort > 0, effort, 0.1 * effort.max())  # a passive joint has bearings only
     return np.concatenate([*blocks, viscous, coulomb])
 
 
-def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion) -> tuple[Array, Array]:
-    """Regressor (N n, 12 n) and target (N n,): what the nominal model does not explain of the torque."""
+def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion, dry: Array) -> tuple[Array, Array]:
+    """Regressor (N n, 12 n) and target (N n,): what the nominal model does not explain of the torque.
+
+    Args:
+        dry: (N, n) from `dry_friction`.
+    """
     n = robot.dof
     columns = np.zeros((len(motion), n, 12 * n))
-    target = np.zeros((len(motion), n))
-    for k, (q, v, a, tau) in enumerate(zip(motion.q, motion.v, motion.a, motion.tau, strict=True)):
+    target = joint_effort(robot, motion.tau)
+    for k, (q, v, a) in enumerate(zip(motion.q, motion.v, motion.a, strict=True)):
         columns[k, :, : 10 * n] = model.inertial_regressor(q, v, a)
-        columns[k, :, 10 * n : 11 * n] = np.diag(v)
-        columns[k, :, 11 * n :] = np.diag(np.tanh(v / DRY_RAD_S))
-        target[k] = tau - model.inverse_dynamics(q, v, a)
-    return columns.reshape(-1, 12 * n), target.reshape(-1)
+        target[k] -= model.inverse_dynamics(q, v, a)
+    at = np.arange(n)
+    columns[:, at, 10 * n + at] = motion.v
+    flat = columns.reshape(-1, 12 * n)
+    _set_dry(flat, dry)
+    return flat, target.reshape(-1)
+
+
+def _set_dry(columns: Array, dry: Array) -> None:
+    n = dry.shape[1]
+    at = np.arange(n)
+    columns.reshape(len(dry), n, -1)[:, at, 11 * n + at] = dry

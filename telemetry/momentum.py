@@ -14,7 +14,7 @@ import numpy as np
 from core.block import Array, Block
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
-from telemetry.calibration import DRY_RAD_S, Calibration
+from telemetry.calibration import Calibration
 
 OBSERVER_RAD_S = 25.0  # bandwidth of the observer; chosen: settles in 0.1 s, filters velocity noise
 ROWS_PER_SAMPLE = 5  # residual rows are kept at a fifth of the control rate: the observer has no more to say
@@ -27,6 +27,7 @@ class MomentumResidual:
         robot: joint order, rates and rotor inertia.
         model: the calibrated rigid-body model; later the twin's, so that a fault that was patched is normal.
         coulomb: (n,) Coulomb friction [N*m].
+        dry_rad_s: (n,) speed over which it changes sign.
         lag_ticks: ticks from command to measured torque.
         motor_gain: (n,) share of the measured torque that reaches the joint.
         offset: (n,) encoder offset, removed before the model is asked.
@@ -37,12 +38,14 @@ class MomentumResidual:
         robot: Robot,
         model: RigidBodyModel,
         coulomb: Array,
+        dry_rad_s: Array,
         lag_ticks: int,
         motor_gain: Array | None = None,
         offset: Array | None = None,
     ) -> None:
         n = robot.dof
-        self._model, self._coulomb, self._lag, self._dt_s = model, coulomb, lag_ticks, robot.dt_s
+        self._model, self._coulomb, self._dry_rad_s = model, coulomb, dry_rad_s
+        self._lag, self._dt_s = lag_ticks, robot.dt_s
         self._gain = np.ones(n) if motor_gain is None else motor_gain
         self._offset = np.zeros(n) if offset is None else offset
         self._limit = np.array(robot.limits.effort)
@@ -88,9 +91,9 @@ class MomentumResidual:
             change = (momentum - self._momentum) / self._dt_s
             self._residual = self._decay * (self._residual + OBSERVER_RAD_S * self._dt_s * (change - tau - self._rate))
         self._momentum = momentum
-        self._rate = self._model.momentum_rate_bias(q, v) - self._coulomb * np.tanh(v / DRY_RAD_S)
+        self._rate = self._model.momentum_rate_bias(q, v) - self._coulomb * np.tanh(v / self._dry_rad_s)
 
 
 def calibrated_residual(robot: Robot, calibration: Calibration, lag_ticks: int) -> MomentumResidual:
     """The residual of the healthy robot."""
-    return MomentumResidual(robot, calibration.model(robot), calibration.coulomb, lag_ticks)
+    return MomentumResidual(robot, calibration.model(robot), calibration.coulomb, calibration.dry_rad_s, lag_ticks)

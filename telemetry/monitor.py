@@ -90,5 +90,6 @@ class Monitor:
             late_s: added command delay.
         """
         lag = self._lag_ticks + round(late_s / self._robot.dt_s)
-        self._residual = MomentumResidual(self._robot, model, coulomb, lag, motor_gain, offset)
+        dry_rad_s = self.calibration.dry_rad_s
+        self._residual = MomentumResidual(self._robot, model, coulomb, dry_rad_s, lag, motor_gain, offset)
         self._restart()

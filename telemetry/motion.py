@@ -1,12 +1,14 @@
 """Zero-phase smoothed motion: position, velocity, acceleration and torque that belong to the same instant.
 
 Identification needs accelerations, and differentiated encoder noise drowns them. One Butterworth filter run forward and
-backward over *every* signal keeps them aligned (Gautier, Janot, Vandanjon 2013, section III).
+backward over *every* signal keeps them aligned (Gautier, Janot, Vandanjon 2013, section III). What is not linear in the
+signals, such as dry friction, has to be computed before that filter and go through it like the rest.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
@@ -15,47 +17,81 @@ from core.block import Array, Block
 
 CUTOFF_HZ = 10.0  # above the tasks' bandwidth, below the loop's; chosen between 5 and 20 Hz on simulated arms
 SAMPLE_HZ = 25.0  # rows kept: about independent after a 10 Hz filter
+_WIDE_HZ = 40.0  # keeps the moment at which a speed changes sign, and loses most of the noise
 _EDGE_S = 0.1  # the filter's transient at either end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wide:
+    """The same signals at the full rate, M rows, smoothed lightly."""
+
+    q: Array  # (M, n) [rad or m]
+    v: Array  # (M, n) [rad/s or m/s]
+    tau: Array  # (M, m) [N*m or N]
+    rate_hz: float
+
+    def reduce(self, signal: Array) -> Array:
+        """(N, k) rows of `signal` (M, k), smoothed and sampled like `Motion`."""
+        return _low_pass(signal, CUTOFF_HZ, self.rate_hz)[_kept(len(signal), self.rate_hz)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
-    """Smoothed samples, (N, n) each."""
+    """Smoothed samples, N rows of n coordinates and m actuators."""
 
     t_s: Array  # (N,)
-    q: Array  # [rad]
-    v: Array  # [rad/s]
-    a: Array  # [rad/s^2]
-    tau: Array  # [N*m], from motor current
+    q: Array  # (N, n) [rad or m]
+    v: Array  # (N, n) [rad/s or m/s]
+    a: Array  # (N, n) [rad/s^2 or m/s^2]
+    tau: Array  # (N, m) [N*m or N], effort of the drives
+    wide: Wide
 
     def __len__(self) -> int:
         return len(self.t_s)
 
-    def between(self, start_s: float, end_s: float) -> Motion:
-        """Samples with start <= t < end."""
-        keep = (self.t_s >= start_s) & (self.t_s < end_s)
-        return Motion(t_s=self.t_s[keep], q=self.q[keep], v=self.v[keep], a=self.a[keep], tau=self.tau[keep])
 
-
-def smooth(block: Block, rate_hz: float, torque_lag_s: float = 0.0) -> Motion:
+def smooth(block: Block, rate_hz: float, torque_lag_s: float = 0.0, effort: Array | None = None) -> Motion:
     """Smoothed motion of a gap-free block, sampled at about `SAMPLE_HZ`.
 
     Args:
         block: telemetry at `rate_hz`.
         torque_lag_s: how much later than position the torque reading comes; half a tick where torque is held over a
         tick.
+        effort: (M, m) effort of the drives if it is known better than it is measured [N*m or N].
     """
-    sos = butter(3, CUTOFF_HZ, fs=rate_hz, output="sos")
-
-    def low_pass(signal: Array) -> Array:
-        return np.asarray(sosfiltfilt(sos, signal, axis=0))
-
-    v = low_pass(block.group("qd"))
-    a = np.gradient(v, 1.0 / rate_hz, axis=0)
-    t = block.t_s
-    tau = low_pass(block.group("tau_meas"))
+    t, tau = block.t_s, block.group("tau_meas") if effort is None else effort
     if torque_lag_s:
         tau = np.stack([np.interp(t + torque_lag_s, t, column) for column in tau.T], axis=1)
-    edge, step = round(_EDGE_S * rate_hz), max(1, round(rate_hz / SAMPLE_HZ))
-    keep = slice(edge, len(block) - edge, step)
-    return Motion(t_s=t[keep], q=low_pass(block.group("q"))[keep], v=v[keep], a=a[keep], tau=tau[keep])
+    q, qd = block.group("q"), block.group("qd")
+    wide = Wide(
+        q=_low_pass(q, _WIDE_HZ, rate_hz),
+        v=_low_pass(qd, _WIDE_HZ, rate_hz),
+        tau=_low_pass(tau, _WIDE_HZ, rate_hz),
+        rate_hz=rate_hz,
+    )
+    v = _low_pass(qd, CUTOFF_HZ, rate_hz)
+    keep = _kept(len(block), rate_hz)
+    return Motion(
+        t_s=t[keep],
+        q=_low_pass(q, CUTOFF_HZ, rate_hz)[keep],
+        v=v[keep],
+        a=np.gradient(v, 1.0 / rate_hz, axis=0)[keep],
+        tau=_low_pass(tau, CUTOFF_HZ, rate_hz)[keep],
+        wide=wide,
+    )
+
+
+def _low_pass(signal: Array, cutoff_hz: float, rate_hz: float) -> Array:
+    if cutoff_hz >= 0.45 * rate_hz:  # a slow robot's samples hold nothing above it
+        return np.array(signal)
+    return np.asarray(sosfiltfilt(_sections(cutoff_hz, rate_hz), signal, axis=0))
+
+
+@cache
+def _sections(cutoff_hz: float, rate_hz: float) -> Array:
+    return np.asarray(butter(3, cutoff_hz, fs=rate_hz, output="sos"))
+
+
+def _kept(rows: int, rate_hz: float) -> slice:
+    edge = round(_EDGE_S * rate_hz)
+    return slice(edge, rows - edge, max(1, round(rate_hz / SAMPLE_HZ)))

@@ -26,7 +26,13 @@ COMPUTED_TORQUE = load_artefact(shipped_laws()["computed_torque"])
 JOINT_PD = load_artefact(shipped_laws()["joint_pd"])
 
 _CALIBRATION = Calibration(
-    correction=np.zeros(12 * N), covariance=1e-8 * np.eye(12 * N), noise_nm=np.full(N, 0.1), samples=1000
+    correction=np.zeros(12 * N),
+    covariance=1e-8 * np.eye(12 * N),
+    noise_nm=np.full(N, 0.1),
+    inflation=np.ones(N),
+    dry_rad_s=np.full(N, 0.01),
+    trust=np.zeros(N),
+    samples=1000,
 )
 _HEALTHY = NO_EFFECT
 

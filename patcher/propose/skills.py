@@ -70,15 +70,31 @@ REMEDIES = {
     )
 }
 
+_STANDS_FOR = {"com": "payload"}  # a load off its point is answered by its mass
+
 
 def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
-    """The parameters that the remedy changes, inside their bounds, and a sentence; empty if none answers."""
+    """The parameters that the remedies change, inside their bounds, and a sentence each; empty if none answers.
+
+    Of two causes each one is answered that the law has a parameter for.
+    """
     top = situation.twin.causes[0]
-    remedy = REMEDIES.get(top.cause)
     base = Controller.from_artefact(situation.incumbent, joints=situation.twin.robot.dof)
-    if remedy is None:
-        return {}, ""
-    amount = remedy.amount(top.effect(top.theta))
+    effect = top.effect(top.theta)
+    values: dict[str, Value] = {}
+    sentences = []
+    for cause in dict.fromkeys(_STANDS_FOR.get(fault, fault) for fault in top.faults):
+        remedy = REMEDIES.get(cause)
+        found = _values(base, remedy, effect) if remedy is not None else {}
+        values.update(found)
+        if remedy is not None and found:
+            sentences.append(remedy.sentence)
+    return values, " ".join(sentences)
+
+
+def _values(base: Controller, remedy: Remedy, effect: Effect) -> dict[str, Value]:
+    """The parameters that answer one cause."""
+    amount = remedy.amount(effect)
     values: dict[str, Value] = {}
     for name, spec in base.manifest.params.items():
         if spec.answers != remedy.cause:
@@ -94,11 +110,11 @@ def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
             ]
         elif isinstance(old, float) and isinstance(amount, float):
             values[name] = min(max(remedy.combine(old, amount), spec.low[0]), spec.high[0])
-    return values, remedy.sentence
+    return values
 
 
 class Skills:
-    """Proposes the remedy of the most probable cause."""
+    """Proposes the remedies of the most probable cause, or pair of causes."""
 
     name = "skills"
 

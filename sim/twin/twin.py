@@ -7,33 +7,33 @@ could have said what this one said.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from controllers.artefact import Artefact
 from core.block import Array, Block
 from core.robot import Robot
-from sim.effect import NO_EFFECT, Effect
-from sim.faults.course import FaultCourse
-from sim.kinds import nominal_physics, open_plant
-from sim.physics import Physics, physical_inertials
-from sim.rollout import make_runtime, run
-from sim.twin.fit import fit_all
-from sim.twin.hypotheses import Evidence
-from telemetry.calibration import Calibration, calibrate
-from telemetry.jump import measure_jump
-from telemetry.lag import command_noise, measure_lag
-from telemetry.motion import smooth
+from sim.effect import Effect, combine
+from sim.physics import Physics
+from sim.twin.cause import Cause, causes_of
+from sim.twin.drive import DriveResponse
+from sim.twin.fit import Fit, fit_causes
+from sim.twin.kinds import twin_kind_of
+from sim.twin.linear import Stack
+from sim.twin.parts import Corrections, Likelihood, Stretch
+from sim.twin.readings import ReadingStatistics
+from sim.twin.slip import SlipRows, jump_rows
+from sim.twin.standstill import Standstill
+from sim.twin.unseen import unobservable, why_unseen
+from telemetry.drive import learn_drive
 
 Z90 = 1.645  # half width of a two-sided 90 % interval, in standard deviations
 _OUTSIDE = 0.01  # probability kept for causes that the catalogue does not have
-_REPLAY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedCause:
-    """One hypothesis with its share of the evidence."""
+    """One hypothesis with its share of the evidence: no fault, one fault, or two joined by `+`."""
 
     cause: str
     label: str
@@ -42,6 +42,12 @@ class RankedCause:
     covariance: Array  # (k, k)
     effect: Callable[[Array], Effect]
     describe: Callable[[Array], dict[str, float]]
+    unseen: str = ""  # why telemetry says little of the unknowns, in words; empty if it says enough
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Names in the fault catalogue; none for a healthy robot."""
+        return () if self.cause == "none" else tuple(self.cause.split("+"))
 
     def interval(self) -> dict[str, tuple[float, float]]:
         """90 % interval of each estimate, in the order low, high."""
@@ -65,22 +71,14 @@ class Twin:
     """A robot model, what its healthy telemetry taught, and the causes of its incident, most probable first."""
 
     robot: Robot
-    calibration: Calibration
+    calibration: Corrections
     causes: tuple[RankedCause, ...]
+    unobservable: tuple[str, ...] = ()  # sentences on faults that this telemetry cannot show
 
     def physics(self, correction: Array | None = None) -> Physics:
         """Constants of the twin for one value of the calibration's corrections, by default their mean."""
-        n = self.robot.dof
-        c = self.calibration.correction if correction is None else correction
-        nominal = nominal_physics(self.robot)
-        coulomb = np.maximum(c[11 * n :], 0.0)
-        return replace(
-            nominal,
-            inertials=physical_inertials(nominal.inertials + c[: 10 * n]),
-            viscous=np.maximum(nominal.viscous + c[10 * n : 11 * n], 0.0),
-            coulomb=coulomb,
-            stiction=coulomb,
-        )
+        chosen = self.calibration.correction if correction is None else correction
+        return twin_kind_of(self.robot).physics(self.robot, chosen)
 
     @property
     def effect(self) -> Effect:
@@ -107,7 +105,7 @@ def fit_twin(
     robot: Robot,
     head: Block,
     after_onset: Block,
-    calibration: Calibration | None = None,
+    calibration: Corrections | None = None,
     around_onset: Block | None = None,
 ) -> Twin:
     """Fit a twin to healthy telemetry and to the stretch right after an incident's onset.
@@ -117,66 +115,51 @@ def fit_twin(
         after_onset: telemetry under the fault, at least a second.
         calibration: of the same head, if it is known already.
         around_onset: telemetry from before the fault until it was in force, for what an onset alone shows.
+
+    Raises:
+        BadInput: the head is too short, or no twin is known for this kind of robot.
     """
-    calibration = calibration or calibrate(robot, head)
-    motion = smooth(after_onset, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
-    evidence = Evidence(robot, calibration, motion)
-    jump = None if around_onset is None else measure_jump(robot, head, around_onset)
-    fits = fit_all(evidence.hypotheses(), calibration, jump)
-    noise = command_noise(robot, head)
-    before, now = measure_lag(robot, head, noise), measure_lag(robot, after_onset, noise)
-    on_time = -now.loss[round(before.ticks)]
-    scored = []
-    for fit in fits:
-        h = fit.hypothesis
-        covariance = fit.covariance + evidence.calibration_spread(fit)
-        scored.append((fit.log_evidence + on_time, h.cause, h.label, fit.theta, covariance, h.effect, h.describe))
-        if h.cause == "none":
-            delay_s = np.array([(now.ticks - before.ticks) * robot.dt_s])
-            spread = np.array([[(now.std_ticks**2 + before.std_ticks**2) * robot.dt_s**2]])
-            late = fit.log_evidence - float(now.loss.min()) - 3.0  # the price of one more unknown
-            scored.append((late, "delay", "delay", delay_s, spread, _delayed(robot.dof), _describe_delay))
-    top = max(score[0] for score in scored)
-    weights = np.exp([score[0] - top for score in scored])
+    kind = twin_kind_of(robot)
+    calibration = kind.calibrate(robot, head) if calibration is None else calibration
+    drive = learn_drive(robot, head)
+    stretch = Stretch(robot=robot, head=head, after=after_onset, around=around_onset, drive=drive)
+    stack = Stack([*kind.rows(stretch, calibration), SlipRows(stretch), *jump_rows(stretch)])
+    likelihoods: list[Likelihood] = [DriveResponse(stretch), ReadingStatistics(stretch), Standstill(stretch)]
+    fits = fit_causes(causes_of(robot), stack, likelihoods)
+    weights = np.exp([fit.log_evidence - fits[0].log_evidence for fit in fits])
     weights *= (1.0 - _OUTSIDE) / weights.sum()
-    causes = [
-        RankedCause(
-            cause=cause,
-            label=label,
-            probability=float(weight),
-            theta=theta,
-            covariance=covariance,
-            effect=effect,
-            describe=describe,
-        )
-        for weight, (_, cause, label, theta, covariance, effect, describe) in zip(weights, scored, strict=True)
-    ]
-    return Twin(robot=robot, calibration=calibration, causes=tuple(sorted(causes, key=lambda c: -c.probability)))
+    causes = tuple(_ranked(fit, float(weight)) for fit, weight in zip(fits, weights, strict=True))
+    return Twin(robot=robot, calibration=calibration, causes=causes, unobservable=unobservable(fits))
 
 
-def _delayed(dof: int) -> Callable[[Array], Effect]:
-    return lambda theta: replace(NO_EFFECT, delay_s=max(float(theta[0]), 0.0))
+def _ranked(fit: Fit, probability: float) -> RankedCause:
+    first, *others = fit.causes
+    if not others:
+        effect, describe = first.effect, first.describe
+    else:
+        effect, describe = _both(fit.causes)
+    return RankedCause(
+        cause="+".join(cause.fault for cause in fit.causes),
+        label=" and ".join(cause.label for cause in fit.causes),
+        probability=probability,
+        theta=fit.theta,
+        covariance=fit.covariance,
+        effect=effect,
+        describe=describe,
+        unseen=why_unseen(fit),
+    )
 
 
-def _describe_delay(theta: Array) -> dict[str, float]:
-    return {"ms": 1000.0 * float(theta[0])}
+def _both(
+    causes: tuple[Cause, ...],
+) -> tuple[Callable[[Array], Effect], Callable[[Array], dict[str, float]]]:
+    """Effect and estimate of two causes; estimates are named `fault.parameter`, a second of a kind `fault2`."""
+    first, second = causes
+    width = len(first.prior_std)
+    names = (first.fault, second.fault if second.fault != first.fault else f"{second.fault}2")
 
+    def describe(theta: Array) -> dict[str, float]:
+        found = (first.describe(theta[:width]), second.describe(theta[width:]))
+        return {f"{name}.{key}": value for name, each in zip(names, found, strict=True) for key, value in each.items()}
 
-def fidelity(twin: Twin, incumbent: Artefact, after_onset: Block) -> float:
-    """How well the fitted twin repeats the incident: 1 minus the error of its tracking error, relative, at least 0.
-
-    The twin starts in the measured state and follows the recorded references under the incumbent.
-    """
-    robot, effect = twin.robot, twin.effect
-    rows = after_onset.between(after_onset.t_s[0], after_onset.t_s[0] + _REPLAY_S)
-    first = rows.rows()[0]
-    q = np.array(first.frame.q) - effect.vector("offset", robot.dof)
-    course = FaultCourse.constant(effect)
-    with open_plant(robot, twin.physics(), course, seed=0) as plant:
-        plant.reset(q, np.array(first.frame.qd), np.array(first.frame.tau_cmd))
-        trace = run(plant, make_runtime(robot, incumbent), [row.reference for row in rows.rows()])
-    measured = rows.group("q_ref") - rows.group("q")
-    if trace.diverged or len(trace.measured_error) != len(measured):
-        return 0.0
-    miss = np.sqrt(np.mean(np.square(trace.measured_error - measured)))
-    return float(np.clip(1.0 - miss / np.sqrt(np.mean(np.square(measured))), 0.0, 1.0))
+    return lambda theta: combine([(1.0, first.effect(theta[:width])), (1.0, second.effect(theta[width:]))]), describe

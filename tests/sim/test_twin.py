@@ -12,13 +12,16 @@ from controllers.artefact import Artefact
 from core.block import Block
 from core.robot import Robot
 from sim.effect import NO_EFFECT
+from sim.faults.catalogue import faults_of
 from sim.kinds import hidden_physics, nominal_physics
 from sim.physics import physical_inertials
-from sim.twin.twin import Twin, fidelity, fit_twin
+from sim.twin.fidelity import fidelity
+from sim.twin.twin import Twin, fit_twin
 from telemetry.calibration import Calibration, calibrate
 
 Recorder = Callable[..., Block]
 HEAD_S, AFTER_S = 40.0, 5.0
+IMPOSSIBLE = {"stuck", "freeze"}  # contradicted by joints that move and readings that change
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,7 @@ def test_causes_are_ranked_and_leave_room_for_what_the_catalogue_lacks(shop: Sho
     probabilities = [cause.probability for cause in causes]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(0.99)
-    assert {cause.cause for cause in causes} == {
-        "none",
-        "payload",
-        "friction",
-        "actuator_loss",
-        "sensor_bias",
-        "delay",
-    }
+    assert {cause.cause for cause in causes if len(cause.faults) < 2} == {"none", *faults_of(shop.robot)} - IMPOSSIBLE
     assert len({cause.label for cause in causes}) == len(causes)
 
 
@@ -149,7 +145,7 @@ def test_an_interval_holds_its_estimate_and_is_narrow(shop: Shop, spec: str) -> 
     assert "joint" not in intervals
     for name, (low, high) in intervals.items():
         assert low < found[name] < high
-        assert high - low < 0.1 * abs(found[name])
+        assert high - low < (0.1 if name != "ms" else 0.4) * abs(found[name])  # a tick is a third of this delay
 
 
 def test_samples_are_robots_that_could_be_this_one(shop: Shop) -> None:
@@ -210,6 +206,6 @@ def test_a_slip_that_gravity_does_not_show_is_named_by_its_onset(shop: Shop) -> 
     around.data[500:, 2 : 2 + n] -= moved
     blind = fit_twin(shop.robot, shop.head(seed), after, shop.calibration(seed))
     seeing = fit_twin(shop.robot, shop.head(seed), after, shop.calibration(seed), around)
-    assert seeing.causes[0].label == "encoder bias joint 7"
+    assert seeing.causes[0].label == "sensor bias joint 7"
     assert seeing.causes[0].describe(seeing.causes[0].theta)["rad"] == pytest.approx(0.05, abs=0.003)
-    assert blind.causes[0].label != "encoder bias joint 7" or blind.causes[0].covariance[0, 0] > 0.01**2
+    assert blind.causes[0].label != "sensor bias joint 7" or blind.causes[0].covariance[0, 0] > 0.01**2

@@ -17,8 +17,9 @@ from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from core.robot_toml import load_robot
 from sim.kinds import hidden_physics
-from telemetry.calibration import DRY_RAD_S, Calibration, calibrate, linear_system
-from telemetry.motion import Motion, smooth
+from telemetry.calibration import Calibration, calibrate, correlation_time, dry_friction, linear_system
+from telemetry.drive import given_effort, learn_drive
+from telemetry.motion import Motion, Wide, smooth
 
 SEED, HEAD_S = 1, 40.0
 Recorder = Callable[..., Block]
@@ -35,23 +36,26 @@ def calibration(iiwa: Robot, record_arm: Recorder) -> Calibration:
 
 
 def motion_of(robot: Robot, block: Block) -> Motion:
-    return smooth(block, robot.control_rate_hz, torque_lag_s=0.5 * robot.dt_s)
+    """Motion with the effort that the drives most likely gave."""
+    effort = given_effort(robot, learn_drive(robot, block), block, np.zeros(7))
+    return smooth(block, robot.control_rate_hz, 0.5 * robot.dt_s, effort)
 
 
-def unexplained(model: RigidBodyModel, coulomb: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]:
-    """(7,) root mean square of the torque that the model does not explain [N*m]."""
+def unexplained(model: RigidBodyModel, dry: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]:
+    """(7,) root mean square of the torque that model and dry friction (N, 7) do not explain [N*m]."""
     said = np.array([model.inverse_dynamics(*row) for row in zip(motion.q, motion.v, motion.a, strict=True)])
-    return np.asarray(np.sqrt(np.mean(np.square(motion.tau - said - np.tanh(motion.v / DRY_RAD_S) * coulomb), axis=0)))
+    return np.asarray(np.sqrt(np.mean(np.square(motion.tau - said - dry), axis=0)))
 
 
 def test_the_calibrated_model_explains_motion_that_it_has_not_seen(
     iiwa: Robot, calibration: Calibration, record_arm: Recorder
 ) -> None:
     later = motion_of(iiwa, record_arm(SEED, 8.0, "none", 77))
-    nominal = unexplained(RigidBodyModel(iiwa), np.zeros(7), later)
-    fitted = unexplained(calibration.model(iiwa), calibration.coulomb, later)
+    nominal = unexplained(RigidBodyModel(iiwa), np.zeros((1, 7)), later)
+    dry = dry_friction(later, calibration.dry_rad_s) * calibration.coulomb
+    fitted = unexplained(calibration.model(iiwa), dry, later)
     assert np.all(fitted < nominal)
-    assert np.linalg.norm(fitted) < 0.15 * np.linalg.norm(nominal)
+    assert np.linalg.norm(fitted) < 0.08 * np.linalg.norm(nominal)
     np.testing.assert_allclose(fitted, calibration.noise_nm, rtol=0.5)
 
 
@@ -62,7 +66,7 @@ def test_friction_is_measured_at_working_speed(iiwa: Robot, calibration: Calibra
         breakaway = np.exp(-((speed / hidden.stribeck_rad_s) ** 2))
         dry = hidden.coulomb + (hidden.stiction - hidden.coulomb) * breakaway
         true = hidden.viscous * speed + dry
-        found = fitted.damping * speed + calibration.coulomb * np.tanh(speed / DRY_RAD_S)
+        found = fitted.damping * speed + calibration.coulomb * np.tanh(speed / calibration.dry_rad_s)
         nominal = np.array(iiwa.limits.damping) * speed
         assert np.abs(found - true).max() < 0.2
         assert np.linalg.norm(found - true) < 0.4 * np.linalg.norm(nominal - true)
@@ -102,8 +106,10 @@ def test_the_linear_system_is_exact_for_the_parameters_that_made_the_torque(iiwa
     true.damping = model.damping + correction[70:77]
     q, v, a = rng.uniform(-1, 1, (3, 20, 7))
     tau = np.array([true.inverse_dynamics(*row) for row in zip(q, v, a, strict=True)])
-    tau += np.tanh(v / DRY_RAD_S) * correction[77:]
-    columns, target = linear_system(iiwa, model, Motion(t_s=np.arange(20.0), q=q, v=v, a=a, tau=tau))
+    dry = rng.uniform(-1, 1, (20, 7))
+    tau += dry * correction[77:]
+    motion = Motion(t_s=np.arange(20.0), q=q, v=v, a=a, tau=tau, wide=Wide(q=q, v=v, tau=tau, rate_hz=500.0))
+    columns, target = linear_system(iiwa, model, motion, dry)
     assert columns.shape == (140, 84)
     np.testing.assert_allclose(columns @ correction, target, atol=1e-8)
 
@@ -153,8 +159,20 @@ def test_smoothing_keeps_signals_of_one_instant_together(iiwa: Robot) -> None:
     np.testing.assert_allclose(motion.a[keep], (-size * omega**2 * np.sin(inner))[keep], atol=0.1)
     np.testing.assert_allclose(motion.tau[keep], (5.0 * np.sin(inner))[keep], atol=2e-2)
     assert len(motion) == pytest.approx(25 * 5.8, abs=2)
-    part = motion.between(1.0, 2.0)
-    assert len(part) == 25
-    assert part.t_s[0] >= 1.0
-    assert part.t_s[-1] < 2.0
-    assert part.q.shape == part.tau.shape == (25, 7)
+    np.testing.assert_allclose(motion.wide.reduce(motion.wide.q)[keep], motion.q[keep], atol=2e-3)
+
+
+def test_dry_friction_changes_sign_as_fast_as_on_this_robot(iiwa: Robot, calibration: Calibration) -> None:
+    assert np.all((calibration.dry_rad_s >= 0.005) & (calibration.dry_rad_s <= 0.02))  # 0.01 rad/s in the simulation
+
+
+def test_correlated_residuals_count_as_fewer_samples() -> None:
+    rng = np.random.default_rng(3)
+    white = rng.standard_normal((4000, 2))
+    slow = white.copy()
+    for k in range(1, len(slow)):
+        slow[k, 1] += 0.8 * slow[k - 1, 1]
+    time = correlation_time(slow)
+    assert time[0] == pytest.approx(1.0, abs=0.3)
+    assert time[1] == pytest.approx(9.0, rel=0.3)  # (1 + 0.8) / (1 - 0.8)
+    assert np.all(correlation_time(np.zeros((50, 2))) == 1.0)

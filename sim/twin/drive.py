@@ -1,0 +1,133 @@
+"""How the drives follow their commands: late, now and then, slowly, or not all the way.
+
+A fault of the bus changes the *age* of the command that is in force at a tick, the same for all drives; a fault of a
+drive changes what it makes of that command. What a healthy drive makes of it is learnt from the head
+(`telemetry.drive`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import logsumexp
+
+from core.rigid_body import Array
+from sim.effect import NO_EFFECT, Effect
+from sim.twin.parts import Stretch
+from telemetry.calibration import correlation_time
+from telemetry.drive import LONGEST_S, follow
+
+_HEAD_S = 6.0  # of healthy telemetry that is looked at
+_ATOM = 1e-9  # probability below which an age is not looked at
+
+
+class DriveResponse:
+    """Likelihood of measured effort given the commands, m drives."""
+
+    sees = frozenset({"delay_s", "jitter_s", "drop_share", "limit_loss", "motor_lag_s", "sag"})
+    separable = False
+
+    def __init__(self, stretch: Stretch) -> None:
+        robot = self._robot = stretch.robot
+        self._limit = np.array(robot.limits.effort)
+        self._oldest = round(LONGEST_S * robot.control_rate_hz)
+        self.healthy, after = stretch.drive, stretch.after
+        head = stretch.head.between(stretch.head.t_s[-1] - _HEAD_S, np.inf)
+        left = head.group("tau_meas") - self.healthy.expected(robot, head)
+        self._inflation = correlation_time(left[self._oldest :])
+        start = min(self.healthy.ticks + self._oldest, len(after) - 1)
+        self._measured = after.group("tau_meas")[start:]  # (M, m)
+        # (A, M, m) effort asked for if the command in force were 0, 1, 2 ... ticks older than usual
+        self._asked = np.array([self.healthy.asked(robot, after, age)[start:] for age in range(self._oldest + 1)])
+        self._noise = self.healthy.noise
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self._scale = 1.0 / (self._noise * np.sqrt(self._inflation))
+        if not self.healthy.lag_s:
+            self._by_age = -0.5 * np.square((self._measured - self._asked) * self._scale).sum(axis=2)  # (A, M)
+        self._usual = self._each(NO_EFFECT, slice(None))
+
+    def gain(self, effect: Effect) -> float:
+        """Log likelihood under `effect` minus that of a healthy robot."""
+        m = len(self._limit)
+        age = self._ages(effect)
+        drives = (effect.vector("limit_loss", m) != 0) | (effect.vector("motor_lag_s", m) != 0) | (effect.sag != 0)
+        if age[0] == 1.0:
+            return float((self._each(effect, drives) - self._usual[drives]).sum())
+        lags = self.healthy.lag_s or np.any(effect.vector("motor_lag_s", m))
+        if lags or age.max() == 1.0:
+            return float((self._each(effect, slice(None)) - self._usual).sum())
+        some = np.flatnonzero(age > _ATOM)
+        fits = self._by_age[some]
+        if np.any(drives):
+            given = self._given(self._asked[some], effect)
+            fits = -0.5 * np.square((self._measured - given) * self._scale).sum(axis=2)
+        return float(logsumexp(fits + np.log(age[some])[:, None], axis=0).sum() - self._usual.sum())
+
+    def _each(self, effect: Effect, drives: slice | Array) -> Array:
+        """(d,) log likelihood of each of `drives`, if the command in force is the mean over ages."""
+        expected = self._expected(effect)
+        missed = (self._measured - expected)[:, drives] * self._scale[drives]
+        each: Array = -0.5 * np.square(missed).sum(axis=0)
+        return each
+
+    def _expected(self, effect: Effect) -> Array:
+        """(M, m) effort under `effect`."""
+        age = self._ages(effect)
+        some = np.flatnonzero(age > _ATOM)
+        command = np.tensordot(age[some], self._asked[some], axes=1)
+        return self._given(command, effect)
+
+    def _given(self, asked: Array, effect: Effect) -> Array:
+        """(..., M, m) effort that the drives make of what is asked."""
+        m = len(self._limit)
+        high = self._limit * np.maximum(1.0 - effect.vector("limit_loss", m), 0.0)
+        given = np.clip(asked, -high, high)
+        lag_s = self.healthy.lag_s + effect.vector("motor_lag_s", m)
+        for k in np.flatnonzero(lag_s > 0):
+            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s)
+        if effect.sag:
+            load = np.abs(given).sum(axis=-1, keepdims=True) / self._limit.sum()
+            given = given * np.maximum(1.0 - effect.sag * load, 0.0)
+        return given
+
+    def _ages(self, effect: Effect) -> Array:
+        """(A,) probability that the command in force is so many ticks older than usual.
+
+        A command has arrived after i ticks with probability a_i; the newest that has arrived is in force.
+        """
+        late, spread = effect.delay_s / self._robot.dt_s, max(effect.jitter_s, 0.0) / self._robot.dt_s
+        tick = np.arange(self._oldest + 1)
+        within = 1.0 - 0.5 * min(spread, 1.0)  # where in its tick a command arrives is known on average only
+        arrived = np.clip((tick - late + within) / max(spread, 1.0), 0.0, 1.0) * (1.0 - effect.drop_share)
+        age: Array = arrived * np.concatenate([[1.0], np.cumprod(1.0 - arrived)[:-1]])
+        total = age.sum()
+        if total <= 0:  # nothing arrives: the oldest command stays
+            age[-1] = total = 1.0
+        share: Array = age / total
+        return share
+
+    def settle(self, effect: Effect) -> bool:
+        """Raise the noise to what `effect`, the best explanation so far, leaves; whether that changed it by much."""
+        age = self._ages(effect)
+        some = np.flatnonzero(age > _ATOM)
+        missed = self._measured - self._given(self._asked[some], effect) if not self.healthy.lag_s else None
+        if missed is None or np.any(effect.vector("motor_lag_s", len(self._limit))):
+            left = self._measured - self._expected(effect)
+        else:  # the age that each tick speaks for
+            best = np.argmin(np.square(missed * self._scale).sum(axis=2), axis=0)
+            left = missed[best, np.arange(len(best))]
+        level = np.maximum(self.healthy.noise, np.sqrt(np.mean(np.square(left), axis=0)))
+        changed = bool(np.any(level > 1.2 * self._noise) or np.any(level < self._noise / 1.2))
+        self._noise = level
+        self._weigh()
+        return changed
+
+    def resolution(self) -> Mapping[str, float]:
+        """Effort is read once a tick, so when within a tick a command arrived is not seen."""
+        return {"delay_s": 0.3 * self._robot.dt_s, "jitter_s": 0.5 * self._robot.dt_s}
+
+    def hints(self) -> Mapping[str, Array]:
+        return {}

@@ -1,0 +1,73 @@
+"""What a kind of robot adds to the twin: the shipped kinds and those of installed packages (`remend.twins`).
+
+A kind says how it learns a healthy robot, which rows of telemetry its equation of motion gives, and how corrections of
+the data sheet become the physics that is simulated. Bus, drives and sensors are the same for every kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.block import Block
+from core.errors import BadInput
+from core.extensions import Registry
+from core.rigid_body import Array
+from core.robot import Robot
+from sim.kinds import nominal_physics
+from sim.physics import Physics, physical_inertials
+from sim.twin.parts import Corrections, Rows, Stretch
+from sim.twin.torque import TorqueRows
+from telemetry.calibration import Calibration, calibrate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinKind:
+    """One kind of robot, as the twin sees it."""
+
+    name: str  # `kind` in robot.toml
+    calibrate: Callable[[Robot, Block], Corrections]  # from healthy telemetry
+    rows: Callable[[Stretch, Corrections], Sequence[Rows]]  # of its equation of motion
+    physics: Callable[[Robot, Array], Physics]  # of one value of the calibration's corrections
+
+
+def _arm_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
+    assert isinstance(corrections, Calibration)
+    return [TorqueRows(stretch, corrections)]
+
+
+def _arm_physics(robot: Robot, correction: Array) -> Physics:
+    n = robot.dof
+    nominal = nominal_physics(robot)
+    coulomb = np.maximum(correction[11 * n :], 0.0)
+    return replace(
+        nominal,
+        inertials=physical_inertials(nominal.inertials + correction[: 10 * n]),
+        viscous=np.maximum(nominal.viscous + correction[10 * n : 11 * n], 0.0),
+        coulomb=coulomb,
+        stiction=coulomb,
+    )
+
+
+_SHIPPED = (
+    TwinKind(
+        name="fixed_base",
+        calibrate=calibrate,
+        rows=_arm_rows,
+        physics=_arm_physics,
+    ),
+)
+TWINS = Registry("remend.twins", TwinKind, _SHIPPED)
+
+
+def twin_kind_of(robot: Robot) -> TwinKind:
+    """How the twin sees robots of this kind.
+
+    Raises:
+        BadInput: no twin can be fitted to such a robot.
+    """
+    if robot.kind not in TWINS:
+        raise BadInput(f"{robot.name}: no twin is known for kind '{robot.kind}'; use one of {', '.join(TWINS)}")
+    return TWINS[robot.kind]

@@ -1,0 +1,88 @@
+"""Two causes at once: which pairs are worth a look, and how two faults of the same part share its telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.rigid_body import Array
+from sim.twin.scan import Scan
+from sim.twin.single import Preparation, Single
+
+_LEADERS = 6  # best causes of all, and of each sort, that are tried together with every other
+_SEEN = 10.0  # log evidence from which a cause that is scanned certainly shows
+_LOADS = frozenset({"payload", "com"})  # one is the other with its centre of mass elsewhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Two scanned causes in a likelihood that does not take them apart."""
+
+    scans: tuple[Scan, Scan]
+    gain: float  # log evidence of both
+
+
+def compatible(a: Single, b: Single) -> bool:
+    """Whether two causes can be told apart at all."""
+    if "none" in (a.cause.fault, b.cause.fault) or {a.cause.fault, b.cause.fault} <= _LOADS:
+        return False
+    if a.cause.fault != b.cause.fault:
+        return True
+    return bool(a.cause.places) and not set(a.cause.places) & set(b.cause.places)
+
+
+def shared_scans(singles: Sequence[Single], preparation: Preparation) -> dict[tuple[int, int], Together]:
+    """Posterior of two scanned causes together, for the best one of each likelihood with every other."""
+    found: dict[tuple[int, int], Together] = {}
+    scanned = [i for i, single in enumerate(singles) if single.scan is not None and preparation.is_shared(single)]
+    if not scanned:
+        return found
+    first = max(scanned, key=lambda i: singles[i].gain)
+    a = singles[first]
+    if a.gain < _SEEN:
+        return found
+    assert a.scan is not None
+    given = a.cause.effect(np.array([a.scan.theta]))
+    for i in scanned:
+        b = singles[i]
+        if i == first or not compatible(a, b):
+            continue
+        second = preparation.scan(b, given)
+        gain = a.gain + second.gain
+        refined = a.scan
+        if second.gain > 0:  # the first one looks different once the second is known
+            refined = preparation.scan(a, b.cause.effect(np.array([second.theta])))
+            alone = preparation.scan_gain(b, second.theta)
+            gain = max(gain, refined.gain + alone + second.gain - second.peak)
+        pair = (first, i) if first < i else (i, first)
+        found[pair] = Together(scans=(refined, second) if first < i else (second, refined), gain=gain)
+    return found
+
+
+def likely_pairs(
+    singles: Sequence[Single], evidence: Array, shared: dict[tuple[int, int], Together], preparation: Preparation
+) -> list[tuple[int, int]]:
+    """Index pairs of the leading causes with all others."""
+    order = [int(i) for i in np.argsort(-evidence)]
+    sorts = (
+        order,
+        [i for i in order if singles[i].expansion.slope.shape[1]],
+        sorted((i for i in order if singles[i].scan is not None), key=lambda i: -singles[i].gain),
+    )
+    leaders = {i for each in sorts for i in each[:_LEADERS]}
+    found = set()
+    for i in leaders:
+        for j in range(len(singles)):
+            pair = (i, j) if i < j else (j, i)
+            if i == j or pair in found or not compatible(singles[i], singles[j]):
+                continue
+            a, b = singles[i], singles[j]
+            both = preparation.is_shared(a) and preparation.is_shared(b)
+            if both and pair not in shared:
+                continue
+            if preparation.clash(a, b):
+                continue
+            found.add(pair)
+    return sorted(found)

@@ -1,0 +1,89 @@
+"""The posterior of one unknown whose likelihood is no Gaussian: looked at on a grid, then closely around its peak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from sim.twin.linear import log_inside
+
+_GRID = 16  # points over the range at first
+_ZOOMS = 3  # each looks at a quarter of what the one before looked at
+_DROP = 2.0  # fall of the log posterior, in which its width is measured: two standard deviations
+_HOPELESS = 1.0  # a peak this little above "no fault" needs no closer look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Posterior of one unknown, and the evidence for it against "no fault"."""
+
+    theta: float
+    std: float
+    gain: float  # log evidence minus that of the healthy robot
+    peak: float  # log likelihood gain at `theta`
+
+
+def scan(
+    gain: Callable[[float], float],
+    prior_std: float,
+    low: float,
+    high: float,
+    hints: Sequence[float] = (),
+    resolution: float = 0.0,
+) -> Scan:
+    """Scan `gain`, a log likelihood that is zero at zero, between `low` and `high`.
+
+    Args:
+        prior_std: of a Gaussian prior around zero, cut off at `low` and `high`.
+        hints: values at which to look first.
+        resolution: standard deviation below which values cannot be told apart whatever the likelihood says.
+    """
+    normal = -0.5 * np.log(2 * np.pi * prior_std**2) - float(log_inside(0.0, *map(np.array, (prior_std, low, high))))
+    seen: dict[float, float] = {}
+
+    def posterior(theta: float) -> float:
+        if theta not in seen:
+            seen[theta] = gain(theta)
+        return seen[theta] - 0.5 * (theta / prior_std) ** 2 + float(normal)
+
+    grid = np.linspace(low, high, _GRID)
+    pitch = float(grid[1] - grid[0])
+    values = np.array([posterior(float(theta)) for theta in grid])
+    best = float(grid[int(np.argmax(values))])
+    for hint in hints:
+        if low <= hint <= high and hint != 0.0 and posterior(hint) > posterior(best):
+            best = hint
+    step = pitch
+    if seen[best] > _HOPELESS:
+        for _ in range(_ZOOMS):
+            near = [float(np.clip(best + share * step, low, high)) for share in (-0.75, -0.5, -0.25, 0.25, 0.5, 0.75)]
+            best = max([best, *near], key=posterior)
+            step *= 0.25
+    std = _width(posterior, best, low, high, pitch)
+    if std > 0.5 * pitch:  # broad: the grid itself is the integral
+        weight = np.exp(values - values.max())
+        weight[[0, -1]] *= 0.5
+        mean = float(weight @ grid / weight.sum())
+        std = float(np.sqrt(weight @ np.square(grid - mean) / weight.sum()))
+        evidence = float(logsumexp(values, b=np.where(np.isin(np.arange(_GRID), (0, _GRID - 1)), 0.5, 1.0) * pitch))
+        return Scan(theta=mean, std=max(std, resolution), gain=evidence, peak=gain(mean))
+    inside = float(log_inside(best, *map(np.array, (std, low, high))))
+    evidence = posterior(best) + 0.5 * float(np.log(2 * np.pi * std**2)) + inside
+    return Scan(theta=best, std=max(std, resolution), gain=evidence, peak=seen[best])
+
+
+def _width(posterior: Callable[[float], float], best: float, low: float, high: float, pitch: float) -> float:
+    """Standard deviation at the peak: the mean of the distances to either side at which `posterior` has fallen."""
+    top = posterior(best)
+    sides = []
+    for side, end in ((-1.0, low), (1.0, high)):
+        step = 1e-4 * pitch
+        while abs(step) < 4 * pitch and (end - best) * side > step and top - posterior(best + side * step) < _DROP:
+            step *= 2.0
+        if (end - best) * side > step:
+            fall = top - posterior(best + side * step)
+            sides.append(step * np.sqrt(_DROP / fall) / np.sqrt(2 * _DROP) if np.isfinite(fall) else step / 4.0)
+    return float(np.mean(sides)) if sides else 0.5 * (high - low)
