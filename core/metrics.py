@@ -17,12 +17,12 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def rms_tracking_error(error_rad: Array) -> float:
-    """Root mean square of the joint tracking error over all ticks and joints [rad or m]."""
+    """Root mean square of the joint tracking error over all ticks and joints [rad, m or 1]."""
     return float(np.sqrt(np.mean(np.square(error_rad))))
 
 
 def max_tracking_error(error_rad: Array) -> float:
-    """Largest tracking error of any joint at any tick [rad or m]."""
+    """Largest tracking error of any joint at any tick [rad, m or 1]."""
     return float(np.max(np.abs(error_rad)))
 
 
@@ -45,7 +45,7 @@ class Metric:
     compute: Callable[[Array], float]
 
     def unit(self, robot: Robot) -> str:
-        """Its unit on a robot; a tracking error over joints and slides mixes both."""
+        """Its unit on a robot."""
         return robot.tracking_unit if self.of == "error" else robot.command_unit
 
 

@@ -159,8 +159,18 @@ class Robot:
 
     @property
     def tracking_unit(self) -> str:
-        """Unit of the tracking error: "rad", "m", or "rad or m" where coordinates of both are tracked."""
-        return _either(self.units[joint] for joint in self.tracked)
+        """Unit of the tracking error over all tracked coordinates; "1" where some are in rad and some in m."""
+        units = {self.units[joint] for joint in self.tracked}
+        return units.pop() if len(units) == 1 else "1"
+
+    @property
+    def tracking_scale(self) -> tuple[float, ...]:
+        """What the error of each tracked coordinate is divided by before errors are averaged.
+
+        Radians and metres cannot be; their shares of the error at which a coordinate counts as lost can.
+        """
+        shares = self.tracking_unit == "1"
+        return tuple(self.lost_error[joint] if shares else 1.0 for joint in self.tracked)
 
     @property
     def _driven_units(self) -> list[str]:

@@ -4,36 +4,63 @@ from __future__ import annotations
 
 from core.records import Cause, Diagnosis
 from core.robot import Robot
-from sim.gates import thousandths
+from patcher.causes import Estimate, words_of
+from sim.faults.catalogue import CATALOGUE
 from sim.twin.twin import RankedCause, Twin
 
-AUTHOR = "rules@1"
+AUTHOR = "rules@2"
 _SHOWN = 5  # rivals below this rank are noise
-
-_REFUTED_BY = {
-    "payload": "the arm held still at rest without extra torque",
-    "friction": "the extra torque did not change sign with the speed",
-    "actuator_loss": "the missing torque did not grow with the torque asked for",
-    "sensor_bias": "the gravity torque fitted the measured position",
-    "delay": "the measured torque followed the command as promptly as before",
-    "none": "the torque residual left its healthy noise",
-}
+_LEAST = 0.001  # probability of a rival that is worth a line
 
 
 def diagnose(incident_id: str, twin: Twin, fidelity: float) -> Diagnosis:
-    """Rank the causes and say what happened, how sure that is, and what would refute it."""
-    causes = tuple(_cause(ranked) for ranked in twin.causes[:_SHOWN] if ranked.probability >= 0.001) or (
-        _cause(twin.causes[0]),
-    )
+    """Rank the causes and say what happened, how sure that is, what would refute it, and what to do."""
+    kept = [ranked for k, ranked in enumerate(twin.causes[:_SHOWN]) if k == 0 or ranked.probability >= _LEAST]
     top = twin.causes[0]
-    summary = f"Most likely {_in_words(top, twin.robot)} ({100 * top.probability:.0f} %). It would be refuted if "
+    told = [(words_of(fault), estimate) for fault, estimate in parts(top)]
+    refuted = ", or if ".join(words.refuted_by for words, _ in told)
+    bad = [words.advice for words, estimate in told if not words.patchable(estimate)]
     return Diagnosis(
         incident_id=incident_id,
-        causes=causes,
+        causes=tuple(_cause(ranked) for ranked in kept),
         fidelity=fidelity,
-        summary=summary + _REFUTED_BY[top.cause] + ".",
+        summary=f"Most likely {in_words(top, twin.robot)} ({100 * top.probability:.0f} %). It would be refuted if {refuted}.",
         author=AUTHOR,
+        is_controller_fault=not bad,
+        advice=" ".join(dict.fromkeys(bad)),
+        unobservable=twin.unobservable,
     )
+
+
+def parts(ranked: RankedCause) -> list[tuple[str, Estimate]]:
+    """(fault, estimate) of every fault in a hypothesis; ("none", {}) for a healthy robot."""
+    estimate = ranked.describe(ranked.theta)
+    if len(ranked.faults) < 2:
+        return [(ranked.cause, estimate)]
+    found: list[tuple[str, Estimate]] = []
+    for k, fault in enumerate(ranked.faults):
+        prefix = fault if fault not in ranked.faults[:k] else f"{fault}2"
+        own = {name.partition(".")[2]: value for name, value in estimate.items() if name.startswith(f"{prefix}.")}
+        found.append((fault, own))
+    return found
+
+
+def in_words(ranked: RankedCause, robot: Robot) -> str:
+    """What happened, under this hypothesis."""
+    told = [words_of(fault).told(estimate, *_place(fault, estimate, robot)) for fault, estimate in parts(ranked)]
+    return " and ".join(told)
+
+
+def _place(fault: str, estimate: Estimate, robot: Robot) -> tuple[str, str]:
+    """Where it sits, such as "in joint 3" or "in all wheels", and the unit of the coordinate there."""
+    kind = CATALOGUE.get(fault)
+    if kind is None or kind.target == "robot":
+        return "", robot.tracking_unit
+    at = estimate.get(kind.key)
+    if at is None:
+        return f"in all {kind.key}s", robot.tracking_unit
+    joint = robot.drives[round(at) - 1] if kind.target == "actuator" else round(at) - 1
+    return f"in {kind.key} {at:.0f}", robot.tracking_unit if joint is None else robot.units[joint]
 
 
 def _cause(ranked: RankedCause) -> Cause:
@@ -42,26 +69,5 @@ def _cause(ranked: RankedCause) -> Cause:
         probability=ranked.probability,
         estimate=ranked.describe(ranked.theta),
         interval=ranked.interval(),
-        remark=ranked.label,
+        remark=ranked.unseen or ranked.label,
     )
-
-
-def _in_words(ranked: RankedCause, robot: Robot) -> str:
-    estimate = ranked.describe(ranked.theta)
-    joint = f" in joint {estimate['joint']:.0f}" if "joint" in estimate else ""
-    match ranked.cause:
-        case "payload":
-            return f"an unknown load of {estimate['mass']:.2f} kg at the tool"
-        case "friction":
-            grown = f"grown to {estimate['scale']:.1f} times its healthy value" if "scale" in estimate else "grown"
-            return f"friction{joint or ' in all joints'} {grown}"
-        case "actuator_loss":
-            share = f"{100 * estimate['gain']:.0f} % of the torque asked for"
-            return f"a motor{joint} that gives {share}" if joint else f"motors that on average give {share}"
-        case "sensor_bias":
-            who = f"an encoder{joint} that reads" if joint else "encoders that on average read"
-            unit = robot.units[round(estimate["joint"]) - 1] if joint else robot.tracking_unit
-            return f"{who} {1000 * estimate['rad']:.1f} {thousandths(unit)} too much"
-        case "delay":
-            return f"commands that arrive {estimate['ms']:.1f} ms later than they did"
-    return "no fault that the catalogue knows"

@@ -180,8 +180,8 @@ def twin_fidelity(fidelity: float) -> Gate:
 
 
 def thousandths(unit: str) -> str:
-    """The unit of a thousand times a number in `unit`: "mrad" for "rad", "mrad or mm" for "rad or m"."""
-    return " or ".join(f"m{part}" for part in unit.split(" or "))
+    """The unit of a thousand times a number in `unit`: "mrad" for "rad", thousandths for "1"."""
+    return "thousandths" if unit == "1" else f"m{unit}"
 
 
 def _spoken(metric: str) -> str:

@@ -30,7 +30,8 @@ class Trace:
     measured_error: Array  # (N, n) reference minus measured position
     command: Array  # (N, m)
     q_true: Array  # (N, n)
-    tracked: tuple[int, ...]  # coordinates by which tracking is judged
+    tracked: tuple[int, ...]  # k coordinates by which tracking is judged
+    scale: tuple[float, ...]  # k, what their errors are divided by
     diverged: bool
     clipped_share: float  # share of ticks with a clipped command
     safety_share: float  # share of ticks in which the safety law had to command
@@ -39,7 +40,7 @@ class Trace:
         """All metrics of the catalogue; a diverged run gets a number no other run reaches."""
         if self.diverged:
             return {name: _LOST * (1.0 if m.of == "error" else 1e3) for name, m in METRICS.items()}
-        error = self.error[:, self.tracked]
+        error = self.error[:, self.tracked] / self.scale
         return {name: m.compute(error if m.of == "error" else self.command) for name, m in METRICS.items()}
 
 
@@ -77,6 +78,7 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
         command=np.array(commands),
         q_true=q_true,
         tracked=robot.tracked,
+        scale=robot.tracking_scale,
         diverged=diverged,
         clipped_share=clipped / len(true),
         safety_share=safety / len(true),

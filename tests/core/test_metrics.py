@@ -54,9 +54,10 @@ def test_every_metric_has_its_name_a_unit_and_grows_with_what_it_measures(name: 
     data = ERROR if metric.of == "error" else TORQUE
     assert metric.name == name
     turning = replace(IIWA, units=("rad",) * 7)
-    both = replace(IIWA, units=("rad", "m", "rad", "rad", "rad", "rad", "rad"))
+    both = replace(IIWA, units=("rad", "m", *["rad"] * 5), lost_error=(1.0, 0.1, *[1.0] * 5))
     assert metric.unit(turning) == {"error": "rad", "torque": "N*m"}[metric.of]
-    assert metric.unit(both) == {"error": "rad or m", "torque": "N*m or N"}[metric.of]
+    assert metric.unit(both) == {"error": "1", "torque": "N*m or N"}[metric.of]
+    assert (turning.tracking_scale, both.tracking_scale) == ((1.0,) * 7, both.lost_error)
     assert metric.unit(replace(IIWA, units=("m",) * 7)) == {"error": "m", "torque": "N"}[metric.of]
     assert metric.unit(replace(both, tracked=(1,))) == {"error": "m", "torque": "N*m or N"}[metric.of]
     assert metric.compute(2.0 * data) == pytest.approx(2.0 * metric.compute(data))
