@@ -19,12 +19,13 @@ def diagnose(incident_id: str, twin: Twin, fidelity: float) -> Diagnosis:
     top = twin.causes[0]
     told = [(words_of(fault), estimate) for fault, estimate in parts(top)]
     refuted = ", or if ".join(words.refuted_by for words, _ in told)
+    said = in_words(top, twin.robot)
     bad = [words.advice for words, estimate in told if not words.patchable(estimate)]
     return Diagnosis(
         incident_id=incident_id,
         causes=tuple(_cause(ranked) for ranked in kept),
         fidelity=fidelity,
-        summary=f"Most likely {in_words(top, twin.robot)} ({100 * top.probability:.0f} %). It would be refuted if {refuted}.",
+        summary=f"Most likely {said} ({100 * top.probability:.0f} %). It would be refuted if {refuted}.",
         author=AUTHOR,
         is_controller_fault=not bad,
         advice=" ".join(dict.fromkeys(bad)),

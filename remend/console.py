@@ -108,6 +108,8 @@ class Console:
         """Why it happened: the hypotheses with probabilities, estimates and how to check each at the robot."""
         self._heading("Why")
         self._paragraph(diagnosis.summary)
+        if diagnosis.advice:
+            self._paragraph(diagnosis.advice)
         self._paragraph(
             f"The fitted twin reproduces the incident with fidelity {numbers.figure(diagnosis.fidelity)} of 1."
         )

@@ -13,26 +13,11 @@ from dataclasses import dataclass
 from core.records import Cause, Diagnosis, MetricDelta, ParamChange, ScenarioResult, ValidationReport
 from core.stats import Interval, paired_interval
 from core.status import Verdict
+from patcher.causes import words_of
 from remend import numbers
 from remend.story import TruthRow
 from sim.faults.catalogue import CATALOGUE
 
-CAUSE_WORDS = {
-    "none": "no fault",
-    "payload": "unknown payload",
-    "friction": "joint friction",
-    "actuator_loss": "weak actuator",
-    "sensor_bias": "encoder offset",
-    "delay": "command delay",
-}
-CHECKS = {  # what a person can do at the robot, and what there would speak against the cause
-    "none": "Refuted if the alarm comes back in a quiet, known situation.",
-    "payload": "Take the load off the tool: refuted if the test ratio stays above 1.",
-    "friction": "Move the joint slowly back and forth by itself: refuted if its torque does not grow with speed.",
-    "actuator_loss": "Hold a known weight still: refuted if commanded torque and the weight's torque agree.",
-    "sensor_bias": "Drive the joint to its mechanical reference mark: refuted if the reading agrees with the mark.",
-    "delay": "Command a small step and time the torque: refuted if the lag is as long as on the healthy robot.",
-}
 METRIC_WORDS = {
     "rms_tracking_error": "RMS tracking error",
     "max_tracking_error": "largest tracking error",
@@ -120,29 +105,44 @@ def cause_rows(diagnosis: Diagnosis, limit: int = 5) -> tuple[CauseRow, ...]:
             width=min(max(cause.probability, 0.0), 1.0),
             estimates=estimates(cause),
             remark=cause.remark if cause.remark.endswith(".") else "",  # a sentence, not a label
-            check=CHECKS.get(cause.cause, ""),
+            check=" ".join(dict.fromkeys(words_of(fault).check for fault, _ in _faults(cause))),
         )
         for cause in kept
     )
 
 
 def cause_title(cause: Cause) -> str:
-    """A cause in words, with its joint: "weak actuator, joint 3"."""
-    joint = cause.estimate.get("joint")
-    return words(cause.cause, CAUSE_WORDS) + ("" if joint is None else f", joint {round(joint)}")
+    """A cause in words, with its joint: "weak actuator, joint 3"; two causes joined by "and"."""
+    titles = []
+    for fault, prefix in _faults(cause):
+        kind = CATALOGUE.get(fault)
+        at = None if kind is None else cause.estimate.get(f"{prefix}{kind.key}")
+        titles.append(words_of(fault).title + ("" if at is None or kind is None else f", {kind.key} {round(at)}"))
+    return " and ".join(titles)
+
+
+def _faults(cause: Cause) -> list[tuple[str, str]]:
+    """Each fault of a cause, and what its estimates begin with where there are two."""
+    faults = cause.cause.split("+")
+    if len(faults) == 1:
+        return [(cause.cause, "")]
+    return [(fault, f"{fault}2." if fault in faults[:k] else f"{fault}.") for k, fault in enumerate(faults)]
 
 
 def estimates(cause: Cause) -> tuple[str, ...]:
     """Every estimate of a cause with its interval; the joint is part of the title."""
     found = []
-    for name, value in cause.estimate.items():
-        if name == "joint":
-            continue
-        label, unit = _estimated(cause.cause, name)
-        text = f"{label} {numbers.quantity(value, unit)}"
-        if name in cause.interval:
-            text += f" ({numbers.interval(*cause.interval[name], unit)})"
-        found.append(text)
+    for fault, prefix in _faults(cause):
+        kind = CATALOGUE.get(fault)
+        for full, value in cause.estimate.items():
+            name = full.removeprefix(prefix)
+            if not full.startswith(prefix) or (kind is not None and name == kind.key):
+                continue
+            label, unit = _estimated(fault, name)
+            text = f"{label} {numbers.quantity(value, unit)}"
+            if full in cause.interval:
+                text += f" ({numbers.interval(*cause.interval[full], unit)})"
+            found.append(text)
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from tests.made_up import cause
     [
         ("payload", 4.931, "an unknown load of 4.93 kg at the tool", "at rest"),
         ("friction", 4.5, "friction in joint 2 grown to 10.0 times its healthy value", "sign"),
-        ("actuator_loss", 0.4, "a motor in joint 3 that gives 60 % of the torque", "torque"),
+        ("actuator_loss", 0.4, "a motor in joint 3 that gives 60 % of the effort", "torque"),
         ("sensor_bias", 0.0501, "an encoder in joint 4 that reads 50.1 mrad too much", "gravity"),
         ("delay", 0.006, "commands that arrive 6.0 ms later", "command"),
         ("none", 0.0, "no fault that the catalogue knows", "noise"),
