@@ -15,21 +15,22 @@ from dataclasses import dataclass
 
 from core.frames import Frame, Reference
 from core.ids import sha256_of
+from core.robot import Robot
 
 _BAD_TICKS, _OF_LAST = 3, 10  # (m, k) rule: 20 ms at 500 Hz to notice, deaf to single outliers
 _CHATTER_TICKS = 25  # window of the command-variation test
-_STILL_RAD_S = 0.02  # below this reference speed the robot shows nothing about its controller
+_STILL = 0.02  # rad/s or m/s; below this reference speed the robot shows nothing about its controller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanaryLimits:
-    """What paired simulation predicted; lists have one entry per joint."""
+    """What paired simulation predicted; lists have one entry per coordinate, of which the tracked ones count."""
 
     offset: tuple[float, ...]  # diagnosed encoder offset, removed before judging
     ramp_error: tuple[float, ...]  # largest tracking error while authority ramps up
     settled_error: tuple[float, ...]  # largest tracking error with full authority
     settle_s: float  # full authority needs this long before it is held to `settled_error`
-    variation_nm: float  # largest mean change of the command per tick, summed over joints
+    variation_nm: float  # largest mean change of the command per tick, summed over actuators, in the command's unit
 
     @property
     def sha256(self) -> str:
@@ -40,9 +41,10 @@ class CanaryLimits:
 class CanaryMonitor:
     """Watches one candidate from its first share of authority on."""
 
-    def __init__(self, limits: CanaryLimits, dt_s: float) -> None:
+    def __init__(self, limits: CanaryLimits, robot: Robot) -> None:
         self._limits = limits
-        self._settle_ticks = round(limits.settle_s / dt_s)
+        self._tracked, self._unit = robot.tracked, robot.command_unit
+        self._settle_ticks = round(limits.settle_s / robot.dt_s)
         self._bad: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)
         self._variation: deque[float] = deque([0.0] * _CHATTER_TICKS, maxlen=_CHATTER_TICKS)
         self._full_ticks = 0
@@ -55,8 +57,8 @@ class CanaryMonitor:
         self._full_ticks = self._full_ticks + 1 if share >= 1.0 else 0
         allowed = limits.settled_error if self._full_ticks > self._settle_ticks else limits.ramp_error
         worst, joint = 0.0, 0
-        for i, (q, q_ref) in enumerate(zip(frame.q, reference.q_ref, strict=True)):
-            error = abs(q_ref - q + limits.offset[i])
+        for i in self._tracked:
+            error = abs(reference.q_ref[i] - frame.q[i] + limits.offset[i])
             comparable = math.isfinite(error) and allowed[i] > 0.0
             ratio = error / allowed[i] if comparable else math.inf  # what nobody can compare counts as the worst
             if ratio > worst:
@@ -68,10 +70,11 @@ class CanaryMonitor:
             return f"tracking error of joint {joint + 1} is {worst:.2f} times what simulation allows"
         variation = sum(self._variation) / _CHATTER_TICKS
         if not variation <= limits.variation_nm:
-            return f"the command changes by {variation:.3g} N*m per tick, simulation allows {limits.variation_nm:.3g}"
+            allowed_here = f"simulation allows {limits.variation_nm:.3g}"
+            return f"the command changes by {variation:.3g} {self._unit} per tick, {allowed_here}"
         return None
 
     @staticmethod
     def is_excited(reference: Reference) -> bool:
         """Whether the robot moves enough for this tick to count as evidence."""
-        return max(map(abs, reference.qd_ref)) > _STILL_RAD_S
+        return max(map(abs, reference.qd_ref)) > _STILL

@@ -6,13 +6,18 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.artefact import load_artefact
+from controllers.artefact import Artefact, load_artefact
 from controllers.controller import Controller
+from controllers.law import check_law
+from controllers.manifest import parse_manifest
 from controllers.params import Value
 from core.clock import Clock, SystemClock
+from core.errors import BadInput, LawError
+from core.ports import OUTPUTS, Ports
 from core.signals import SIGNALS
 
 PERIOD_S = 0.002  # the supported control rate is 500 Hz
+MAX_JOINTS = 64  # coordinates that a law without a robot is tried with
 BATCHES, CALLS = 15, 40  # the fastest batch is the one that nothing else on the machine disturbed
 
 
@@ -47,14 +52,18 @@ class CheckReport:
         return self.call_us / self.period_us
 
 
-def check_folder(folder: Path, joints: int, clock: Clock | None = None) -> CheckReport:
-    """Checks, compiles and times the controller in `folder` for a robot with `joints` joints.
+def check_folder(folder: Path, ports: Ports | None = None, clock: Clock | None = None) -> CheckReport:
+    """Checks, compiles and times the controller in `folder`.
+
+    Args:
+        ports: what the law has to fit; without them, some robot that its manifest allows.
 
     Raises:
         BadInput: what is wrong with the files, in one sentence; for law.py a LawError with line and column.
     """
     artefact = load_artefact(folder)
-    controller = Controller.from_artefact(artefact, joints)
+    ports = ports or _fitting_ports(artefact)
+    controller = Controller.from_artefact(artefact, ports)
     manifest = controller.manifest
     rows = tuple(
         ParamRow(
@@ -73,19 +82,40 @@ def check_folder(folder: Path, joints: int, clock: Clock | None = None) -> Check
         signals=controller.signals,
         params=rows,
         cost=controller.cost,
-        call_us=_call_us(controller, joints, clock or SystemClock()),
+        call_us=_call_us(controller, ports, clock or SystemClock()),
         period_us=PERIOD_S * 1e6,
         sha256=artefact.sha256,
     )
 
 
-def _call_us(controller: Controller, joints: int, clock: Clock) -> float:
+def _fitting_ports(artefact: Artefact) -> Ports:
+    """Ports that the law fits: its command says how many actuators, and mostly there are as many coordinates."""
+    file = f"{artefact.name}/manifest.toml"
+    manifest = parse_manifest(artefact.files["manifest.toml"], file)
+    commands = [name for name in OUTPUTS.values() if name in manifest.outputs]
+    if len(commands) != 1:
+        raise BadInput(f"{file}: outputs: a law has one command; declare one of {', '.join(OUTPUTS.values())}")
+    m = manifest.outputs[commands[0]].size
+    failed: LawError | None = None
+    for joints in (m, *range(m + 1, MAX_JOINTS + 1), *range(1, m)):
+        ports = Ports(joints=joints, actuators=m, output=commands[0])
+        try:
+            check_law(artefact.files["law.py"], manifest, ports, f"{artefact.name}/law.py")
+        except LawError as error:
+            failed = failed or error
+        else:
+            return ports
+    assert failed is not None
+    raise failed
+
+
+def _call_us(controller: Controller, ports: Ports, clock: Clock) -> float:
     """Time of one call [us] on made-up signals of ordinary size: the value does not matter to the time, zeros might."""
     signals: dict[str, float | list[float] | list[list[float]]] = {}
     for name in controller.signals:
-        row = [math.sin(1.0 + k) for k in range(joints)]
-        dimensions = len(SIGNALS[name].shape)
-        signals[name] = PERIOD_S if dimensions == 0 else row if dimensions == 1 else [list(row) for _ in range(joints)]
+        shape = ports.shape(SIGNALS[name].shape)
+        row = [math.sin(1.0 + k) for k in range(shape[-1] if shape else 0)]
+        signals[name] = PERIOD_S if not shape else row if len(shape) == 1 else [list(row) for _ in range(shape[0])]
     batches = []
     for _ in range(BATCHES):
         start = clock.monotonic_ns()

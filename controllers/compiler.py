@@ -68,7 +68,7 @@ def compile_law(law: CheckedLaw, manifest: Manifest) -> Maker:
     """A maker of step functions.
 
     It takes the constants (parameters and weights) and the memory (state and output lists), each by name. The step
-    function takes the signals by name, changes the memory in place and returns a new list `tau`.
+    function takes the signals by name, changes the memory in place and returns the command as a new list.
     """
     namespace = dict(_NAMESPACE)
     source = law_text(law, manifest)
@@ -98,7 +98,7 @@ def law_text(law: CheckedLaw, manifest: Manifest) -> str:
         if name not in law.delayed:
             changed = sorted(index for owner, index in emitter.written if owner == name)
             lines += [f"  _list_{name}[{index}] = _{index}_{name}" for index in changed]
-    lines.append(f"  return [{', '.join(emitter.cells('tau'))}]")
+    lines.append(f"  return [{', '.join(emitter.cells(law.command))}]")
     lines.append(" return _step\n")
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from controllers.manifest import Manifest, parse_manifest
 from controllers.params import Value, parse_params
 from controllers.weights import load_weights
 from core.errors import BadInput
+from core.ports import Ports
 
 Signals = Mapping[str, float | list[float] | list[list[float]]]
 
@@ -31,9 +32,9 @@ class Controller:
 
     __slots__ = ("_step", "cost", "manifest", "name", "outputs", "params", "sha256", "signals", "states")
 
-    def __init__(self, artefact: Artefact, joints: int) -> None:
+    def __init__(self, artefact: Artefact, ports: Ports) -> None:
         manifest, maker, cost = _compiled(
-            artefact.files["law.py"], artefact.files["manifest.toml"], joints, artefact.name
+            artefact.files["law.py"], artefact.files["manifest.toml"], ports, artefact.name
         )
         self.name = artefact.name
         self.sha256 = artefact.sha256
@@ -49,17 +50,17 @@ class Controller:
         self._step = maker({**self.params, **weights}, {**self.states, **self.outputs})
 
     @classmethod
-    def from_artefact(cls, artefact: Artefact, joints: int) -> Controller:
-        """The controller of an artefact on a robot with `joints` joints.
+    def from_artefact(cls, artefact: Artefact, ports: Ports) -> Controller:
+        """The controller of an artefact on a robot with these ports.
 
         Raises:
             BadInput: manifest, parameters or weights are wrong, or the outputs do not fit the robot.
             LawError: the law is outside the law language.
         """
-        return cls(artefact, joints)
+        return cls(artefact, ports)
 
     def step(self, signals: Signals) -> list[float]:
-        """One tick: a new list `tau`, one command per joint in the unit of the manifest.
+        """One tick: a new list of commands, one per actuator in the unit of the manifest.
 
         Every name in `self.signals` must be there, as plain floats in lists of the catalogue's shape; other names are
         ignored. Raises nothing for any float, NaN and infinities included; a missing name or wrong length is a
@@ -90,18 +91,19 @@ class Controller:
 
 
 @lru_cache(maxsize=64)
-def _compiled(law: bytes, manifest_toml: bytes, joints: int, name: str) -> tuple[Manifest, Maker, int]:
+def _compiled(law: bytes, manifest_toml: bytes, ports: Ports, name: str) -> tuple[Manifest, Maker, int]:
     """Parameter patches share one compiled law: a search would otherwise spend its time in the compiler."""
     manifest = parse_manifest(manifest_toml, f"{name}/manifest.toml")
-    tau = manifest.outputs.get("tau")
-    if tau is None or tau.size != joints:
+    command, m = manifest.outputs.get(ports.output), ports.actuators
+    if command is None or command.size != m:
         raise BadInput(
-            f"{name}/manifest.toml: outputs.tau: a robot with {joints} joints needs [outputs.tau] with size = {joints}"
+            f"{name}/manifest.toml: outputs.{ports.output}: a robot with {m} actuators of this mode needs"
+            f" [outputs.{ports.output}] with size = {m}"
         )
     offset = manifest.position_offset
-    if offset is not None and manifest.params[offset].size != joints:
+    if offset is not None and manifest.params[offset].size != ports.joints:
         raise BadInput(
-            f"{name}/manifest.toml: model.position_offset: {offset} needs size = {joints}, one entry per joint"
+            f"{name}/manifest.toml: model.position_offset: {offset} needs size = {ports.joints}, one entry per joint"
         )
-    checked = check_law(law, manifest, joints, f"{name}/law.py")
+    checked = check_law(law, manifest, ports, f"{name}/law.py")
     return manifest, compile_law(checked, manifest), checked.cost

@@ -14,6 +14,7 @@ from controllers.grammar import parse_law, refuse
 from controllers.intrinsics import ARITY
 from controllers.manifest import Manifest
 from controllers.proof import Proof
+from core.ports import Ports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +27,17 @@ class CheckedLaw:
     shapes: dict[str, tuple[int, ...]]  # of the arguments
     delayed: frozenset[str]  # states that serve as delay lines
     cost: int  # counted operations per call, both branches of every if included
+    command: str  # the output that goes to the actuators
 
 
-def check_law(source: str | bytes, manifest: Manifest, joints: int, file: str) -> CheckedLaw:
+def check_law(source: str | bytes, manifest: Manifest, ports: Ports, file: str) -> CheckedLaw:
     """The proof described above.
 
     Raises:
         LawError: what is wrong, where, and what to write instead.
     """
     function = parse_law(source, file)
-    shapes = manifest.shapes(joints)
+    shapes = manifest.shapes(ports)
     arguments = _arguments(function, shapes, manifest, file)
     _check_names(function, frozenset(arguments), file)
     delays = _delays(function, manifest, file)
@@ -57,6 +59,7 @@ def check_law(source: str | bytes, manifest: Manifest, joints: int, file: str) -
         shapes=shapes,
         delayed=frozenset(delays),
         cost=proof.cost,
+        command=ports.output,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from controllers.intrinsics import ARITY
 from core.errors import BadInput
+from core.ports import Ports
 from core.signals import SIGNALS
 
 ROLES = ("gain", "feedforward", "limit")
@@ -87,9 +88,9 @@ class Manifest:
     weights: dict[str, tuple[int, ...]]  # name -> shape, (n,) or (outputs, inputs)
     position_offset: str | None  # parameter to subtract from the measured position before model terms are evaluated
 
-    def shapes(self, joints: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, ports: Ports) -> dict[str, tuple[int, ...]]:
         """Name -> () for a number, (n,) for a list, (n, m) for a list of lists; everything a law may name."""
-        shapes: dict[str, tuple[int, ...]] = {name: tuple(joints for _ in SIGNALS[name].shape) for name in self.signals}
+        shapes = {name: ports.shape(SIGNALS[name].shape) for name in self.signals}
         for name, param in self.params.items():
             shapes[name] = () if param.size is None else (param.size,)
         for name, state in self.states.items():

@@ -24,7 +24,7 @@ from controllers.envelope import Breach, Envelope, Ruling
 from controllers.slot import Slot
 from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel
-from core.robot import Robot
+from core.robot import FIXED_BASE, Robot
 
 _LAW_FAULTS = (Breach.NOT_FINITE, Breach.FAR_BEYOND_LIMIT)  # what no measurement and no state of the robot excuses
 _A_OK_TICKS = 25  # clean commands before the committed controller takes over from the safety law; 50 ms at 500 Hz
@@ -43,7 +43,7 @@ class Stage(StrEnum):
 class Command:
     """What goes to the drives in one tick."""
 
-    tau: list[float]  # [N*m]
+    tau: list[float]  # m, in the unit of the robot's mode: torque, position or thrust
     source: str  # "a", "b", "mix" or "safety"
     clipped: bool
 
@@ -57,7 +57,12 @@ class Note:
 
 
 def braking_inertia(robot: Robot) -> list[float]:
-    """(n,) inertia [kg*m^2] that each joint may have to brake: the model's at home with 5 kg at the tool, plus half."""
+    """(n,) inertia [kg*m^2 or kg] that each joint may have to brake: at home with 5 kg at the tool, plus half.
+
+    Zeros for a robot without a rigid-body model: it has no stopping distance.
+    """
+    if robot.kind != FIXED_BASE:
+        return [0.0] * robot.dof
     model = RigidBodyModel(robot, payload_kg=5.0)
     inertia = model.link_inertia(np.array(robot.home)).diagonal() + model.rotor_inertia
     return [float(1.5 * value) for value in inertia]
@@ -97,8 +102,8 @@ class Runtime:
     def tick(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         """The command for this measurement. Never raises for any measurement or law output."""
         previous = self._last
-        if previous is None:  # what the drives held before; a reading that makes no sense counts as no torque
-            previous = [value if math.isfinite(value) else 0.0 for value in frame.tau_cmd]
+        if previous is None:
+            previous = self._held_before(frame)
         tau_a = self.a.compute(frame, reference)
         if self.b is None:
             command = self._committed_command(tau_a, frame, previous, now_ns)
@@ -110,6 +115,13 @@ class Runtime:
             self.max_command_step_nm = max(self.max_command_step_nm, step)
         self._last = command.tau
         return command
+
+    def _held_before(self, frame: Frame) -> list[float]:
+        """(m,) what the drives held before the first tick; where that reading makes no sense, what moves nothing."""
+        rest = [0.0] * len(frame.tau_cmd)
+        if self.robot.mode == "position":
+            rest = [frame.q[i] if i is not None and math.isfinite(frame.q[i]) else 0.0 for i in self.robot.drives]
+        return [value if math.isfinite(value) else still for value, still in zip(frame.tau_cmd, rest, strict=True)]
 
     def begin_shadow(self, candidate: Slot, limits: CanaryLimits) -> None:
         """Put a verified candidate into slot B with the states it shares with A. It has no effect yet."""
@@ -125,7 +137,7 @@ class Runtime:
     def begin_canary(self) -> None:
         """Let the candidate's share grow from the next tick on."""
         if self.stage is Stage.SHADOW and self._limits is not None:
-            self._monitor = CanaryMonitor(self._limits, self.robot.dt_s)
+            self._monitor = CanaryMonitor(self._limits, self.robot)
             self.stage, self._step_index, self._stage_ticks = Stage.CANARY, 0, 0
             self.stages_run.append(f"canary {self.robot.canary.stages[0]:.0%}")
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from controllers.artefact import Artefact
 from controllers.controller import Controller
+from core.errors import BadInput
 from core.frames import Frame, Reference
 from core.rigid_body import ModelTerms
-from core.robot import Robot
+from core.robot import FIXED_BASE, Robot
+from core.signals import SIGNALS
 
 
 class Slot:
@@ -28,31 +30,42 @@ class Slot:
     def __init__(self, robot: Robot, artefact: Artefact, like: Slot | None = None) -> None:
         self.artefact = artefact
         self.sha256 = artefact.sha256
-        self.controller = Controller.from_artefact(artefact, joints=robot.dof)
+        self.controller = Controller.from_artefact(artefact, robot.ports)
         shared = like is not None and like.controller.signals == self.controller.signals
         # Model terms remember nothing from one call to the next.
-        self._terms: ModelTerms = like._terms if like and shared else ModelTerms(robot, self.controller.signals)
+        self._terms: ModelTerms | None = like._terms if like and shared else self._make_terms(robot)
         self._signals: dict[str, Any] = {"dt": robot.dt_s}
         name = self.controller.manifest.position_offset
         offset = self.controller.params[name] if name else [0.0] * robot.dof
         assert isinstance(offset, list)
         self.position_offset: list[float] = offset
         self._has_offset = any(self.position_offset)
-        output = self.controller.manifest.outputs["tau"]
+        output = self.controller.manifest.outputs[robot.command_name]
         self._limit, self._step = output.limit, None
         if output.rate is not None:
             self._step = [rate * robot.dt_s for rate in output.rate]
         self._last: list[float] | None = None
 
+    def _make_terms(self, robot: Robot) -> ModelTerms | None:
+        """What computes the model signals of this law, if it reads any."""
+        wanted = [name for name in self.controller.signals if SIGNALS[name].source == "model"]
+        if wanted and robot.kind != FIXED_BASE:
+            raise BadInput(
+                f"{self.artefact.name}/manifest.toml: signals: {', '.join(wanted)} are known of arms only and not of"
+                f" {robot.name}, a robot of kind {robot.kind}; remove them from the law"
+            )
+        return ModelTerms(robot, wanted) if wanted else None
+
     def compute(self, frame: Frame, reference: Reference) -> list[float]:
-        """The torque [N*m] that the law wants for this measurement, within the limits that its manifest declares."""
+        """(m,) command that the law wants for this measurement, within the limits that its manifest declares."""
         signals = self._signals
         signals["q"], signals["qd"], signals["tau_meas"] = frame.q, frame.qd, frame.tau_meas
         signals["q_ref"], signals["qd_ref"], signals["qdd_ref"] = reference.q_ref, reference.qd_ref, reference.qdd_ref
-        position = frame.q
-        if self._has_offset:  # the model is asked about the position that the law believes in
-            position = [q - offset for q, offset in zip(position, self.position_offset, strict=True)]
-        self._terms.compute(position, frame.qd, signals)
+        if self._terms is not None:
+            position = frame.q
+            if self._has_offset:  # the model is asked about the position that the law believes in
+                position = [q - offset for q, offset in zip(position, self.position_offset, strict=True)]
+            self._terms.compute(position, frame.qd, signals)
         tau = self.controller.step(signals)
         if self._limit is not None:
             tau = [_clip(t, -m, m) for t, m in zip(tau, self._limit, strict=True)]

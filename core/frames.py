@@ -11,23 +11,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One measurement of an n-joint robot. Lists have n entries in the robot's joint order."""
+    """One measurement of a robot with n coordinates and m actuators, in the robot's order."""
 
     seq: int  # counts control ticks from the start of the robot, no gaps when healthy
     stamp_ns: int  # robot clock at the measurement
-    q: list[float]  # joint position [rad], link-side encoder
-    qd: list[float]  # joint velocity [rad/s], motor-side sensor
-    tau_meas: list[float]  # torque [N*m] from motor current times the nominal torque constant
-    tau_cmd: list[float]  # torque [N*m] that the drive received last, before delay and saturation
+    q: list[float]  # n, position [rad or m]; of a joint from the link-side encoder
+    qd: list[float]  # n, velocity [rad/s or m/s]; of a joint from the motor-side sensor
+    tau_meas: list[float]  # m, effort [N*m or N], from motor current or rotor speed
+    tau_cmd: list[float]  # m, command that the drive received last, before delay and saturation, in the mode's unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """Where the joints should be at one tick."""
+    """Where the n coordinates should be at one tick."""
 
-    q_ref: list[float]  # [rad]
-    qd_ref: list[float]  # [rad/s]
-    qdd_ref: list[float]  # [rad/s^2]
+    q_ref: list[float]  # [rad or m]
+    qd_ref: list[float]  # [rad/s or m/s]
+    qdd_ref: list[float]  # [rad/s^2 or m/s^2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,19 @@ class TelemetryRow:
 
 def pack_frame(frame: Frame) -> bytes:
     """A frame as bytes: two int64, then q, qd, tau_meas, tau_cmd as little-endian float64."""
-    n = len(frame.q)
-    return struct.pack(f"<qq{4 * n}d", frame.seq, frame.stamp_ns, *frame.q, *frame.qd, *frame.tau_meas, *frame.tau_cmd)
+    width = 2 * len(frame.q) + 2 * len(frame.tau_cmd)
+    return struct.pack(f"<qq{width}d", frame.seq, frame.stamp_ns, *frame.q, *frame.qd, *frame.tau_meas, *frame.tau_cmd)
 
 
-def unpack_frame(data: bytes, joints: int) -> Frame:
-    """Inverse of `pack_frame` for a robot of `joints` joints; bit for bit."""
-    seq, stamp_ns, *values = struct.unpack(f"<qq{4 * joints}d", data)
-    q, qd, tau_meas, tau_cmd = (values[k * joints : (k + 1) * joints] for k in range(4))
-    return Frame(seq=seq, stamp_ns=stamp_ns, q=q, qd=qd, tau_meas=tau_meas, tau_cmd=tau_cmd)
+def unpack_frame(data: bytes, joints: int, actuators: int) -> Frame:
+    """Inverse of `pack_frame` for a robot of `joints` coordinates and `actuators` actuators; bit for bit."""
+    seq, stamp_ns, *values = struct.unpack(f"<qq{2 * joints + 2 * actuators}d", data)
+    efforts = 2 * joints
+    return Frame(
+        seq=seq,
+        stamp_ns=stamp_ns,
+        q=values[:joints],
+        qd=values[joints:efforts],
+        tau_meas=values[efforts : efforts + actuators],
+        tau_cmd=values[efforts + actuators :],
+    )

@@ -13,6 +13,10 @@ class Ports:
     actuators: int  # m
     output: str  # name of the law's output, one of `OUTPUTS`
 
+    def shape(self, dimensions: tuple[str, ...]) -> tuple[int, ...]:
+        """The lengths of a signal, from the letters of the catalogue: "n" coordinates, "m" actuators."""
+        return tuple(self.joints if letter == "n" else self.actuators for letter in dimensions)
+
 
 # What a robot takes as a command -> the name of the law's output.
 OUTPUTS = {"torque": "tau", "position": "q_cmd", "thrust": "thrust"}

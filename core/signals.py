@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One readable quantity. `shape` is () for a number, ("n",) per joint, ("n", "n") joint by joint."""
+    """One readable quantity. `shape` is () for a number, ("n",) per coordinate, ("m",) per actuator, ("n", "n")."""
 
     name: str
     shape: tuple[str, ...]
@@ -24,16 +24,16 @@ def _catalogue(*signals: Signal) -> dict[str, Signal]:
     return {signal.name: signal for signal in signals}
 
 
-_N, _NN = ("n",), ("n", "n")
+_N, _M, _NN = ("n",), ("m",), ("n", "n")
 
 SIGNALS = _catalogue(
     Signal(name="dt", shape=(), unit="s", source="clock", meaning="control period"),
-    Signal(name="q", shape=_N, unit="rad", source="measured", meaning="joint position"),
-    Signal(name="qd", shape=_N, unit="rad/s", source="measured", meaning="joint velocity"),
-    Signal(name="tau_meas", shape=_N, unit="N*m", source="measured", meaning="torque from motor current"),
-    Signal(name="q_ref", shape=_N, unit="rad", source="reference", meaning="reference position"),
-    Signal(name="qd_ref", shape=_N, unit="rad/s", source="reference", meaning="reference velocity"),
-    Signal(name="qdd_ref", shape=_N, unit="rad/s^2", source="reference", meaning="reference acceleration"),
+    Signal(name="q", shape=_N, unit="rad or m", source="measured", meaning="position of each coordinate"),
+    Signal(name="qd", shape=_N, unit="rad/s or m/s", source="measured", meaning="velocity of each coordinate"),
+    Signal(name="tau_meas", shape=_M, unit="N*m or N", source="measured", meaning="effort of each actuator"),
+    Signal(name="q_ref", shape=_N, unit="rad or m", source="reference", meaning="reference position"),
+    Signal(name="qd_ref", shape=_N, unit="rad/s or m/s", source="reference", meaning="reference velocity"),
+    Signal(name="qdd_ref", shape=_N, unit="rad/s^2 or m/s^2", source="reference", meaning="reference acceleration"),
     Signal(name="gravity", shape=_N, unit="N*m", source="model", meaning="gravity torque"),
     Signal(name="bias", shape=_N, unit="N*m", source="model", meaning="Coriolis, gravity and joint damping"),
     Signal(name="inertia", shape=_NN, unit="kg*m^2", source="model", meaning="joint-space inertia, rotors included"),

@@ -87,12 +87,15 @@ def detect(
 @app.command()
 def check(
     law_dir: Annotated[Path, typer.Argument(help="Folder with law.py, params.toml and manifest.toml.")],
-    joints: Annotated[int, typer.Option("--joints", min=1, max=64, help="Joints of the robot it is for.")] = 7,
+    robot: Annotated[
+        str | None, typer.Option("--robot", help="Robot that it must fit: catalogue name, or path of a robot.toml.")
+    ] = None,
 ) -> None:
     """Check a control law: language, indices, bounds, cost."""
     from controllers.check import check_folder  # noqa: PLC0415
+    from remend.catalogue import find_robot  # noqa: PLC0415
 
-    report = check_folder(law_dir, joints)
+    report = check_folder(law_dir, None if robot is None else find_robot(robot)[0].ports)
     typer.echo(f"{report.name}: {report.summary}")
     typer.echo(f"  signals   {', '.join(report.signals)}")
     for row in report.params:

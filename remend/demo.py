@@ -86,7 +86,8 @@ def _write_files(finished: Run, out: Path) -> list[tuple[str, str]]:
     write_recording(
         out / "incident.mcap",
         finished.tape.rows(),
-        story.plots.joints if story.plots else (),
+        finished.robot.joints,
+        finished.robot.actuators,
         finished.test_ratio,
         (event,) if event else (),
         {"robot": story.robot_id, "fault": story.fault or "", "seed": str(story.seed)},

@@ -130,7 +130,9 @@ class Pipeline:
         folder = self.store.home / "incidents" / healing.incident.id
         folder.mkdir(parents=True, exist_ok=True)
         about = {"incident": healing.incident.id, "robot": self.link.robot_id}
-        write_recording(folder / "incident.mcap", window.rows(), self.robot.joints, None, (event,), about)
+        write_recording(
+            folder / "incident.mcap", window.rows(), self.robot.joints, self.robot.actuators, None, (event,), about
+        )
         self.store.add_incident(healing.incident)
 
     def explain(self, healing: Healing) -> Twin:

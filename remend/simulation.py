@@ -56,6 +56,7 @@ class Request:
 class Run:
     """A finished healing."""
 
+    robot: Robot
     healing: Healing
     story: Story
     tape: Block  # telemetry from shortly before the alarm to the end
@@ -128,7 +129,7 @@ def run(
         story = _story(pipeline, request, healing, clock, tape, ratio)
     healing.audit_ok = verify_home(home).ok
     healing.wall_s = (clock.monotonic_ns() - began_ns) * 1e-9
-    return Run(healing=healing, story=story, tape=tape, test_ratio=ratio)
+    return Run(robot=robot, healing=healing, story=story, tape=tape, test_ratio=ratio)
 
 
 def _watch_s(robot: Robot, request: Request) -> float:

@@ -35,7 +35,7 @@ def robot_main(line: Connection, robot_toml: Path, spec: str, seed: int, learnt_
     """
     robot = load_robot(robot_toml)
     course = fault_course(robot, spec, seed, learnt_s)
-    command_format = f"<{robot.dof}d"
+    command_format = f"<{len(robot.actuators)}d"
     with open_plant(robot, hidden_physics(robot, seed), course, seed) as plant:
         try:
             while True:

@@ -53,7 +53,7 @@ def validate(
         gates.limits(pairs),
         gates.delay_margin(evidence),
         healthy,
-        gates.law_cost(Controller.from_artefact(candidate, joints=robot.dof).cost, robot.dt_s),
+        gates.law_cost(Controller.from_artefact(candidate, robot.ports).cost, robot.dt_s),
         gates.twin_fidelity(fidelity),
     )
     return ValidationReport(

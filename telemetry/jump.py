@@ -35,7 +35,7 @@ def measure_jump(robot: Robot, head: Block, block: Block) -> Jump:
     """The jump over `block`, judged by stretches of the same length of the healthy `head`."""
     length = len(block)
     starts = range(0, max(len(head) - length, 1), max(length // 4, 1))
-    healthy = np.array([_change(robot, Block(data=head.data[at : at + length])) for at in starts])
+    healthy = np.array([_change(robot, head[at : at + length]) for at in starts])
     return Jump(rad=_change(robot, block), std_rad=np.maximum(healthy.std(axis=0), _FLOOR_RAD))
 
 

@@ -12,7 +12,7 @@ from telemetry.recording import is_recording, read_recording
 from telemetry.ros_messages import MessageTypes, flatten
 from telemetry.sources import Source, sparse_rows
 
-_VECTORS = ("q", "qd", "tau_meas", "tau_cmd")
+_JOINT_VECTORS, _ACTUATOR_VECTORS = ("q", "qd"), ("tau_meas", "tau_cmd")
 _REFERENCES = ("q_ref", "qd_ref", "qdd_ref")
 
 
@@ -30,13 +30,14 @@ def _from_recording(path: Path) -> Source:
     if not recording.rows:
         raise BadInput(f"{path}: the recording holds no rows; record some seconds before the incident.")
     start_ns = recording.rows[0].frame.stamp_ns
+    joints, actuators = recording.joint_names, recording.actuator_names
     rows = []
     for row in recording.rows:
         values: dict[str, float] = {}
-        for part, fields in ((row.frame, _VECTORS), (row.reference, _REFERENCES)):
+        groups = ((row.frame, _JOINT_VECTORS, joints), (row.frame, _ACTUATOR_VECTORS, actuators))
+        for part, fields, names in (*groups, (row.reference, _REFERENCES, joints)):
             for field in fields:
-                vector = getattr(part, field)
-                values |= {f"{joint}.{field}": x for joint, x in zip(recording.joint_names, vector, strict=False)}
+                values |= {f"{name}.{field}": x for name, x in zip(names, getattr(part, field), strict=False)}
         rows.append(values)
     # Seconds of a clock that began long ago would lose the last digits of a stamp in ns.
     base_ns = start_ns if start_ns > 10**17 else 0

@@ -30,9 +30,10 @@ from core.records import Event
 
 JOINT_STATES, REFERENCE, SCORE, EVENT = "/joint_states", "/reference", "/remend/score", "/remend/event"
 METADATA = "remend"
-_ROW = "remend.recording"  # metadata record with the joint names: an empty recording still knows its robot
+_ROW = "remend.recording"  # metadata record with the names: an empty recording still knows its robot
 
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
 _STAMP = {"stamp_ns": {"type": "integer"}}
 
 
@@ -45,7 +46,7 @@ _SCHEMAS = {
         "remend.JointStates",
         {"seq": {"type": "integer"}}
         | _STAMP
-        | {"names": {"type": "array", "items": {"type": "string"}}}
+        | dict.fromkeys(("names", "actuators"), _TEXTS)
         | dict.fromkeys(("q", "qd", "tau_meas", "tau_cmd"), _NUMBERS),
     ),
     REFERENCE: _schema("remend.Reference", _STAMP | dict.fromkeys(("q_ref", "qd_ref", "qdd_ref"), _NUMBERS)),
@@ -63,7 +64,8 @@ _SCHEMAS = {
 class Recording:
     """What a recording holds."""
 
-    joint_names: tuple[str, ...]
+    joint_names: tuple[str, ...]  # n
+    actuator_names: tuple[str, ...]  # m
     rows: tuple[TelemetryRow, ...]
     scores: NDArray[np.float64] | None  # (N,) test ratio per row
     events: tuple[Event, ...]
@@ -74,6 +76,7 @@ def write_recording(
     path: Path,
     rows: Sequence[TelemetryRow],
     joint_names: Sequence[str],
+    actuator_names: Sequence[str],
     scores: NDArray[np.float64] | None = None,
     events: Sequence[Event] = (),
     metadata: dict[str, str] | None = None,
@@ -99,7 +102,8 @@ def write_recording(
             )
             for topic, schema in _SCHEMAS.items()
         }
-        writer.add_metadata(_ROW, {"joint_names": json.dumps(list(joint_names)), "version": "1"})
+        names = {"joint_names": json.dumps(list(joint_names)), "actuator_names": json.dumps(list(actuator_names))}
+        writer.add_metadata(_ROW, {**names, "version": "2"})
         writer.add_metadata(METADATA, dict(metadata or {}))
 
         def add(topic: str, stamp_ns: int, sequence: int, message: dict[str, Any]) -> None:
@@ -116,7 +120,7 @@ def write_recording(
                 i,
                 {"seq": frame.seq}
                 | stamp
-                | {"names": list(joint_names)}
+                | {"names": list(joint_names), "actuators": list(actuator_names)}
                 | {"q": frame.q, "qd": frame.qd, "tau_meas": frame.tau_meas, "tau_cmd": frame.tau_cmd},
             )
             ref = row.reference
@@ -144,7 +148,9 @@ def read_recording(path: Path) -> Recording:
             for _, channel, message in reader.iter_messages(log_time_order=False):
                 if channel.topic in found and channel.message_encoding == "json":
                     found[channel.topic].append(json.loads(message.data))
-        names = tuple(json.loads(metadata[_ROW]["joint_names"]))
+        about = metadata[_ROW]
+        joints = tuple(json.loads(about["joint_names"]))
+        actuators = tuple(json.loads(about["actuator_names"])) if "actuator_names" in about else joints  # version 1
         rows = tuple(_rows(found[JOINT_STATES], found[REFERENCE]))
         scores = [_floats([message["test_ratio"]])[0] for message in found[SCORE]]
         events = tuple(_event(message) for message in found[EVENT])
@@ -155,7 +161,8 @@ def read_recording(path: Path) -> Recording:
             f"{path}: not a complete Remend recording ({type(error).__name__}: {error}); record the incident again."
         ) from error
     return Recording(
-        joint_names=names,
+        joint_names=joints,
+        actuator_names=actuators,
         rows=rows,
         scores=np.array(scores, dtype=np.float64) if scores else None,
         events=events,

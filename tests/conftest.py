@@ -47,6 +47,6 @@ def record_arm() -> Recorder:
                 plant.apply(runtime.tick(frame, reference, frame.stamp_ns).tau)
                 rows.append(flat_row(frame, reference))
         assert not runtime.notes
-        return Block(data=np.array(rows))
+        return Block(data=np.array(rows), actuators=len(robot.actuators))
 
     return record

@@ -88,7 +88,7 @@ def situation(
 
 def params(artefact: Artefact) -> dict[str, Any]:
     """Parameter name -> value."""
-    return Controller.from_artefact(artefact, joints=N).params
+    return Controller.from_artefact(artefact, IIWA.ports).params
 
 
 def judged(error: float, *, broken: bool = False, peak: Sequence[float] | float = 0.01, **metrics: float) -> Judgement:

@@ -19,6 +19,7 @@ from controllers.intrinsics import ARITY
 from controllers.law import check_law
 from controllers.manifest import ROLES, parse_manifest
 from controllers.params import parse_params
+from core.ports import Ports
 from core.signals import SIGNALS
 from core.status import SUCCESSORS, PatchStatus
 from remend.cli import app
@@ -222,7 +223,7 @@ def test_example_of_the_law_language_passes_the_checker() -> None:
     manifest_toml, params_toml = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     manifest = parse_manifest(manifest_toml.encode())
     parse_params(params_toml.encode(), manifest)
-    assert check_law(law, manifest, joints=7, file="law.py").cost > 0
+    assert check_law(law, manifest, Ports(joints=7, actuators=7, output="tau"), file="law.py").cost > 0
 
 
 def test_every_state_of_a_patch_is_documented() -> None:

@@ -49,7 +49,7 @@ def params_proposal(
     situation: Situation, proposer: str, values: dict[str, Value], rationale: str, rollouts: int
 ) -> Proposal | None:
     """The incumbent with `values` changed, or None if the step is out of bounds or changes nothing."""
-    base = Controller.from_artefact(situation.incumbent, joints=situation.twin.robot.dof)
+    base = Controller.from_artefact(situation.incumbent, situation.twin.robot.ports)
     new = {**base.params, **values}
     try:
         check_step(base.manifest, base.params, new)

@@ -79,7 +79,7 @@ def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
     Of two causes each one is answered that the law has a parameter for.
     """
     top = situation.twin.causes[0]
-    base = Controller.from_artefact(situation.incumbent, joints=situation.twin.robot.dof)
+    base = Controller.from_artefact(situation.incumbent, situation.twin.robot.ports)
     effect = top.effect(top.theta)
     values: dict[str, Value] = {}
     sentences = []

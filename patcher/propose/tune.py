@@ -91,7 +91,7 @@ class Tune:
 
     def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:
         incumbent = situation.incumbent
-        base = Controller.from_artefact(incumbent, joints=situation.twin.robot.dof)
+        base = Controller.from_artefact(incumbent, situation.twin.robot.ports)
         remedy, _ = remedy_values(situation)
         gains = tuple(name for name, spec in base.manifest.params.items() if spec.role == "gain")[:8]
         space = _Space(base=base, remedy=remedy, gains=gains)

@@ -58,7 +58,7 @@ class _HostProcess:
             simulated=True,
         )
         self._references = endless_tasks(robot, setup.task_seed)
-        self._command = struct.Struct(f"<{robot.dof}d")
+        self._command = struct.Struct(f"<{len(robot.actuators)}d")
         self._rows = array("d")
         self._row_count = 0
         self._owed_ticks = 0
@@ -85,7 +85,7 @@ class _HostProcess:
         if not data:
             self._link.send(Lost(why="the simulated robot came apart: its motion grew beyond all bounds"))
             raise EOFError
-        frame = unpack_frame(data, self._robot.dof)
+        frame = unpack_frame(data, self._robot.dof, len(self._robot.actuators))
         reference = next(self._references)
         # The tick that should have come, on the robot's clock: a frame that comes again, or late, is stale.
         command = self._host.step(frame, reference, round(self._host.ticks * self._robot.dt_s * 1e9))

@@ -16,6 +16,7 @@ from controllers.host import HostStatus
 from controllers.signature import TrustStore
 from core.block import Block
 from core.errors import Refused, RobotFault, SignatureInvalid
+from core.ports import Ports
 from core.robot import Robot
 from remend.links.host_process import ROWS_PER_MESSAGE, host_main
 from remend.links.messages import (
@@ -70,7 +71,7 @@ class SimulatedLink:
         learnt_s: float,
     ) -> None:
         self.robot_id = robot_id
-        self._dof, self._dt_s = robot.dof, robot.dt_s
+        self._dt_s = robot.dt_s
         # Fresh interpreters: a fork would share this process's threads, descriptors and Bullet worlds.
         context = multiprocessing.get_context("spawn")
         self._link, host_end = context.Pipe()
@@ -96,7 +97,7 @@ class SimulatedLink:
         self._replies: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._paced = False
         self._reader = threading.Thread(
-            target=_sort, args=(self._link, self._dof, self._rows, self._replies), daemon=True
+            target=_sort, args=(self._link, robot.ports, self._rows, self._replies), daemon=True
         )
         self._reader.start()
 
@@ -185,7 +186,7 @@ class SimulatedLink:
 
 def _sort(
     link: Connection,
-    dof: int,
+    ports: Ports,
     rows: queue.SimpleQueue[Block | RobotFault],
     replies: queue.SimpleQueue[object],
 ) -> None:
@@ -195,7 +196,7 @@ def _sort(
         while True:
             message = link.recv()
             if isinstance(message, Rows):
-                rows.put(Block.from_bytes(message.data, dof))
+                rows.put(Block.from_bytes(message.data, ports.joints, ports.actuators))
             elif isinstance(message, Lost):
                 why = message.why
             else:

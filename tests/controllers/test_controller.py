@@ -17,8 +17,10 @@ from controllers.check import check_folder
 from controllers.controller import Controller
 from core.clock import ManualClock
 from core.errors import BadInput, LawError
+from core.ports import Ports
 from core.signals import SIGNALS
 
+TWO, ARM = (Ports(joints=n, actuators=n, output="tau") for n in (2, 7))
 PI_LAW = b"""
 def control(dt, q, q_ref, ki, integral, tau):
     for i in range(2):
@@ -70,7 +72,7 @@ def arm(values: list[float]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["joint_pd", "computed_torque"])
 def test_shipped_law_raises_nothing_for_any_float(name: str) -> None:
-    controller = Controller.from_artefact(load_artefact(LAWS / name), joints=7)
+    controller = Controller.from_artefact(load_artefact(LAWS / name), ARM)
 
     @settings(max_examples=60, deadline=None, database=None)
     @given(st.lists(st.floats(), min_size=1, max_size=60))
@@ -83,7 +85,7 @@ def test_shipped_law_raises_nothing_for_any_float(name: str) -> None:
 
 
 def test_joint_pd_is_the_textbook_law() -> None:
-    controller = Controller.from_artefact(load_artefact(LAWS / "joint_pd"), joints=7)
+    controller = Controller.from_artefact(load_artefact(LAWS / "joint_pd"), ARM)
     signals = arm([0.25, -1.5, 3.0, 0.125, -0.75])
     kp, kd = controller.params["kp"], controller.params["kd"]
     assert isinstance(kp, list)
@@ -106,7 +108,7 @@ def test_computed_torque_is_the_declared_law_with_every_term_in_use() -> None:
         "gain": [0.6, 1.0, 1.2, 0.9, 0.7, 1.5, 0.3],
         "encoder_offset": [0.01 * value for value in sevens],
     }
-    controller = Controller.from_artefact(with_params(load_artefact(LAWS / "computed_torque"), values), joints=7)
+    controller = Controller.from_artefact(with_params(load_artefact(LAWS / "computed_torque"), values), ARM)
     s, p = arm([0.25, -1.5, 3.0, 0.125, -0.75, 0.01, 1.75]), controller.params
     acc, tau = [0.0] * 7, [0.0] * 7
     for i in range(7):
@@ -122,7 +124,7 @@ def test_computed_torque_is_the_declared_law_with_every_term_in_use() -> None:
 
 
 def test_step_returns_a_list_of_its_own() -> None:
-    controller = Controller.from_artefact(pi(), joints=2)
+    controller = Controller.from_artefact(pi(), TWO)
     first = controller.step(pi_signals())
     kept = list(first)
     second = controller.step(pi_signals())
@@ -131,7 +133,7 @@ def test_step_returns_a_list_of_its_own() -> None:
 
 
 def test_reset_returns_to_the_initial_state() -> None:
-    controller = Controller.from_artefact(pi(), joints=2)
+    controller = Controller.from_artefact(pi(), TWO)
     live = controller.states["integral"]
     first = controller.step(pi_signals())
     assert controller.export_state() == {"integral": [0.5, 2.0]}
@@ -143,19 +145,19 @@ def test_reset_returns_to_the_initial_state() -> None:
 
 
 def test_exported_state_is_a_copy() -> None:
-    controller = Controller.from_artefact(pi(), joints=2)
+    controller = Controller.from_artefact(pi(), TWO)
     controller.export_state()["integral"][0] = 99.0
     assert controller.states["integral"][0] == 0.0
 
 
 def test_two_controllers_of_one_artefact_share_no_memory() -> None:
-    one, two = (Controller.from_artefact(pi(), joints=2) for _ in range(2))
+    one, two = (Controller.from_artefact(pi(), TWO) for _ in range(2))
     one.step(pi_signals())
     assert two.export_state() == {"integral": [0.0, 1.0]}
 
 
 def test_parameters_of_one_law_do_not_leak_into_another() -> None:
-    slow, fast = (Controller.from_artefact(pi(params_toml=b"ki = %d" % ki), joints=2) for ki in (1, 100))
+    slow, fast = (Controller.from_artefact(pi(params_toml=b"ki = %d" % ki), TWO) for ki in (1, 100))
     assert fast.step(pi_signals()) == [100.0 * value for value in slow.step(pi_signals())]
     assert (slow.params, fast.params) == ({"ki": 1.0}, {"ki": 100.0})
 
@@ -169,9 +171,9 @@ def test_parameters_of_one_law_do_not_leak_into_another() -> None:
     ],
 )
 def test_states_carry_over_when_name_size_and_unit_agree(old: bytes, new: bytes, carried: tuple[str, ...]) -> None:
-    incumbent = Controller.from_artefact(pi(), joints=2)
+    incumbent = Controller.from_artefact(pi(), TWO)
     incumbent.step(pi_signals())
-    candidate = Controller.from_artefact(pi(manifest_toml=PI_MANIFEST.replace(old, new)), joints=2)
+    candidate = Controller.from_artefact(pi(manifest_toml=PI_MANIFEST.replace(old, new)), TWO)
     before = candidate.export_state()
     assert candidate.adopt_state(incumbent) == carried
     assert candidate.export_state() == (incumbent.export_state() if carried else before)
@@ -180,22 +182,24 @@ def test_states_carry_over_when_name_size_and_unit_agree(old: bytes, new: bytes,
 
 
 def test_outputs_must_fit_the_robot() -> None:
-    with pytest.raises(BadInput, match=r"outputs.tau: a robot with 3 joints needs \[outputs.tau\] with size = 3"):
-        Controller.from_artefact(pi(), joints=3)
-    with pytest.raises(BadInput, match=r"outputs.tau: a robot with 2 joints"):
-        Controller.from_artefact(pi(manifest_toml=PI_MANIFEST.replace(b"outputs.tau", b"outputs.torque")), joints=2)
+    with pytest.raises(
+        BadInput, match=r"outputs.tau: a robot with 3 actuators of this mode needs \[outputs.tau\] with size = 3"
+    ):
+        Controller.from_artefact(pi(), Ports(joints=3, actuators=3, output="tau"))
+    with pytest.raises(BadInput, match=r"outputs.tau: a robot with 2 actuators"):
+        Controller.from_artefact(pi(manifest_toml=PI_MANIFEST.replace(b"outputs.tau", b"outputs.torque")), TWO)
 
 
 def test_a_broken_law_names_its_artefact() -> None:
     with pytest.raises(LawError, match=r"^pi/law.py:4:9: an attribute"):
-        Controller.from_artefact(pi(law_py=PI_LAW.replace(b"integral[i] +=", b"q.x +=")), joints=2)
+        Controller.from_artefact(pi(law_py=PI_LAW.replace(b"integral[i] +=", b"q.x +=")), TWO)
 
 
 def test_a_position_offset_must_have_one_entry_per_joint() -> None:
     offset = b'[params.offset]\nunit = "rad"\nsize = 3\nlow = -1.0\nhigh = 1.0\nmax_step = 1.0\neffect = "Shifts."\n'
     manifest = PI_MANIFEST + offset + b'[model]\nposition_offset = "offset"\n'
     with pytest.raises(BadInput, match=r"model\.position_offset: offset needs size = 2"):
-        Controller.from_artefact(pi(manifest_toml=manifest), joints=2)
+        Controller.from_artefact(pi(manifest_toml=manifest), TWO)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"\xff" * 64, b"\x08\0\0\0\0\0\0\0{}      "])
@@ -205,16 +209,16 @@ def test_missing_or_damaged_weights_are_refused(data: bytes | None) -> None:
     if data is not None:
         files["weights.safetensors"] = data
     with pytest.raises(BadInput, match=r"pi/weights.safetensors: "):
-        Controller.from_artefact(artefact_from_files("pi", files), joints=2)
+        Controller.from_artefact(artefact_from_files("pi", files), TWO)
 
 
 def test_undeclared_weights_are_refused() -> None:
     with pytest.raises(BadInput, match=r"pi/weights.safetensors: "):
-        Controller.from_artefact(artefact_from_files("pi", {**pi().files, "weights.safetensors": b"x"}), joints=2)
+        Controller.from_artefact(artefact_from_files("pi", {**pi().files, "weights.safetensors": b"x"}), TWO)
 
 
 def test_stepping_does_not_grow_the_memory() -> None:
-    controller = Controller.from_artefact(load_artefact(LAWS / "computed_torque"), joints=7)
+    controller = Controller.from_artefact(load_artefact(LAWS / "computed_torque"), ARM)
     signals = arm([0.5, 1.0])
     controller.step(signals)
     gc.collect()
@@ -228,7 +232,7 @@ def test_stepping_does_not_grow_the_memory() -> None:
 
 
 def test_check_reports_what_an_operator_needs_to_know(tmp_path: Path) -> None:
-    report = check_folder(LAWS / "computed_torque", joints=7)
+    report = check_folder(LAWS / "computed_torque", ARM)
     assert report.name == "computed_torque"
     assert report.sha256 == load_artefact(LAWS / "computed_torque").sha256
     mass = next(row for row in report.params if row.name == "mass")
@@ -239,8 +243,8 @@ def test_check_reports_what_an_operator_needs_to_know(tmp_path: Path) -> None:
     assert report.period_us == 2000.0
     assert report.load == pytest.approx(report.call_us / 2000.0)
     with pytest.raises(BadInput):
-        check_folder(tmp_path, joints=7)
+        check_folder(tmp_path, ARM)
 
 
 def test_check_takes_its_time_from_the_clock() -> None:
-    assert check_folder(LAWS / "joint_pd", joints=7, clock=ManualClock()).call_us == 0.0
+    assert check_folder(LAWS / "joint_pd", ARM, clock=ManualClock()).call_us == 0.0

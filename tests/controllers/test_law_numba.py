@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws, with_params
 from controllers.controller import Controller
 from controllers.grammar import parse_law
+from core.ports import Ports
 from core.signals import SIGNALS
 
 EXTREMES = np.array([0.0, -0.0, 1e-310, 5e-324, 1e308, -1e308, np.inf, -np.inf, np.nan, 1.0, -1.0, 710.0])
@@ -199,7 +200,7 @@ def same_bits(a: Any, b: Any) -> bool:
 
 
 def disagreements(artefact: Artefact, joints: int, ticks: int) -> int:
-    controller = Controller.from_artefact(artefact, joints)
+    controller = Controller.from_artefact(artefact, Ports(joints=joints, actuators=joints, output="tau"))
     law, names = numba_law(artefact.files["law.py"])
     manifest = controller.manifest
     arrays: dict[str, Any] = {}
@@ -229,7 +230,7 @@ def test_shipped_law_agrees_with_numba_to_the_last_bit(folder: Path) -> None:
     generator = np.random.default_rng(3)
     artefact = load_artefact(folder)
     assert disagreements(artefact, 7, 400) == 0
-    controller = Controller.from_artefact(artefact, 7)
+    controller = Controller.from_artefact(artefact, Ports(joints=7, actuators=7, output="tau"))
     moved = {}
     for name, param in controller.manifest.params.items():
         low, high = np.array(param.low), np.array(param.high)

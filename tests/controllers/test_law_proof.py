@@ -19,6 +19,7 @@ from controllers import intrinsics
 from controllers.artefact import artefact_from_files
 from controllers.controller import Controller
 from core.errors import LawError
+from core.ports import Ports
 
 MANIFEST = b"""
 name = "test"
@@ -76,7 +77,7 @@ numbers = st.sampled_from(EXTREMES) | st.floats()
 def controller(text: str) -> Controller:
     law = HEAD + "".join(f"    {line}\n" for line in text.split("\n"))
     files = {"law.py": law.encode(), "manifest.toml": MANIFEST, "params.toml": PARAMS}
-    return Controller.from_artefact(artefact_from_files("test", files), joints=2)
+    return Controller.from_artefact(artefact_from_files("test", files), Ports(joints=2, actuators=2, output="tau"))
 
 
 def signals(values: list[float]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from controllers.law import CheckedLaw, check_law
 from controllers.manifest import parse_manifest
 from core.errors import LawError
+from core.ports import Ports
 
 MANIFEST = b"""
 name = "test"
@@ -38,12 +39,13 @@ size = 3
 size = 2
 unit = "N*m"
 """
+TWO = Ports(joints=2, actuators=2, output="tau")
 HEAD = "def control(dt, q, qd, inertia, k, kp, integral, line, work, tau):\n"
 WRITE = "    tau[0] = 0.0\n    tau[1] = 0.0\n"
 
 
 def check(source: str | bytes) -> CheckedLaw:
-    return check_law(source, parse_manifest(MANIFEST), 2, "law.py")
+    return check_law(source, parse_manifest(MANIFEST), TWO, "law.py")
 
 
 def body(text: str) -> str:
@@ -288,7 +290,7 @@ b2 = { shape = [2] }
 )
 def test_network_that_does_not_fit_is_refused(call: str, column: int, words: str) -> None:
     with pytest.raises(LawError) as caught:
-        check_law(f"{LEARNED}    {call}\n{WRITE}", parse_manifest(MANIFEST + WEIGHTS), 2, "law.py")
+        check_law(f"{LEARNED}    {call}\n{WRITE}", parse_manifest(MANIFEST + WEIGHTS), TWO, "law.py")
     assert words in caught.value.message
     assert (caught.value.line, caught.value.column) == (2, column)
 

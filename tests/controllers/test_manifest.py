@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from controllers.manifest import parse_manifest
 from controllers.params import Value, check_step, check_values, parse_params, render_params
 from core.errors import BadInput
+from core.ports import Ports
 
 MANIFEST = """
 name = "test"
@@ -76,7 +77,7 @@ def test_manifest_is_read_into_typed_records() -> None:
     assert manifest.outputs["tau"].limit == (100.0, 100.0, 50.0)
     assert manifest.outputs["tau"].rate is None
     assert manifest.position_offset == "offset"
-    shapes = manifest.shapes(joints=3)
+    shapes = manifest.shapes(Ports(joints=3, actuators=4, output="tau"))
     assert (shapes["dt"], shapes["q"], shapes["mass"], shapes["work"], shapes["w1"]) == ((), (3,), (), (4,), (4, 3))
 
 

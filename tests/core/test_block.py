@@ -15,27 +15,31 @@ numbers = st.floats(allow_nan=False, allow_infinity=True, width=64)
 
 @st.composite
 def telemetry(draw: st.DrawFn) -> list[TelemetryRow]:
-    n = draw(st.integers(1, 4))
+    n, m = draw(st.integers(1, 4)), draw(st.integers(1, 4))
 
     def joints() -> list[float]:
         return draw(st.lists(numbers, min_size=n, max_size=n))
 
+    def efforts() -> list[float]:
+        return draw(st.lists(numbers, min_size=m, max_size=m))
+
     rows = []
     for _ in range(draw(st.integers(1, 5))):
         seq, stamp_ns = draw(st.integers(0, 2**53)), draw(st.integers(0, 2**53))
-        frame = Frame(seq=seq, stamp_ns=stamp_ns, q=joints(), qd=joints(), tau_meas=joints(), tau_cmd=joints())
+        frame = Frame(seq=seq, stamp_ns=stamp_ns, q=joints(), qd=joints(), tau_meas=efforts(), tau_cmd=efforts())
         rows.append(TelemetryRow(frame=frame, reference=Reference(q_ref=joints(), qd_ref=joints(), qdd_ref=joints())))
     return rows
 
 
 def block_of(rows: list[TelemetryRow]) -> Block:
-    return Block(data=np.array([flat_row(row.frame, row.reference) for row in rows]))
+    data = np.array([flat_row(row.frame, row.reference) for row in rows])
+    return Block(data=data, actuators=len(rows[0].frame.tau_cmd))
 
 
 def regular(rows: int, dof: int = 2, period_ns: int = 2_000_000) -> Block:
     data = np.arange(rows * (2 + 7 * dof), dtype=float).reshape(rows, 2 + 7 * dof)
     data[:, 0], data[:, 1] = np.arange(rows), period_ns * np.arange(rows)
-    return Block(data=data)
+    return Block(data=data, actuators=dof)
 
 
 @given(telemetry())
@@ -50,7 +54,7 @@ def test_rows_come_back_as_they_went_in(rows: list[TelemetryRow]) -> None:
 @given(telemetry())
 def test_bytes_keep_every_bit(rows: list[TelemetryRow]) -> None:
     block = block_of(rows)
-    back = Block.from_bytes(block.to_bytes(), block.dof)
+    back = Block.from_bytes(block.to_bytes(), block.dof, block.actuators)
     assert back.data.tobytes() == block.data.tobytes()
     assert back.rows() == rows
 
@@ -59,20 +63,22 @@ def test_bytes_keep_every_bit(rows: list[TelemetryRow]) -> None:
 def test_a_frame_as_bytes_keeps_every_bit(rows: list[TelemetryRow]) -> None:
     for row in rows:
         data = pack_frame(row.frame)
-        assert unpack_frame(data, len(row.frame.q)) == row.frame
-        assert pack_frame(unpack_frame(data, len(row.frame.q))) == data
+        n, m = len(row.frame.q), len(row.frame.tau_cmd)
+        assert unpack_frame(data, n, m) == row.frame
+        assert pack_frame(unpack_frame(data, n, m)) == data
 
 
 def test_every_group_is_where_its_name_says() -> None:
     names = ("q", "qd", "tau_meas", "tau_cmd", "q_ref", "qd_ref", "qdd_ref")
     values = {name: [10.0 * k, 10.0 * k + 1.0] for k, name in enumerate(names)}
+    values |= {name: [*values[name], 7.5] for name in ("tau_meas", "tau_cmd")}  # two coordinates, three actuators
     frame = Frame(seq=3, stamp_ns=7_000_000_000, **{name: values[name] for name in names[:4]})  # type: ignore[arg-type]
     reference = Reference(**{name: values[name] for name in names[4:]})
     block = block_of([TelemetryRow(frame=frame, reference=reference)])
     for name in names:
         assert block.group(name).tolist() == [values[name]]
     assert block.t_s.tolist() == [7.0]
-    with pytest.raises(ValueError, match="not in"):
+    with pytest.raises(KeyError, match="q_true"):
         block.group("q_true")
 
 
@@ -88,6 +94,12 @@ def test_a_stretch_has_its_start_and_not_its_end() -> None:
     assert len(block.between(-1.0, 99.0)) == 100
     assert len(block.between(0.05, 0.05)) == 0
     assert len(block.between(5.0, 6.0)) == 0
+
+
+def test_rows_can_be_cut_out() -> None:
+    block = regular(10)
+    assert block[3:5].data[:, 0].tolist() == [3.0, 4.0]
+    assert block[3:5].dof == block.dof
 
 
 @given(st.integers(0, 50), st.integers(0, 50))

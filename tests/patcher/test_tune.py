@@ -17,7 +17,7 @@ from patcher.propose.tune import Tune
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from tests import made_up
-from tests.made_up import COMPUTED_TORQUE, JOINT_PD, FakeWorkers, N, judged
+from tests.made_up import COMPUTED_TORQUE, IIWA, JOINT_PD, FakeWorkers, judged
 
 FULL = 3 + 7 * 6 * 3
 
@@ -67,7 +67,7 @@ def test_every_value_that_is_tried_respects_bounds_and_step(incumbent: Artefact,
     workers = FakeWorkers(greedy)
     situation = made_up.situation(made_up.cause(*cause), incumbent=incumbent)
     proposals = propose(situation, workers)
-    base = Controller.from_artefact(incumbent, joints=N)
+    base = Controller.from_artefact(incumbent, IIWA.ports)
     tried = {artefact.sha256: artefact for artefact, _ in workers.jobs}
     assert len(tried) > 30
     for artefact in (*tried.values(), *(proposal.artefact for proposal in proposals)):

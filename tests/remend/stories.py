@@ -60,7 +60,7 @@ def plots() -> Plots:
     n = len(JOINTS)
     data = np.zeros((len(t), 2 + 7 * n))
     data[:, 0], data[:, 1] = np.arange(len(t)), np.round(t * 1e9)
-    block = Block(data=data)
+    block = Block(data=data, actuators=n)
     phase = np.linspace(0.0, 2.0, n)
     reference = 0.5 * np.sin(0.9 * t[:, None] + phase)
     lost = np.clip((t - FAULT_S) / 0.25, 0.0, 1.0) - 0.93 * np.clip((t - SWAP_S) / 0.6, 0.0, 1.0)

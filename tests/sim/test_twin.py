@@ -198,7 +198,7 @@ def test_a_slip_that_gravity_does_not_show_is_named_by_its_onset(shop: Shop) -> 
     spec, seed = "sensor_bias:joint=7,rad=0.05", 1
     after = shop.after(seed, spec)
     before = shop.head(seed).data[-500:].copy()
-    around = Block(data=np.concatenate([before, after.data[:100]]))
+    around = Block(data=np.concatenate([before, after.data[:100]]), actuators=7)
     n = shop.robot.dof
     # one stretch of time: the second recording goes on where the first one stopped, but for the slip
     moved = around.data[500, 2 : 2 + n] - around.data[499, 2 : 2 + n]

@@ -120,7 +120,7 @@ def test_a_robot_that_stands_still_keeps_its_data_sheet(iiwa: Robot) -> None:
     row = np.concatenate([[0.0, 0.0], q, np.zeros(7), model.gravity(q), model.gravity(q), q, np.zeros(14)])
     data = np.tile(row, (rows, 1))
     data[:, 0], data[:, 1] = np.arange(rows), np.arange(rows) * iiwa.dt_s * 1e9
-    still = calibrate(iiwa, Block(data=data))
+    still = calibrate(iiwa, Block(data=data, actuators=7))
     np.testing.assert_allclose(still.correction, 0.0, atol=1e-3)
 
 
@@ -130,7 +130,7 @@ def test_a_head_that_is_too_short_is_refused_in_one_sentence(iiwa: Robot, second
     data = np.zeros((rows, 51))
     data[:, 1] = np.arange(rows) * iiwa.dt_s * 1e9
     with pytest.raises(BadInput) as caught:
-        calibrate(iiwa, Block(data=data))
+        calibrate(iiwa, Block(data=data, actuators=7))
     expected = f"{seconds:.1f} s of healthy motion are too few to learn from; record at least 9 s"
     assert str(caught.value) == expected
 
@@ -151,7 +151,9 @@ def test_smoothing_keeps_signals_of_one_instant_together(iiwa: Robot) -> None:
         5.0 * np.sin(angle - omega * lag_s),
         *[np.zeros((len(t), 7))] * 4,
     ]
-    motion = smooth(Block(data=np.column_stack([np.arange(len(t)), 1e9 * t, *groups])), rate, torque_lag_s=lag_s)
+    motion = smooth(
+        Block(data=np.column_stack([np.arange(len(t)), 1e9 * t, *groups]), actuators=7), rate, torque_lag_s=lag_s
+    )
     inner = np.outer(motion.t_s, omega)
     keep = (motion.t_s > 0.6) & (motion.t_s < 5.4)
     np.testing.assert_allclose(motion.q[keep], (size * np.sin(inner))[keep], atol=2e-3)

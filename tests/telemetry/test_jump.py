@@ -35,7 +35,7 @@ def moving(robot: Robot, seconds: float, seed: int, slip_rad: Array | None = Non
     data[:, 0], data[:, 1] = np.arange(len(t)), t * 1e9
     data[:, 2 : 2 + n] = q + rng.normal(0, 5e-5, q.shape)
     data[:, 2 + n : 2 + 2 * n] = v + rng.normal(0, 2e-3, v.shape)
-    return Block(data=data)
+    return Block(data=data, actuators=7)
 
 
 @pytest.mark.parametrize("joint", [0, 3, 6])

@@ -48,10 +48,12 @@ def _bits(row: TelemetryRow) -> bytes:
 def test_every_float_comes_back_bit_for_bit(tmp_path: Path, table: list[list[float]]) -> None:
     rows = [_row(i, values) for i, values in enumerate(table)]
     scores = np.array([values[0] for values in table])
-    write_recording(tmp_path / "a.mcap", rows, JOINTS, scores, [EVENT], {"controller": "abc", "note": 'say "Infinity"'})
+    write_recording(
+        tmp_path / "a.mcap", rows, JOINTS, JOINTS, scores, [EVENT], {"controller": "abc", "note": 'say "Infinity"'}
+    )
     recording = read_recording(tmp_path / "a.mcap")
     assert [_bits(row) for row in recording.rows] == [_bits(row) for row in rows]
-    assert recording.joint_names == JOINTS
+    assert recording.joint_names == recording.actuator_names == JOINTS
     assert (recording.scores is None) == (not rows)
     if recording.scores is not None:
         assert recording.scores.tobytes() == scores.tobytes()
@@ -61,7 +63,7 @@ def test_every_float_comes_back_bit_for_bit(tmp_path: Path, table: list[list[flo
 
 def test_missing_measurement_is_null_in_the_file_and_nan_when_read(tmp_path: Path) -> None:
     path = tmp_path / "nan.mcap"
-    write_recording(path, [_row(0, [math.nan, -math.inf, *[-0.0] * 12])], ("Infinity", "b"))
+    write_recording(path, [_row(0, [math.nan, -math.inf, *[-0.0] * 12])], ("Infinity", "b"), ("c", "d"))
     with path.open("rb") as file:
         messages = {
             channel.topic: (schema, message.data) for schema, channel, message in make_reader(file).iter_messages()
@@ -80,7 +82,7 @@ def test_missing_measurement_is_null_in_the_file_and_nan_when_read(tmp_path: Pat
 def test_same_incident_gives_the_same_bytes(tmp_path: Path) -> None:
     rows = [_row(i, [0.1 * i] * 14) for i in range(5)]
     for name in ("a", "b"):
-        write_recording(tmp_path / name, rows, JOINTS, np.arange(5.0), [EVENT], {"k": "v"})
+        write_recording(tmp_path / name, rows, JOINTS, JOINTS, np.arange(5.0), [EVENT], {"k": "v"})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert is_recording(tmp_path / "a")
 
@@ -88,14 +90,14 @@ def test_same_incident_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_bad_recordings_are_refused_in_one_sentence(tmp_path: Path) -> None:
     rows = [_row(i, [0.0] * 14) for i in range(50)]
     with pytest.raises(BadInput, match="one score per row"):
-        write_recording(tmp_path / "x", rows, JOINTS, np.zeros(2))
+        write_recording(tmp_path / "x", rows, JOINTS, JOINTS, np.zeros(2))
     with pytest.raises(BadInput, match="no such recording"):
         read_recording(tmp_path / "absent.mcap")
     (tmp_path / "text.mcap").write_text("not an mcap file, only words that go on for a while")
     with pytest.raises(BadInput, match="not a complete Remend recording"):
         read_recording(tmp_path / "text.mcap")
     assert not is_recording(tmp_path / "text.mcap")
-    write_recording(tmp_path / "whole.mcap", rows, JOINTS)
+    write_recording(tmp_path / "whole.mcap", rows, JOINTS, JOINTS)
     (tmp_path / "cut.mcap").write_bytes((tmp_path / "whole.mcap").read_bytes()[:-300])
     with pytest.raises(BadInput, match=r"cut\.mcap"):
         read_recording(tmp_path / "cut.mcap")

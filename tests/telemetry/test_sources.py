@@ -129,7 +129,7 @@ def test_own_recording_is_a_source_with_one_row_per_telemetry_row(tmp_path: Path
         )
         for i in range(3)
     ]
-    write_recording(tmp_path / "incident.mcap", rows, ["elbow"], np.ones(3))
+    write_recording(tmp_path / "incident.mcap", rows, ["elbow"], ["elbow"], np.ones(3))
     source = open_source(tmp_path / "incident.mcap")
     names = ("q", "qd", "tau_meas", "tau_cmd", "q_ref", "qd_ref", "qdd_ref")
     assert source.channels == tuple(f"elbow.{name}" for name in names)
