@@ -93,7 +93,7 @@ def check(
 ) -> None:
     """Check a control law: language, indices, bounds, cost."""
     from controllers.check import check_folder  # noqa: PLC0415
-    from remend.catalogue import find_robot  # noqa: PLC0415
+    from sim.catalogue import find_robot  # noqa: PLC0415
 
     report = check_folder(law_dir, None if robot is None else find_robot(robot)[0].ports)
     typer.echo(f"{report.name}: {report.summary}")

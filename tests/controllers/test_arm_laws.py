@@ -12,6 +12,7 @@ from controllers.check import check_folder
 from controllers.manifest import parse_manifest
 from controllers.params import parse_params
 from core.errors import BadInput
+from core.ports import Ports
 
 SHIPPED = {name: load_artefact(shipped_laws()[name]) for name in ("computed_torque", "joint_pd")}
 
@@ -50,7 +51,7 @@ def test_every_number_of_joints_gives_a_law_that_passes_its_check(name: str, joi
     folder.mkdir()
     for file, data in law.files.items():
         (folder / file).write_bytes(data)
-    report = check_folder(folder, joints)
+    report = check_folder(folder, Ports(joints=joints, actuators=joints, output="tau"))
     assert report.summary == f"for {joints} joints"
     assert [row.name for row in report.params] == list(parse_manifest(SHIPPED[name].files["manifest.toml"]).params)
 
