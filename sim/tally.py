@@ -14,7 +14,7 @@ class Tally:
     """Counts up over the control ticks of an episode."""
 
     def __init__(self, robot: Robot) -> None:
-        self._tracked = list(robot.tracked)
+        self._tracked, self._scale = list(robot.tracked), np.array(robot.tracking_scale)
         self._lower, self._upper = np.array(robot.limits.lower), np.array(robot.limits.upper)
         self._speed = np.array(robot.limits.speed)
         self._ticks = self._commands = self._broken = 0
@@ -23,7 +23,7 @@ class Tally:
 
     def add_state(self, q: Array, v: Array, q_ref: Array) -> None:
         """A tick began at position `q` and velocity `v`, both (n,) and true, with the reference `q_ref`."""
-        error = (q_ref - q)[self._tracked]
+        error = (q_ref - q)[self._tracked] / self._scale
         self._ticks += 1
         self._squares += float(np.mean(np.square(error)))
         self._max_error = max(self._max_error, float(np.max(np.abs(error))))
@@ -38,9 +38,9 @@ class Tally:
         self._efforts += float(np.mean(np.square(effort)))
 
     def metrics(self) -> dict[str, float]:
-        """So far: `rmse` and `max_error` of the tracked coordinates [rad or m]; `constraint_violation`, the share of
-        ticks beyond a position or speed limit; `control_effort`, the root mean square of the drives' effort [N*m or N];
-        `torque_total_variation`, the sum of all changes of a command from tick to tick, in the command's unit."""
+        """So far: `rmse` and `max_error` of the tracked coordinates [`robot.tracking_unit`]; `constraint_violation`, the
+        share of ticks beyond a position or speed limit; `control_effort`, the root mean square of the drives' effort [N*m
+        or N]; `torque_total_variation`, the sum of all changes of a command from tick to tick, in the command's unit."""
         return {
             "rmse": math.sqrt(self._squares / max(self._ticks, 1)),
             "max_error": self._max_error,
