@@ -95,7 +95,7 @@ def check(
     from controllers.check import check_folder  # noqa: PLC0415
     from sim.catalogue import find_robot  # noqa: PLC0415
 
-    report = check_folder(law_dir, None if robot is None else find_robot(robot)[0].ports)
+    report = check_folder(law_dir, None if robot is None else find_robot(robot).ports)
     typer.echo(f"{report.name}: {report.summary}")
     typer.echo(f"  signals   {', '.join(report.signals)}")
     for row in report.params:
