@@ -29,7 +29,9 @@ from remend.story import CanaryTrack, Story, TruthRow, plots_of
 from remend.versions import Versions
 from sim.catalogue import robot_file
 from sim.faults.notation import parse_faults
+from sim.kinds import kind_of
 from sim.robot_process import fault_course
+from sim.tasks.catalogue import task_kind
 from sim.truth import measure_truth
 from sim.validate import canary_limits
 from sim.workers import Workers
@@ -81,6 +83,9 @@ def run(
     began_ns = clock.monotonic_ns()
     toml = robot_file(request.robot)
     robot = load_robot(toml)
+    kind_of(robot)  # what cannot be had is said here, not by a process of its own
+    for task in robot.tasks.kinds:
+        task_kind(robot, task)
     faults = parse_faults(request.fault, robot)
     proposers = choose_proposers(request.proposer)
     incumbent = find_law(robot, robot.controller)

@@ -18,15 +18,24 @@ _SHIPPED = (*joint.KINDS, *cart.KINDS, *legged.KINDS, *wheeled.KINDS)
 TASKS = Registry("remend.tasks", TaskKind, _SHIPPED)
 
 
+def task_kind(robot: Robot, name: str) -> TaskKind:
+    """The kind of task `name`, for `robot` or any other.
+
+    Raises:
+        BadInput: there is no such kind of task.
+    """
+    if name not in TASKS:
+        raise BadInput(f"{robot.name}: there is no task '{name}'; use one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
 def draw_task(robot: Robot, kind: str, start: Array, duration_s: float, rng: np.random.Generator) -> Task:
     """A task of `kind` that starts and ends at rest, from `start` (n,) on, inside the robot's task space.
 
     Raises:
         BadInput: there is no such kind of task.
     """
-    if kind not in TASKS:
-        raise BadInput(f"{robot.name}: there is no task '{kind}'; use one of {', '.join(TASKS)}")
-    q, qd, qdd = TASKS[kind].draw(robot, start, round(duration_s * robot.control_rate_hz), rng)
+    q, qd, qdd = task_kind(robot, kind).draw(robot, start, round(duration_s * robot.control_rate_hz), rng)
     return Task(kind=kind, q=q, qd=qd, qdd=qdd)
 
 
