@@ -87,7 +87,7 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         f"low = {_list(s.low)}",
         f"high = {_list(s.high)}",
         f"speed_fraction = {rules.SPEED_FRACTION:g} # of the speed limit at the fastest point of a move; chosen",
-        f"effort_fraction = {s.effort_fraction:.2g} # of the effort limit that a move may need; holding, plus 20 %",
+        f"effort_fraction = {s.effort_fraction:.2g} # of the effort limit that a move may need; 0.2 beyond holding",
         "",
         "[envelope]",
         f"power_w = {_number(s.power_w)} # W; {CHECK}: 0.3 of the sum of effort limit x speed limit",

@@ -26,7 +26,9 @@ _HOME_ROOMS = (0.5, 0.65, 0.8)  # shares of that which home may use up, tried in
 _HOME_STEPS = 9  # values of each of the three joints that carry most, from which home is chosen
 _LEAST = 0.1  # a working range shrunk below this share of what the joints could do is none
 _MOST_HELD = 0.7  # an arm that needs more of its limit to stand still in its best pose cannot work
-_LOAD_SHARE, _MOST_LOAD_KG = 0.1, 5.0  # load that the working range is checked with, as a share of the moving mass
+_LOAD_SHARE, _MOST_LOAD_KG = 0.1, 5.0  # load that the working range is planned with, as a share of the moving mass
+_HEAVY_SHARE = 0.5  # it may be up to this much of the moving mass, if it takes that to be noticed
+_NOTICED = 0.05  # share of an effort limit that a load should ask for somewhere
 _POSES = 128
 
 
@@ -57,7 +59,7 @@ class WorkingRange:
         lower, upper, slides = chain.each("lower"), chain.each("upper"), chain.slides
         span = upper - lower
         edge = np.where(slides, _EDGE * span, np.minimum(_EDGE * span, 0.2))
-        self.load_kg = min(_LOAD_SHARE * model.moving_kg, _MOST_LOAD_KG)
+        self.load_kg = min(self._noticed_load(lower, upper), _MOST_LOAD_KG)
         self.home = self._find_home(lower + _HOME_EDGE * span, upper - _HOME_EDGE * span)
         self._fit_load()
         widest = np.where(slides, _WIDEST_SHARE * span, np.minimum(_WIDEST_RAD, _WIDEST_SHARE * span))
@@ -81,6 +83,17 @@ class WorkingRange:
             if half[most] < least[most]:
                 raise BadInput(self._too_weak(most, float(half[most])))
             self.shrunk = True
+
+    def _noticed_load(self, lower: Array, upper: Array) -> float:
+        """A tenth of the moving mass, or more where that would be lost in the noise of strong motors [kg]."""
+        span = np.minimum(upper - lower, 2 * np.pi)
+        poses = self._rng.uniform(lower, lower + span, (_POSES, len(lower)))
+        asked = [np.abs(self._model.gravity(q, 1.0) - self._model.gravity(q)) / self._effort for q in poses]
+        share_per_kg = float(np.max(asked))
+        usual = _LOAD_SHARE * self._model.moving_kg
+        if share_per_kg * _HEAVY_SHARE * self._model.moving_kg < _NOTICED:
+            return usual  # no load of this arm's size would be noticed
+        return max(usual, _NOTICED / share_per_kg)
 
     def _share(self, q: Array, load_kg: float) -> float:
         """Largest share of an effort limit that holding the arm at `q` needs."""
