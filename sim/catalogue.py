@@ -55,7 +55,7 @@ def robot_file(name: str | os.PathLike[str]) -> Path:
     if text in known:
         return known[text]
     if path.suffix == ".toml" or path.exists():
-        return (path / "robot.toml" if path.is_dir() else path).resolve()
+        return _toml_at(path)
     near = difflib.get_close_matches(text, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}, or the path of a robot.toml"
     raise BadInput(f"there is no robot '{text}'; {hint}")
@@ -80,4 +80,8 @@ def _file_of(point: EntryPoint) -> Path:
             raise BadInput(f"{where} gives no robot ({error}); correct or uninstall {point.value}") from error
     if not isinstance(value, (str, os.PathLike)):
         raise BadInput(f"{where} must lead to the path of a robot.toml; correct {point.value}")
-    return Path(value)
+    return _toml_at(Path(value))
+
+
+def _toml_at(path: Path) -> Path:
+    return (path / "robot.toml" if path.is_dir() else path).resolve()
