@@ -21,6 +21,8 @@ class Fault:
     lasts_s: float = math.inf  # after this time it is gone
     period_s: float = 0.0  # with a period it comes and goes: on for `duty` of each period
     duty: float = 0.5
+    values: tuple[tuple[str, float], ...] = ()  # (parameter, value) at full severity, for labels
+    places: tuple[int, ...] = ()  # coordinates or actuators that it sits in
 
     def severity_at(self, since_onset_s: float) -> float:
         """Share of the effect in force `since_onset_s` after onset, from 0 to `severity`."""

@@ -62,16 +62,19 @@ def _parse_one(part: str, robot: Robot) -> Fault:
     if "duty" in numbers and "period" not in numbers:
         raise BadInput(f"fault '{part}': duty needs a period; add period=SECONDS")
     values = {name: numbers.get(name, p.default) for name, p in own.items()}
+    places = _targets(part, kind, robot, given.get(kind.key))
     return Fault(
         spec=part,
         kind=name,
-        effect=kind.effect(robot, values, _targets(part, kind, robot, given.get(kind.key))),
+        effect=kind.effect(robot, values, places),
         onset_s=numbers.get("onset"),
         ramp_s=numbers.get("ramp", 0.0),
         severity=numbers.get("severity", 1.0),
         lasts_s=numbers.get("lasts", math.inf),
         period_s=numbers.get("period", 0.0),
         duty=numbers.get("duty", 0.5),
+        values=tuple(values.items()),
+        places=places,
     )
 
 
