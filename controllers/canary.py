@@ -19,7 +19,7 @@ from core.robot import Robot
 
 _BAD_TICKS, _OF_LAST = 3, 10  # (m, k) rule: 20 ms at 500 Hz to notice, deaf to single outliers
 _CHATTER_TICKS = 25  # window of the command-variation test
-_STILL = 0.02  # rad/s or m/s; below this reference speed the robot shows nothing about its controller
+_STILL = 0.02  # rad/s or m/s, or a share of a slower joint's speed limit; below it nothing shows about a controller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class CanaryMonitor:
     def __init__(self, limits: CanaryLimits, robot: Robot) -> None:
         self._limits = limits
         self._tracked, self._unit = robot.tracked, robot.command_unit
+        self._still = tuple(_STILL * min(1.0, speed) for speed in robot.limits.speed)
         self._settle_ticks = round(limits.settle_s / robot.dt_s)
         self._bad: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)
         self._variation: deque[float] = deque([0.0] * _CHATTER_TICKS, maxlen=_CHATTER_TICKS)
@@ -74,7 +75,6 @@ class CanaryMonitor:
             return f"the command changes by {variation:.3g} {self._unit} per tick, {allowed_here}"
         return None
 
-    @staticmethod
-    def is_excited(reference: Reference) -> bool:
+    def is_excited(self, reference: Reference) -> bool:
         """Whether the robot moves enough for this tick to count as evidence."""
-        return max(map(abs, reference.qd_ref)) > _STILL
+        return any(abs(speed) > still for speed, still in zip(reference.qd_ref, self._still, strict=True))

@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from core.rigid_body import RigidBodyModel
 from core.robot import FIXED_BASE, Robot
 
 _LAW_FAULTS = (Breach.NOT_FINITE, Breach.FAR_BEYOND_LIMIT)  # what no measurement and no state of the robot excuses
+_HEAVIEST_KG = 5.0  # at the tool
 _A_OK_TICKS = 25  # clean commands before the committed controller takes over from the safety law; 50 ms at 500 Hz
 
 
@@ -56,16 +58,28 @@ class Note:
     what: str
 
 
-def braking_inertia(robot: Robot) -> list[float]:
-    """(n,) inertia [kg*m^2 or kg] that each joint may have to brake: at home with 5 kg at the tool, plus half.
+def heaviest_load(robot: Robot) -> float:
+    """Load [kg] that braking allows for: 5 kg, or what the motors of a smaller arm hold at home."""
+    model, home = RigidBodyModel(robot), np.array(robot.home)
+    bare = model.gravity(home).copy()
+    model.set_payload(1.0)
+    per_kg = np.abs(model.gravity(home) - bare)
+    driven = [(k, joint) for k, joint in enumerate(robot.drives) if joint is not None and per_kg[joint] > 1e-6]
+    held = [(robot.limits.effort[k] - abs(bare[joint])) / per_kg[joint] for k, joint in driven]
+    return float(max(0.0, min([_HEAVIEST_KG, *held])))
+
+
+@lru_cache(maxsize=8)
+def braking_inertia(robot: Robot) -> tuple[float, ...]:
+    """(n,) inertia [kg*m^2 or kg] that each joint may have to brake: at home with the heaviest load, plus half.
 
     Zeros for a robot without a rigid-body model: it has no stopping distance.
     """
     if robot.kind != FIXED_BASE:
-        return [0.0] * robot.dof
-    model = RigidBodyModel(robot, payload_kg=5.0)
+        return (0.0,) * robot.dof
+    model = RigidBodyModel(robot, payload_kg=heaviest_load(robot))
     inertia = model.link_inertia(np.array(robot.home)).diagonal() + model.rotor_inertia
-    return [float(1.5 * value) for value in inertia]
+    return tuple(float(1.5 * value) for value in inertia)
 
 
 class Runtime:
@@ -200,7 +214,8 @@ class Runtime:
             if self.share > target - 1e-9:  # sums of steps end beside the target, not on it
                 self.share = target
             return
-        if not last or CanaryMonitor.is_excited(reference):
+        assert self._monitor is not None
+        if not last or self._monitor.is_excited(reference):
             self._stage_ticks += 1
         if self._stage_ticks * dt_s < plan.hold_s[self._step_index]:
             return

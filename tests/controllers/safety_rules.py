@@ -191,11 +191,68 @@ def too_much_power_in_all_joints_together_is_refused(m: ModuleType) -> None:
 def earlier_joints_and_rules_are_named_first(m: ModuleType) -> None:
     refused(m, "STALE", None, rule(m, None, q=(math.nan, 0.0), now_ns=-1))
     refused(m, "BAD_MEASUREMENT", 0, rule(m, [math.nan, math.nan], q=(math.nan, 0.0), previous=ZERO))
-    refused(m, "FAR_BEYOND_LIMIT", 0, rule(m, [1e3, 1e3], qd=(9.0, 9.0)))
+    refused(m, "OVERSPEED", 0, rule(m, [1e3, 1e3], qd=(9.0, 9.0)))
+    refused(m, "FAR_BEYOND_LIMIT", 0, rule(m, [1e3, math.nan]))
+    refused(m, "NOT_FINITE", 1, rule(m, [1.0, math.nan], previous=ZERO))
     refused(m, "OVERSPEED", 0, rule(m, [0.0, 0.0], qd=(3.0, 0.0), q=(2.0, 0.0)))
 
 
+def a_measurement_of_the_wrong_length_is_refused(m: ModuleType) -> None:
+    for q, qd in (((), ZERO), ((0.0,), ZERO), (ZERO, (0.0,)), ((0.0,) * 3, (0.0,) * 3), ((0.0,) * 3, ZERO)):
+        refused(m, "BAD_MEASUREMENT", None, rule(m, [0.0, 0.0], q=q, qd=qd))
+
+
+_CART = replace(  # a driven cart and a passive pole
+    ROBOT, actuators=("big",), limits=replace(ROBOT.limits, effort_low=(-64.0,), effort_high=(64.0,), effort=(64.0,))
+)
+_CART = replace(_CART, drive=replace(_CART.drive, command_rate=(2048.0,)))
+
+
+def a_coordinate_without_a_drive_is_held_to_its_range_and_speed(m: ModuleType) -> None:
+    guard = m.Envelope(_CART, INERTIA)
+    let_out(guard.rule([3.0], frame((0.0, 1.75), (0.0, 1.0)), [3.0], 0), [3.0])  # nothing brakes it: no stopping room
+    let_out(guard.rule([3.0], frame((0.0, 2.0), (0.0, 1.0)), [3.0], 0), [3.0])
+    refused(m, "JOINT_LIMIT", 1, guard.rule([3.0], frame((0.0, 2.0 + 1 / 64), (0.0, 1.0)), [3.0], 0))
+    refused(m, "JOINT_LIMIT", 1, guard.rule([3.0], frame((0.0, -2.0 - 1 / 64), (0.0, -1.0)), [3.0], 0))
+    let_out(guard.rule([3.0], frame((0.0, 2.5), (0.0, -1.0)), [3.0], 0), [3.0])  # on its way back
+    refused(m, "OVERSPEED", 1, guard.rule([3.0], frame((0.0, 0.0), (0.0, 4.0 + 1 / 64)), [3.0], 0))
+    refused(m, "POWER", None, guard.rule([64.0], frame((-0.5, 0.0), (1.0 + 1 / 64, 0.0)), [64.0], 0))
+    let_out(guard.rule([64.0], frame((-0.5, 0.0), (1.0, 4.0)), [64.0], 0), [64.0])  # the pole's speed is no power
+    refused(m, "NOT_FINITE", None, guard.rule([3.0, 3.0], frame(), [3.0], 0))
+
+
+_THRUST = replace(
+    ROBOT,
+    mode="thrust",
+    actuators=("rotor_a", "rotor_b"),
+    limits=replace(ROBOT.limits, effort_low=(0.0, 2.0), effort_high=(8.0, 4.0), effort=(8.0, 4.0)),
+)
+
+
+def a_command_range_need_not_lie_about_zero(m: ModuleType) -> None:
+    guard = m.Envelope(_THRUST, INERTIA)
+    let_out(guard.rule([0.0, 2.0], frame(), [0.0, 2.0], 0), [0.0, 2.0])
+    let_out(guard.rule([-0.5, 1.5], frame(), [0.0, 2.0], 0), [0.0, 2.0], clipped=True)
+    let_out(guard.rule([8.5, 4.5], frame(), [8.0, 4.0], 0), [8.0, 4.0], clipped=True)
+    let_out(guard.rule([12.0, 5.0], frame(), [8.0, 4.0], 0), [8.0, 4.0], clipped=True)  # twice as far from the middle
+    let_out(guard.rule([-4.0, 1.0], frame(), [0.0, 2.0], 0), [0.0, 2.0], clipped=True)
+    refused(m, "FAR_BEYOND_LIMIT", 0, guard.rule([12.0 + 1 / 64, 3.0], frame(), [8.0, 3.0], 0))
+    refused(m, "FAR_BEYOND_LIMIT", 0, guard.rule([-4.0 - 1 / 64, 3.0], frame(), [8.0, 3.0], 0))
+    refused(m, "FAR_BEYOND_LIMIT", 1, guard.rule([4.0, 5.0 + 1 / 64], frame(), [4.0, 3.0], 0))
+    refused(m, "FAR_BEYOND_LIMIT", 1, guard.rule([4.0, 1.0 - 1 / 64], frame(), [4.0, 3.0], 0))
+    let_out(guard.rule([8.0, 4.0], frame(qd=(2.0, 4.0)), [8.0, 4.0], 0), [8.0, 4.0])  # a rotor has no joint power
+
+
+def without_torque_mode_there_is_no_power_limit(m: ModuleType) -> None:
+    servo = m.Envelope(replace(ROBOT, mode="position"), INERTIA)
+    let_out(servo.rule([60.0, 4.25], frame((-0.5, 0.0), (1.0, 1.0)), [60.0, 4.25], 0), [60.0, 4.25])
+
+
 ENVELOPE_RULES: tuple[Rule, ...] = (
+    a_measurement_of_the_wrong_length_is_refused,
+    a_coordinate_without_a_drive_is_held_to_its_range_and_speed,
+    a_command_range_need_not_lie_about_zero,
+    without_torque_mode_there_is_no_power_limit,
     a_command_inside_every_limit_passes_unchanged,
     a_missing_command_or_one_of_the_wrong_length_is_refused,
     a_command_that_is_not_finite_is_refused,
@@ -370,15 +427,20 @@ def a_chattering_command_is_told_in_its_own_unit(m: ModuleType) -> None:
 
 
 def only_a_moving_reference_counts_as_excitation(m: ModuleType) -> None:
-    def excited(*qd_ref: float) -> bool:
+    def excited(*qd_ref: float, robot: Robot = SLOW_ROBOT) -> bool:
         reference = Reference(q_ref=[0.0, 0.0], qd_ref=list(qd_ref), qdd_ref=[9.0, 9.0])
-        return bool(m.CanaryMonitor.is_excited(reference))
+        return bool(monitor(m, robot).is_excited(reference))
 
     assert not excited(0.0, 0.0)
     assert not excited(0.02, -0.02)
     assert excited(0.021, 0.0)
     assert excited(0.0, -0.021)
     assert excited(-0.021, 0.5)
+    # a joint that is slow by nature moves when it moves at a fiftieth of what it can
+    slow = replace(SLOW_ROBOT, limits=replace(SLOW_ROBOT.limits, speed=(0.125, 8.0)))
+    assert not excited(0.0025, 0.02, robot=slow)
+    assert excited(-0.0026, 0.0, robot=slow)
+    assert not excited(0.0, 0.0026, robot=slow)
 
 
 def lists_of_the_wrong_length_are_a_programming_error(m: ModuleType) -> None:

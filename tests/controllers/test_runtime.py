@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 import sim
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.canary import CanaryLimits
-from controllers.runtime import Command, Runtime, Stage, braking_inertia
+from controllers.runtime import Command, Runtime, Stage, braking_inertia, heaviest_load
 from controllers.slot import Slot
 from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel
@@ -564,6 +564,16 @@ def test_the_inertia_to_brake_is_that_of_a_loaded_arm_with_a_margin() -> None:
     model = RigidBodyModel(ROBOT, payload_kg=5.0)
     loaded = np.diag(model.link_inertia(np.array(ROBOT.home))) + ROBOT.drive.rotor_inertia
     np.testing.assert_allclose(braking_inertia(ROBOT), 1.5 * loaded, rtol=1e-12)
+
+
+def test_a_small_arm_brakes_no_more_than_it_can_hold() -> None:
+    weak = replace(ROBOT, limits=replace(ROBOT.limits, effort=(60.0,) * 7))
+    assert heaviest_load(ROBOT) == 5.0
+    assert 0.0 < heaviest_load(weak) < 5.0
+    held = RigidBodyModel(weak, payload_kg=heaviest_load(weak)).gravity(np.array(weak.home))
+    assert np.max(np.abs(held) / 60.0) == pytest.approx(1.0)
+    assert braking_inertia(weak)[1] < braking_inertia(ROBOT)[1]
+    assert heaviest_load(replace(ROBOT, limits=replace(ROBOT.limits, effort=(1.0,) * 7))) == 0.0
 
 
 class SwapMachine(RuleBasedStateMachine):
