@@ -13,7 +13,7 @@ from core.records import MetricDelta, ScenarioResult, ValidationReport
 from core.robot import Robot
 from core.stats import paired_interval
 from sim import gates
-from sim.evidence import Pair, canary_peaks, gather
+from sim.evidence import Pair, canary_peaks, gather, sealed_seed
 from sim.twin.twin import Twin
 from sim.workers import Workers
 
@@ -28,17 +28,19 @@ def validate(
     *,
     incumbent: Artefact,
     candidate: Artefact,
-    patch_id: str,
     fidelity: float,
-    seed: int,
+    patch_id: str = "",
+    seed: int | None = None,
 ) -> ValidationReport:
     """Gather evidence for `candidate` against `incumbent` and put it before the gates.
 
     Args:
         fidelity: how well the twin repeats the incident, 0 to 1.
-        seed: of the sealed scenarios, from `sim.evidence.sealed_seed`.
+        patch_id: what the report is about, where there is a record of it.
+        seed: of the sealed scenarios, from `sim.evidence.sealed_seed`; by default from the hashes of the two laws.
     """
     robot = twin.robot
+    seed = sealed_seed(incumbent.sha256, candidate.sha256) if seed is None else seed
     evidence = gather(workers, twin, incumbent, candidate, seed)
     pairs = evidence.sealed
     free_nm = gates.FREE_VARIATION * sum(robot.limits.effort)
