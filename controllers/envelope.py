@@ -4,7 +4,7 @@ Default deny. A command that is merely too large is clipped, as a drive would do
 gives, or one that would carry the robot out of its limits, is rejected and must be replaced by the caller in the same
 tick.
 
-    clipped    torque beyond the motor's limit, change of torque beyond the drive's rate
+    clipped    a command beyond its range, a change of it beyond the drive's rate
     rejected   missing or not finite, far beyond the limit, too fast a joint, no room left to stop, too much power,
                a measurement that is missing, not finite or too old
 """
@@ -20,13 +20,16 @@ from core.frames import Frame
 from core.robot import Robot
 
 
+_INF = math.inf
+
+
 class Breach(StrEnum):
     """Why a command was rejected."""
 
     STALE = "stale measurement"
     BAD_MEASUREMENT = "measurement is not finite"
     NOT_FINITE = "command is not finite"
-    FAR_BEYOND_LIMIT = "command far beyond the torque limit"
+    FAR_BEYOND_LIMIT = "command far beyond its limit"
     OVERSPEED = "joint faster than its limit"
     JOINT_LIMIT = "no room left to stop before a joint limit"
     POWER = "mechanical power beyond the limit"
@@ -36,77 +39,90 @@ class Breach(StrEnum):
 class Ruling:
     """The envelope's answer: a command that may go out, or the reason why none may."""
 
-    tau: list[float] | None  # [N*m]; None when rejected
+    tau: list[float] | None  # (m,) in the unit of the robot's mode; None when rejected
     breach: Breach | None
-    joint: int | None  # index of the offending joint, if one
+    joint: int | None  # index of the offending coordinate, or of the actuator for a command; if one
     clipped: bool
 
 
 class Envelope:
-    """Limits of one robot, applied command by command.
+    """Limits of one robot with n coordinates and m actuators, applied command by command.
 
     Args:
         robot: supplies the limits.
-        inertia_kgm2: (n,) inertia that each joint has to brake, for the stopping distance.
+        inertia: (n,) inertia that each coordinate has to brake, for the stopping distance; zero where nothing is known.
     """
 
-    def __init__(self, robot: Robot, inertia_kgm2: Sequence[float]) -> None:
-        self._inertia = tuple(inertia_kgm2)
+    def __init__(self, robot: Robot, inertia: Sequence[float]) -> None:
         limits, settings = robot.limits, robot.envelope
-        self._lower, self._upper = limits.lower, limits.upper
-        self._torque = limits.effort
-        self._reject = tuple(settings.reject_factor * torque for torque in limits.effort)
-        self._speed = tuple(settings.speed_fraction * speed for speed in limits.speed)
-        self._step = tuple(rate * robot.dt_s for rate in robot.drive.command_rate)
-        self._braking = tuple(settings.braking_fraction * torque for torque in limits.effort)
-        self._power_w = settings.power_w
+        brake = [0.0] * robot.dof  # stopping distance over speed squared
+        for k, joint in enumerate(robot.drives):
+            if joint is not None:
+                brake[joint] = 0.5 * inertia[joint] / (settings.braking_fraction * limits.effort[k])
+        # One tuple for each coordinate and actuator: this runs in every tick.
+        self._coordinates = tuple(
+            (i, limits.lower[i], limits.upper[i], settings.speed_fraction * limits.speed[i], brake[i])
+            for i in range(robot.dof)
+        )
+        self._actuators = tuple(self._range(robot, k) for k in range(len(robot.actuators)))
+        self._driven = tuple((k, joint) for k, joint in enumerate(robot.drives) if joint is not None)
+        self._power_w = settings.power_w if robot.mode == "torque" else math.inf
         self._stale_ns = round(settings.stale_after_s * 1e9)
-        self._dof = robot.dof
+
+    @staticmethod
+    def _range(robot: Robot, k: int) -> tuple[int, float, float, float, float, float]:
+        """Index, range, largest step, and the range beyond which a command is rejected."""
+        low, high = robot.limits.effort_low[k], robot.limits.effort_high[k]
+        far = robot.envelope.reject_factor * 0.5 * (high - low)
+        middle = 0.5 * (low + high)
+        return k, low, high, robot.drive.command_rate[k] * robot.dt_s, middle - far, middle + far
 
     def rule(self, tau: Sequence[float] | None, frame: Frame, previous: Sequence[float], now_ns: int) -> Ruling:
-        """Judge `tau` [N*m] against the measurement `frame` that it answers.
+        """Judge the command `tau` (m,) against the measurement `frame` that it answers.
 
         Args:
-            previous: the command of the last tick [N*m].
+            previous: (m,) the command of the last tick.
             now_ns: time on the clock that stamped the frame.
         """
         if not 0 <= now_ns - frame.stamp_ns <= self._stale_ns:
             return _reject(Breach.STALE, None)
-        if tau is None or len(tau) != self._dof:
+        q, qd = frame.q, frame.qd
+        if len(q) != len(self._coordinates) or len(qd) != len(self._coordinates):
+            return _reject(Breach.BAD_MEASUREMENT, None)
+        if tau is None or len(tau) != len(self._actuators):
             return _reject(Breach.NOT_FINITE, None)
-        out, clipped, power = [], False, 0.0
-        for i, value in enumerate(tau):
-            q, qd = frame.q[i], frame.qd[i]
-            breach = self._judge(i, value, q, qd)
-            if breach is not None:
-                return _reject(breach, i)
-            allowed = self.clip(i, value, previous[i])
+        for i, lower, upper, speed, brake in self._coordinates:
+            position, velocity = q[i], qd[i]
+            if not (-speed <= velocity <= speed and -_INF < position < _INF):  # a NaN is inside nothing
+                if not (math.isfinite(position) and math.isfinite(velocity)):
+                    return _reject(Breach.BAD_MEASUREMENT, i)
+                return _reject(Breach.OVERSPEED, i)
+            reach = brake * velocity * velocity
+            if (velocity > 0.0 and position + reach > upper) or (velocity < 0.0 and position - reach < lower):
+                return _reject(Breach.JOINT_LIMIT, i)
+        out, clipped = [], False
+        for k, low, high, step, far_low, far_high in self._actuators:
+            value = tau[k]
+            if not far_low <= value <= far_high:
+                if not math.isfinite(value):
+                    return _reject(Breach.NOT_FINITE, k)
+                return _reject(Breach.FAR_BEYOND_LIMIT, k)
+            slowest, fastest = previous[k] - step, previous[k] + step  # if these are NaN they bind nothing
+            allowed = slowest if value < slowest else fastest if value > fastest else value
+            allowed = low if allowed < low else high if allowed > high else allowed
             clipped = clipped or allowed != value
-            power += abs(allowed * qd)
             out.append(allowed)
+        power = 0.0
+        for k, i in self._driven:
+            power += abs(out[k] * qd[i])
         if power > self._power_w:
             return _reject(Breach.POWER, None)
         return Ruling(tau=out, breach=None, joint=None, clipped=clipped)
 
-    def clip(self, i: int, tau: float, previous: float) -> float:
-        """`tau` [N*m] as the drive of joint `i` would follow it from `previous`: its rate, and above all its limit."""
-        reached = min(max(tau, previous - self._step[i]), previous + self._step[i])
-        return min(max(reached, -self._torque[i]), self._torque[i])
-
-    def _judge(self, i: int, tau: float, q: float, qd: float) -> Breach | None:
-        """The first rule that joint `i` breaks, or None."""
-        if not (math.isfinite(q) and math.isfinite(qd)):
-            return Breach.BAD_MEASUREMENT
-        if not math.isfinite(tau):
-            return Breach.NOT_FINITE
-        if abs(tau) > self._reject[i]:
-            return Breach.FAR_BEYOND_LIMIT
-        if abs(qd) > self._speed[i]:
-            return Breach.OVERSPEED
-        stopping_rad = 0.5 * self._inertia[i] * qd * qd / self._braking[i]
-        if (qd > 0 and q + stopping_rad > self._upper[i]) or (qd < 0 and q - stopping_rad < self._lower[i]):
-            return Breach.JOINT_LIMIT
-        return None
+    def clip(self, k: int, value: float, previous: float) -> float:
+        """`value` as the drive of actuator `k` would follow it from `previous`: its rate, and above all its range."""
+        _, low, high, step, _, _ = self._actuators[k]
+        return min(max(min(max(value, previous - step), previous + step), low), high)
 
 
 def _reject(breach: Breach, joint: int | None) -> Ruling:

@@ -248,7 +248,17 @@ def without_torque_mode_there_is_no_power_limit(m: ModuleType) -> None:
     let_out(servo.rule([60.0, 4.25], frame((-0.5, 0.0), (1.0, 1.0)), [60.0, 4.25], 0), [60.0, 4.25])
 
 
+def a_lone_command_is_clipped_as_the_drive_would_follow_it(m: ModuleType) -> None:
+    guard = m.Envelope(ROBOT, INERTIA)
+    assert [guard.clip(0, value, 3.0) for value in (3.5, 40.0, -40.0)] == [3.5, 19.0, -13.0]
+    assert [guard.clip(1, value, 0.0) for value in (3.5, 40.0, -40.0)] == [3.5, 4.0, -4.0]
+    assert [guard.clip(1, value, before) for value, before in ((9.0, 7.0), (-9.0, -7.0))] == [8.0, -8.0]
+    assert guard.clip(1, 0.0, 100.0) == 8.0  # the range binds above the rate
+    assert m.Envelope(_THRUST, INERTIA).clip(1, 1.0, 3.0) == 2.0
+
+
 ENVELOPE_RULES: tuple[Rule, ...] = (
+    a_lone_command_is_clipped_as_the_drive_would_follow_it,
     a_measurement_of_the_wrong_length_is_refused,
     a_coordinate_without_a_drive_is_held_to_its_range_and_speed,
     a_command_range_need_not_lie_about_zero,

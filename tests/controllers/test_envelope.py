@@ -131,5 +131,5 @@ def test_a_ruling_depends_on_nothing_but_its_arguments(
 
 
 def test_limits_come_from_the_robot() -> None:
-    weak = replace(ROBOT, limits=replace(LIMITS, effort=(1.0, 1.0)))
+    weak = replace(ROBOT, limits=replace(LIMITS, effort_low=(-1.0, -1.0), effort_high=(1.0, 1.0), effort=(1.0, 1.0)))
     assert Envelope(weak, (0.0, 0.0)).rule([1.5, -1.5], rules.frame(), [1.0, -1.0], 0).tau == [1.0, -1.0]

@@ -34,7 +34,16 @@ mutation = _load(HERE.parent / "mutation.py")
 
 # What no test can tell from the shipped module: the edited lines and why it makes no difference.
 _NAMED_LATER = "the joint is read only after a bad tick, and a bad tick has set it"
+_ON_THE_BORDER = "on the border both are the same number"
+_TO_ITS_RATE = "allowed = slowest if value < slowest else fastest if value > fastest else value"
+_TO_ITS_RANGE = "allowed = low if allowed < low else high if allowed > high else allowed"
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
+    "controllers.envelope": {
+        (_TO_ITS_RATE, "value < slowest -> value <= slowest"): _ON_THE_BORDER,
+        (_TO_ITS_RATE, "value > fastest -> value >= fastest"): _ON_THE_BORDER,
+        (_TO_ITS_RANGE, "allowed < low -> allowed <= low"): _ON_THE_BORDER,
+        (_TO_ITS_RANGE, "allowed > high -> allowed >= high"): _ON_THE_BORDER,
+    },
     "controllers.canary": {
         ("worst, joint = 0.0, 0", "0.0 -> 1.0"): "up to 1.0 a tick is not bad and its joint is not named",
         ("worst, joint = 0.0, 0", "0.0 -> -1.0"): "ratios are never negative",
