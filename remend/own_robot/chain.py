@@ -178,6 +178,13 @@ def _checked(tree: Tree, joint: Joint) -> Joint:
         raise BadInput(
             f"{at} has no effort limit above zero; give <limit effort=> in {joint.effort_unit} from its data sheet"
         )
+    for what, value, least, most, of in (
+        ("a range", joint.upper - joint.lower, 1e-4, np.inf, unit),
+        ("a speed limit", joint.speed, 1e-4, 1e6, f"{unit}/s"),
+        ("an effort limit", joint.effort, 1e-4, 1e6, joint.effort_unit),
+    ):
+        if not least <= value <= most:
+            raise BadInput(f"{at} has {what} of {value:.3g} {of}, which no arm has; correct its <limit>")
     return replace(joint, type="revolute") if joint.type == "continuous" else joint
 
 

@@ -18,15 +18,24 @@ _AT_JOINT_M = 1e-3  # a tip nearer than this to the last joint is no tip
 
 def urdf_bytes(chain: Chain) -> bytes:
     """The user's URDF as it is, but for the joints whose type the chain changes."""
+    data = chain.tree.file.read_bytes()
     types = {**dict.fromkeys(chain.bounded, "revolute"), **dict.fromkeys(chain.fixed, "fixed")}
-    if not types:
-        return chain.tree.file.read_bytes()
+    if not types and _is_utf8(data):
+        return data
     parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))  # noqa: S314 the file is the user's own
-    root = ET.fromstring(chain.tree.file.read_bytes(), parser)  # noqa: S314
+    root = ET.fromstring(data, parser)  # noqa: S314
     for joint in root.findall("joint"):
         joint.set("type", types.get(joint.get("name", ""), joint.get("type", "")))
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether every XML parser reads the file; not all know other encodings."""
+    try:
+        return not data.decode().startswith("\ufeff")
+    except UnicodeDecodeError:
+        return False
 
 
 class ArmModel:
@@ -37,11 +46,17 @@ class ArmModel:
         urdf: its URDF, from `urdf_bytes`.
 
     Raises:
-        BadInput: the links that move with one joint have, together, an inertia that cannot be simulated.
+        BadInput: urdfdom refuses the file, or the links that move with one joint have an inertia that cannot be
+            simulated.
     """
 
     def __init__(self, chain: Chain, urdf: bytes) -> None:
-        full = pin.buildModelFromXML(urdf.decode())
+        try:
+            full = pin.buildModelFromXML(urdf.decode())
+        except ValueError:
+            raise BadInput(
+                f"{chain.tree.file}: its parser, urdfdom, refuses an element for the reason above; correct that element"
+            ) from None
         names = [joint.name for joint in chain.joints]
         locked = [full.getJointId(name) for name in full.names[1:] if name not in names]
         self._model = pin.buildReducedModel(full, locked, pin.neutral(full)) if locked else full

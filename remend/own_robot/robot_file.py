@@ -69,7 +69,7 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         "[sensors] # standard deviation of white noise",
         *_say(f"[{unit}] {CHECK}. A range, or one turn, in 2^17 steps."),
         f"position_noise = {_list(s.position_noise)}",
-        *_say(f"[{unit}/s] {CHECK}. A thousandth of the speed limit, of at most 2 rad/s."),
+        *_say(f"[{unit}/s] {CHECK}. A thousandth of the speed limit, of at most 2."),
         f"velocity_noise = {_list(s.velocity_noise)}",
         *_say(f"[{force}] {CHECK}. 0.2 % of the effort limit."),
         f"effort_noise = {_list(s.effort_noise)}",

@@ -24,6 +24,7 @@ _MOVING_SHARE = 0.2  # of the effort limits that moving may need besides holding
 _ENCODER_STEPS = 2**17  # over a joint's range, or one turn
 _PEAK_PER_S2 = 5.77  # largest acceleration of a minimum-jerk move of 1 in 1 s
 _PHYSICS_HZ = 500.0  # the simulation steps at least this fast
+_MOST_NOISE, _LEAST_POWER_W = 100.0, 0.1  # the ends of what robot.toml takes
 _MADE_UP = 3.0  # a speed limit this many times `_FAST` is no data sheet's
 _FAST = (2.0, 10.0)  # m/s and rad/s: faster drives of arms are made up
 _MOST_ROTOR = 100.0  # a rule that asks for more than robot.toml takes has met a made-up limit
@@ -78,7 +79,7 @@ def size(chain: Chain, model: ArmModel, control_rate_hz: int) -> Sizing:
     bandwidth = min(BANDWIDTH_RAD_S, _LAG_SHARE / (DELAY_S + 1.5 * dt_s))
     kp, kd = _safety_gains([model.inertia(q) + np.diag(rotor) for q in work.poses], bandwidth)
     inertia = np.max([np.diag(model.inertia(q)) for q in work.poses], axis=0)
-    turn = np.where(slides, span, np.minimum(span, 2 * np.pi))
+    turn = np.minimum(span, 2 * np.pi)
     return Sizing(
         home=work.home,
         low=work.low,
@@ -95,11 +96,11 @@ def size(chain: Chain, model: ArmModel, control_rate_hz: int) -> Sizing:
         too_fast=tuple(joint.name for joint in chain.joints if joint.speed > _MADE_UP * _FAST[joint.unit != "m"]),
         rotors_given=tuple(joint.name in given for joint in chain.joints),
         position_noise=turn / _ENCODER_STEPS,
-        velocity_noise=1e-3 * np.where(slides, speed, np.minimum(speed, 2.0)),
-        effort_noise=2e-3 * effort,
+        velocity_noise=1e-3 * np.minimum(speed, 2.0),
+        effort_noise=np.minimum(2e-3 * effort, _MOST_NOISE),
         command_rate=100.0 * effort,
         lost_error=np.minimum(1.0, 0.3 * span),
-        power_w=float(0.3 * np.sum(effort * speed)),
+        power_w=max(float(0.3 * np.sum(effort * speed)), _LEAST_POWER_W),
         point_m=model.point_m,
         point_of=model.point_of,
         control_rate_hz=control_rate_hz,

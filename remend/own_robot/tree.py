@@ -18,6 +18,7 @@ from core.errors import BadInput
 from core.rigid_body import Array
 
 MOVING = ("revolute", "prismatic", "continuous")
+_FAR = 1e6  # m or rad; no number of an arm is larger
 TYPES = (*MOVING, "fixed", "floating", "planar")
 
 
@@ -149,6 +150,7 @@ def _link(file: Path, item: ET.Element) -> Link:
     mass, inertia = inertial.find("mass"), inertial.find("inertia")
     if mass is None or inertia is None:
         raise BadInput(f"{file}: link '{name}' has an <inertial> without mass or inertia; add both")
+    _vectors(file, f"link '{name}'", inertial)
     value = number(mass.get("value"))
     xx, xy, xz, yy, yz, zz = (number(inertia.get(key, "0")) for key in ("ixx", "ixy", "ixz", "iyy", "iyz", "izz"))
     matrix: Array = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
@@ -156,6 +158,20 @@ def _link(file: Path, item: ET.Element) -> Link:
         raise BadInput(f"{file}: link '{name}' has a mass or inertia that is no number of at least 0; correct it")
     a, b, c = (float(moment) for moment in np.linalg.eigvalsh(matrix))
     return Link(name=name, mass_kg=value, moments=(a, b, c))
+
+
+def _vectors(file: Path, where: str, item: ET.Element) -> None:
+    """Refuse an <origin> or <axis> that is not three numbers, or an axis without direction."""
+    for tag, key in (("origin", "xyz"), ("origin", "rpy"), ("axis", "xyz")):
+        found = item.find(tag)
+        text = None if found is None else found.get(key)
+        if text is None:
+            continue
+        values = [number(word) for word in text.split()]
+        if len(values) != 3 or not all(abs(value) < _FAR for value in values):
+            raise BadInput(f'{file}: {where} has <{tag} {key}="{text}">, which is not three numbers; correct it')
+        if tag == "axis" and not any(values) and item.get("type") in MOVING:
+            raise BadInput(f'{file}: {where} has <axis xyz="{text}">, which has no direction; give one, such as 0 0 1')
 
 
 def _joint(file: Path, item: ET.Element) -> Joint:
@@ -166,6 +182,11 @@ def _joint(file: Path, item: ET.Element) -> Joint:
     parent, child = ("" if end is None else end.get("link", "") for end in ends)
     if not parent or not child:
         raise BadInput(f"{file}: joint '{name}' has no <parent link=> or no <child link=>; add it")
+    _vectors(file, f"joint '{name}'", item)
+    dynamics = item.find("dynamics")
+    damping = 0.0 if dynamics is None else number(dynamics.get("damping", "0"))
+    if not damping >= 0.0:
+        raise BadInput(f"{file}: joint '{name}' has a damping= that is no number of at least 0; correct it")
     limit, mimic = item.find("limit"), item.find("mimic")
     given: Callable[[str], str | None] = (lambda _: None) if limit is None else limit.get
     return Joint(

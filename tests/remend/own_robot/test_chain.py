@@ -84,6 +84,11 @@ def test_a_continuous_joint_with_a_range_turns_within_it(write: Write) -> None:
     assert copy.count('type="revolute"') == SIX.count('type="revolute"') + 1
 
 
+def test_a_fixed_joint_needs_no_axis(write: Write) -> None:
+    text = SIX.replace('<joint name="bolts" type="fixed">', '<joint name="bolts" type="fixed"><axis xyz="0 0 0"/>')
+    assert len(arm(write(text)).joints) == 6
+
+
 def test_a_locked_joint_may_be_named_like_a_link(write: Write) -> None:
     chain = arm(write(SIX.replace('<joint name="pan"', '<joint name="camera"')))
     assert chain.fixed == ("camera",)
@@ -193,6 +198,20 @@ def test_a_link_without_mass_may_carry_one_that_has_it(write: Write) -> None:
         (SIX.replace('izz="0.0008"', 'izz="0.0028"'), "link 'hand' has the principal moments 0.001, 0.001 and 0.0028"),
         (SIX.replace('ixx="0.055"', 'ixx="-0.055"'), "link 'upper_arm' has the principal moments -0.055"),
         (SIX.replace('ixx="0.001" ixy="0"', 'ixx="0.001" ixy="0.01"'), "and no body has a negative one; correct its"),
+        (PENDULUM.replace('<axis xyz="0 1 0"/>', '<axis xyz="0 0 0"/>'), '<axis xyz="0 0 0">, which has no direction'),
+        (PENDULUM.replace('<axis xyz="0 1 0"/>', '<axis xyz="0 1"/>'), '<axis xyz="0 1">, which is not three numbers'),
+        (PENDULUM.replace('xyz="0 0 -0.25"', 'xyz="0 0 nan"'), "link 'rod' has <origin xyz=\"0 0 nan\">, which is not"),
+        (PENDULUM.replace('damping="0.05"', 'damping="oil"'), "joint 'pivot' has a damping= that is no number of at"),
+        (PENDULUM.replace('damping="0.05"', 'damping="-1"'), "joint 'pivot' has a damping= that is no number of at"),
+        (PENDULUM.replace('effort="12"', 'effort="1e30"'), "an effort limit of 1e+30 N*m, which no arm has; correct"),
+        (
+            PENDULUM.replace('velocity="6"', 'velocity="1e-9"'),
+            "a speed limit of 1e-09 rad/s, which no arm has; correct",
+        ),
+        (
+            PENDULUM.replace('lower="-2.5" upper="2.5"', 'lower="0" upper="1e-9"'),
+            "a range of 1e-09 rad, which no arm has",
+        ),
         (PENDULUM.replace('izz="0.0002"', 'izz="0"'), "'pivot' have no moment of inertia about one axis"),
         (
             SCARA.replace('effort="120"', 'effort="12"'),
@@ -207,6 +226,15 @@ def test_a_link_without_mass_may_carry_one_that_has_it(write: Write) -> None:
 def test_what_is_no_arm_is_refused(write: Write, text: str, words: str) -> None:
     assert text not in (SIX, SCARA, PENDULUM), "the edit must have met its place"
     assert words in complaint(write(text))
+
+
+def test_a_file_in_another_encoding_is_copied_as_utf_8(write: Write, tmp_path: Path) -> None:
+    file = tmp_path / "foreign.urdf"
+    text = PENDULUM.replace('version="1.0"', 'version="1.0" encoding="latin-1"').replace("One joint", "Ein Gelenk für")
+    file.write_bytes(text.encode("latin-1"))
+    copy = urdf_bytes(arm(file)).decode()
+    assert copy.startswith("<?xml version='1.0' encoding='utf-8'?>")
+    assert [joint.name for joint in arm(write(copy)).joints] == ["pivot"]
 
 
 def test_a_triangle_that_does_not_close_says_by_how_much(write: Write) -> None:
