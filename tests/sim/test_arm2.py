@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ def test_the_model_is_the_textbook_arm_to_rounding(arm2: Robot) -> None:
 
 def test_one_step_of_the_plant_is_the_textbook_arm(arm2: Robot) -> None:
     q, v, torque = np.array([0.7, 1.1]), np.array([1.5, -2.0]), np.array([40.0, -3.0])
-    with open_plant(arm2, nominal_physics(arm2), FaultCourse(), seed=0) as plant:
+    coarse = replace(arm2, physics_rate_hz=arm2.control_rate_hz)
+    with open_plant(coarse, nominal_physics(coarse), FaultCourse(), seed=0) as plant:
         plant.reset(q, v, torque)
         plant.apply(torque.tolist())
         acceleration = (plant.true_state()[1] - v) / arm2.dt_s
