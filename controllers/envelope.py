@@ -19,7 +19,6 @@ from enum import StrEnum
 from core.frames import Frame
 from core.robot import Robot
 
-
 _INF = math.inf
 
 
@@ -77,7 +76,9 @@ class Envelope:
         middle = 0.5 * (low + high)
         return k, low, high, robot.drive.command_rate[k] * robot.dt_s, middle - far, middle + far
 
-    def rule(self, tau: Sequence[float] | None, frame: Frame, previous: Sequence[float], now_ns: int) -> Ruling:
+    def rule(  # noqa: PLR0911 one return for each rule, in the order in which they count
+        self, tau: Sequence[float] | None, frame: Frame, previous: Sequence[float], now_ns: int
+    ) -> Ruling:
         """Judge the command `tau` (m,) against the measurement `frame` that it answers.
 
         Args:

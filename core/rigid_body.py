@@ -137,22 +137,25 @@ class ModelTerms:
         self._bias = "bias" in names
         self._per_kg = "inertia_per_kg" in names or "bias_per_kg" in names
         self._model = RigidBodyModel(robot)
-        self._loaded = RigidBodyModel(robot, payload_kg=1.0) if self._per_kg else self._model
-        self._rotors = np.diag(self._model.rotor_inertia)
+        self._loaded = RigidBodyModel(robot, payload_kg=1.0)
+        for model in (self._model, self._loaded):
+            model.model.armature = model.rotor_inertia  # Pinocchio then adds the rotors to the diagonal itself
+        self._damping = self._model.damping
 
     def compute(self, q: list[float], qd: list[float], out: dict[str, Any]) -> None:
         """Write the terms at position `q` [rad] and velocity `qd` [rad/s] into `out`."""
         position, velocity = np.array(q), np.array(qd)
-        model = self._model
+        model, data = self._model.model, self._model.data
         if self._gravity:
-            out["gravity"] = model.gravity(position).tolist()
+            out["gravity"] = pin.computeGeneralizedGravity(model, data, position).tolist()
         if not (self._inertia or self._bias or self._per_kg):
             return
-        inertia, bias = model.link_inertia(position), model.nonlinear(position, velocity)
+        inertia, bias = pin.crba(model, data, position), pin.nonLinearEffects(model, data, position, velocity)
         if self._per_kg:
-            out["inertia_per_kg"] = (self._loaded.link_inertia(position) - inertia).tolist()
-            out["bias_per_kg"] = (self._loaded.nonlinear(position, velocity) - bias).tolist()
+            loaded, loaded_data = self._loaded.model, self._loaded.data
+            out["inertia_per_kg"] = (pin.crba(loaded, loaded_data, position) - inertia).tolist()
+            out["bias_per_kg"] = (pin.nonLinearEffects(loaded, loaded_data, position, velocity) - bias).tolist()
         if self._inertia:
-            out["inertia"] = (inertia + self._rotors).tolist()
+            out["inertia"] = inertia.tolist()
         if self._bias:
-            out["bias"] = (bias + model.damping * velocity).tolist()
+            out["bias"] = (bias + self._damping * velocity).tolist()

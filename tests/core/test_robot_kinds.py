@@ -56,7 +56,7 @@ def test_an_arm_is_the_default(iiwa: Robot) -> None:
     assert (iiwa.command_name, iiwa.command_unit, iiwa.effort_unit) == ("tau", "N*m", "N*m")
     assert iiwa.limits.effort_high == iiwa.limits.effort
     assert iiwa.limits.effort_low == tuple(-effort for effort in iiwa.limits.effort)
-    assert (iiwa.physics_rate_hz, iiwa.substeps) == (500, 1)
+    assert (iiwa.physics_rate_hz, iiwa.substeps) == (1000, 2)
     assert iiwa.constants == {}
     assert iiwa.lost_error == (1.0,) * 7
     assert iiwa.sensors.effort_noise == (0.3,) * 7

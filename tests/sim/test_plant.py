@@ -37,6 +37,12 @@ TORQUE = np.array([20.0, -35.0, 10.0, 25.0, -3.0, 4.0, 1.5])
 EXACT = 1e-9  # rad/s^2 or kg*m^2: two engines, one equation
 
 
+@pytest.fixture(scope="session")
+def iiwa(iiwa: Robot) -> Robot:
+    """One physics step a tick, so that a tick is the documented equation."""
+    return replace(iiwa, physics_rate_hz=iiwa.control_rate_hz)
+
+
 @contextmanager
 def plant_of(robot: Robot, spec: str = "none", physics: Physics | None = None, **changes: Any) -> Iterator[Plant]:
     course = FaultCourse.constant(Effect(**changes)) if changes else FaultCourse(faults=parse_faults(spec, robot))
@@ -225,7 +231,8 @@ def test_a_run_repeats_bit_by_bit_in_one_process_and_in_another(iiwa: Robot, com
         "import importlib.util as u, pathlib, sys\n"
         "s = u.spec_from_file_location('there', sys.argv[1]); m = u.module_from_spec(s); s.loader.exec_module(m)\n"
         "from core.robot_toml import load_robot; from controllers.artefact import load_artefact, shipped_laws\n"
-        "r = load_robot(pathlib.Path(sys.argv[2]))\n"
+        "from dataclasses import replace\n"
+        "r = replace(load_robot(pathlib.Path(sys.argv[2])), physics_rate_hz=500)\n"
         "print(m.fingerprint(r, load_artefact(shipped_laws()[r.controller]), m.FAULTY, 3))"
     )
     command = [sys.executable, "-c", code, str(Path(__file__)), str(iiwa.folder / "robot.toml")]
@@ -425,7 +432,22 @@ def test_a_hidden_robot_differs_from_its_data_sheet_within_what_is_documented(ii
         ratio = hidden.inertials.reshape(7, 10)[:, 0] / nominal.inertials.reshape(7, 10)[:, 0]
         assert np.all((ratio > 0.9) & (ratio < 1.1))
         assert np.abs(ratio - 1).max() > 0.01
-        assert hidden.substeps == 2
+        assert hidden.substeps == 2 * nominal.substeps
         assert np.all(hidden.stiction > hidden.coulomb)
         assert np.all(hidden.coulomb > 0)
         assert hidden_physics(iiwa, seed).inertials.tobytes() == hidden.inertials.tobytes()
+
+
+def test_steps_taken_together_go_where_steps_one_by_one_go(quiet: Robot) -> None:
+    """Four physics steps in one call of the engine, or in four: the same arm, but for friction's finer grid."""
+    physics = replace(nominal_physics(quiet), substeps=4)
+    with (
+        open_plant(quiet, physics, FaultCourse(), seed=1) as one,
+        open_plant(replace(quiet, physics_rate_hz=4 * quiet.control_rate_hz), physics, FaultCourse(), seed=1) as four,
+    ):
+        for plant in (one, four):
+            plant.reset(POSE, SPEED, TORQUE)
+            for _ in range(25):
+                plant.apply(TORQUE.tolist())
+        np.testing.assert_allclose(one.true_state()[0], four.true_state()[0], atol=2e-4)
+        assert np.abs(one.true_state()[0] - POSE).max() > 0.02
