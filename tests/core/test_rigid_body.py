@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,19 @@ from hypothesis import strategies as st
 
 from core.rigid_body import ModelTerms, RigidBodyModel
 from core.robot import Robot
+from core.robot_toml import load_robot
 
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+small = _load(Path(__file__).parents[1] / "small_robots.py")
 Array = np.ndarray[Any, np.dtype[np.float64]]
 joints = st.lists(st.floats(-2.5, 2.5), min_size=7, max_size=7).map(np.array)
 
@@ -162,3 +177,22 @@ def test_the_slope_by_position_is_the_derivative_of_inverse_dynamics(iiwa: Robot
     for j, axis in enumerate(np.eye(7)):
         change = model.inverse_dynamics(q + h * axis, v, a).copy() - model.inverse_dynamics(q - h * axis, v, a)
         np.testing.assert_allclose(slope[:, j], change / (2 * h), atol=1e-5)
+
+
+def test_a_passive_joint_moves_as_the_textbook_says(tmp_path: Path) -> None:
+    """Cart and pole: M = [[m + M + r, m l cos], [m l cos, I + m l^2]], gravity -m g l sin about the pivot."""
+    model = RigidBodyModel(load_robot(small.write("cartpole", tmp_path)))
+    cart_kg, pole_kg, half_m, spin, rotor = 1.0, 0.2, 0.3, 0.004, 0.05
+    for angle in (-2.0, 0.0, 0.4):
+        q, v, a = np.array([0.3, angle]), np.array([0.7, -1.2]), np.array([0.5, 2.0])
+        coupling = pole_kg * half_m * np.cos(angle)
+        inertia = np.array([[cart_kg + pole_kg + rotor, coupling], [coupling, spin + pole_kg * half_m**2]])
+        swing = np.array([-pole_kg * half_m * np.sin(angle) * v[1] ** 2, 0.0])
+        weight = np.array([0.0, -pole_kg * 9.81 * half_m * np.sin(angle)])
+        friction = np.array([0.1, 0.002]) * v
+        np.testing.assert_allclose(model.gravity(q), weight, atol=1e-12)
+        np.testing.assert_allclose(model.inverse_dynamics(q, v, a), inertia @ a + swing + weight + friction, atol=1e-12)
+    terms: dict[str, Any] = {}
+    ModelTerms(load_robot(tmp_path / "robot.toml"), ["inertia", "bias"]).compute(q.tolist(), v.tolist(), terms)
+    np.testing.assert_allclose(terms["inertia"], inertia, atol=1e-12)
+    np.testing.assert_allclose(terms["bias"], swing + weight + friction, atol=1e-12)
