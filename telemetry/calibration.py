@@ -145,6 +145,16 @@ def joint_effort(robot: Robot, effort: Array) -> Array:
     return at
 
 
+def effort_scale(robot: Robot) -> Array:
+    """(n,) effort that counts as large at each coordinate [N*m or N]: its drive's limit.
+
+    Where nothing drives there are bearings only: a tenth of the strongest drive.
+    """
+    effort = joint_effort(robot, np.array([robot.limits.effort]))[0]
+    scale: Array = np.where(effort > 0, effort, 0.1 * effort.max())
+    return scale
+
+
 def dry_friction(motion: Motion, dry_rad_s: Array) -> Array:
     """(N, n) smoothed sign of the motion: dry friction of 1 N*m at each coordinate."""
     return motion.wide.reduce(np.tanh(motion.wide.v / dry_rad_s))
@@ -158,9 +168,7 @@ def _prior_scale(robot: Robot) -> Array:
         first = np.abs(pi[1:4]) * _SHARE + mass * _COM_M
         blocks.append(np.concatenate([[_SHARE * mass], first, np.full(6, _SHARE * moment)]))
     viscous = 0.3 * np.array(robot.limits.damping) + 0.02
-    effort = joint_effort(robot, np.array([robot.limits.effort]))[0]
-    coulomb = 0.01 * np.where(effort > 0, effort, 0.1 * effort.max())  # a passive joint has bearings only
-    return np.concatenate([*blocks, viscous, coulomb])
+    return np.concatenate([*blocks, viscous, 0.01 * effort_scale(robot)])
 
 
 def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion, dry: Array) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """Model-based residuals of an arm: torque nobody commanded, and commands the drives did not follow.
 
-Per joint two channels, both zero on average while the robot is what calibration learned:
+A channel per joint and a channel per drive, zero on average while the robot is what calibration learned:
 
     torque_residual   generalised momentum observer: first-order response to any torque the model lacks, without
                       differentiating a velocity (De Luca et al. 2006, eq. 10)
@@ -14,7 +14,7 @@ import numpy as np
 from core.block import Array, Block
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
-from telemetry.calibration import Calibration
+from telemetry.calibration import Calibration, effort_scale, joint_effort
 
 OBSERVER_RAD_S = 25.0  # bandwidth of the observer; chosen: settles in 0.1 s, filters velocity noise
 ROWS_PER_SAMPLE = 5  # residual rows are kept at a fifth of the control rate: the observer has no more to say
@@ -29,7 +29,7 @@ class MomentumResidual:
         coulomb: (n,) Coulomb friction [N*m].
         dry_rad_s: (n,) speed over which it changes sign.
         lag_ticks: ticks from command to measured torque.
-        motor_gain: (n,) share of the measured torque that reaches the joint.
+        motor_gain: (m,) share of the measured torque that reaches the joint.
         offset: (n,) encoder offset, removed before the model is asked.
     """
 
@@ -43,10 +43,11 @@ class MomentumResidual:
         motor_gain: Array | None = None,
         offset: Array | None = None,
     ) -> None:
-        n = robot.dof
+        n, m = robot.dof, len(robot.actuators)
+        self._robot = robot
         self._model, self._coulomb, self._dry_rad_s = model, coulomb, dry_rad_s
         self._lag, self._dt_s = lag_ticks, robot.dt_s
-        self._gain = np.ones(n) if motor_gain is None else motor_gain
+        self._gain = np.ones(m) if motor_gain is None else motor_gain
         self._offset = np.zeros(n) if offset is None else offset
         self._limit = np.array(robot.limits.effort)
         self._decay = 1.0 / (1.0 + OBSERVER_RAD_S * self._dt_s)
@@ -57,20 +58,21 @@ class MomentumResidual:
         self._count = 0
         self.rate_hz = robot.control_rate_hz / ROWS_PER_SAMPLE
         # Below half a per cent of a motor's torque the model is wrong more often than the robot.
-        self.smallest_shift_nm = np.concatenate([0.005 * self._limit, np.zeros(n)])
+        self.smallest_shift_nm = np.concatenate([0.005 * effort_scale(robot), np.zeros(m)])
         self.channels = tuple(f"{j}.torque_residual" for j in robot.joints) + tuple(
-            f"{j}.drive_residual" for j in robot.joints
+            f"{a}.drive_residual" for a in robot.actuators
         )
 
     def residuals(self, block: Block) -> tuple[Array, Array]:
-        """(M,) time [s] and (M, 2 n) residuals [N*m] of the rows that are due, about one in `ROWS_PER_SAMPLE`.
+        """(M,) time [s] and (M, n + m) residuals [N*m] of the rows that are due, about one in `ROWS_PER_SAMPLE`.
 
         The first rows, until the lag is filled, have drive residual zero.
         """
         times, rows = [], []
-        groups = (block.t_s, block.group("q"), block.group("qd"), block.group("tau_meas"), block.group("tau_cmd"))
-        for t, q, v, tau, command in zip(*groups, strict=True):
-            self._observe(q - self._offset, v, tau * self._gain)
+        reaching = joint_effort(self._robot, block.group("tau_meas") * self._gain)
+        groups = (block.group("q"), block.group("qd"), reaching, block.group("tau_meas"), block.group("tau_cmd"))
+        for t, q, v, torque, tau, command in zip(block.t_s, *groups, strict=True):
+            self._observe(q - self._offset, v, torque)
             self._commands.append(np.clip(command, -self._limit, self._limit))
             if len(self._commands) > self._lag + 1:
                 self._commands.pop(0)
