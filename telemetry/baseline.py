@@ -91,6 +91,8 @@ def learn_baseline(
         # Rounding noise of a constant column is no scale: below 1e-9 of its size there is nothing to watch.
         if not np.isfinite(scale) or scale <= max(1e-9 * abs(location), 1e-300):
             continue
+        if smallest_shift is not None:  # a quiet channel is clipped only where its shift is worth an alarm
+            scale = max(scale, float(smallest_shift[c]) / clip)
         e = np.clip((np.concatenate((first, second)) - location) / scale, -clip, clip)
         tails = _tails(e, clip)
         base.location[c], base.inverse_scale[c] = location, 1.0 / scale

@@ -73,6 +73,19 @@ def test_missing_values_hold_the_ratio_and_are_counted(correlated_noise: Noise) 
     assert detector.missing == {"c0": 500, "c1": 500}
 
 
+@pytest.mark.parametrize("quiet", [1.0, 0.1, 0.001])
+def test_a_channel_may_be_far_quieter_than_the_shift_that_matters(correlated_noise: Noise, quiet: float) -> None:
+    """Noise of a fraction of the shift to be found must not make the detector deaf to it."""
+    for size, found in ((3.0, True), (0.3, False)):
+        stream = quiet * correlated_noise(5, HEAD + 400, 1)
+        stream[HEAD + 100 :] += size
+        detector = Detector(["c0"], RATE_HZ, smallest_shift=[1.5])
+        detector.calibrate(stream[:HEAD])
+        ratio = detector.update_chunk(stream[HEAD:], _times(400))
+        assert ratio[:100].max() < 1.0
+        assert bool(ratio.max() >= 1.0) is found
+
+
 @pytest.mark.parametrize("memory", [0.0, 0.5, 0.9])
 def test_healthy_correlated_noise_raises_no_alarm_in_five_minutes(correlated_noise: Noise, memory: float) -> None:
     for seed in range(4):
