@@ -66,6 +66,11 @@ class Registry(Mapping[str, T]):
             self._all = found
         return self._all
 
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Names that installed packages have added."""
+        return tuple(name for name in self._items() if name not in self._shipped)
+
     def __getitem__(self, name: str) -> T:
         return self._items()[name]
 

@@ -46,7 +46,7 @@ from sim.plant import Plant
 from sim.rollout import make_runtime
 from sim.sketch import Sketch
 from sim.tally import Tally
-from sim.tasks.catalogue import draw_task
+from sim.tasks.catalogue import draw_task, require_task
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
@@ -63,7 +63,7 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
 
     Args:
         robot: name in the catalogue, or path of a robot.toml.
-        task: kind of task; None draws one of the robot's kinds in every episode.
+        task: one of the robot's kinds of task, or of an installed package; None draws one of the robot's per episode.
         fault: in the notation of `sim.faults.notation`; without `onset=` it is in force from the start.
         physics: "nominal", as the data sheet says, or "hidden", a robot off the production line.
         robot_seed: which of the hidden robots.
@@ -118,6 +118,8 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         self._effort_limit, self._lost_error = np.array(limits.effort), np.array(self.robot.lost_error)
         self._law = None if residual is None else find_law(self.robot, self.robot.controller)
         parse_faults(fault, self.robot)  # complain here, not in the first episode
+        if task is not None:
+            require_task(self.robot, task)
         made_of = nominal_physics(self.robot) if physics == "nominal" else hidden_physics(self.robot, robot_seed)
         self._plant: Plant | None = open_plant(self.robot, made_of, FaultCourse(), seed=0)
         self._sketch = Sketch(self.robot) if render_mode else None
@@ -139,6 +141,7 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         robot, plant, rng = self.robot, self._open_plant(), self.np_random
         self._course = FaultCourse(faults=parse_faults(options.get("fault") or self._fault, robot))
         kind = options.get("task") or self._task or str(rng.choice(robot.tasks.kinds))
+        require_task(robot, kind)
         task = draw_task(robot, kind, rng.uniform(robot.tasks.low, robot.tasks.high), self._duration_s, rng)
         plant.restart(self._course, seed=int(rng.integers(2**31)))
         plant.reset(task.q[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.errors import BadInput
 from core.robot import Robot
 from sim.faults.notation import full_effect
 from sim.kinds import hidden_physics, nominal_physics
 from sim.scenario import Scenario
+from sim.tasks.catalogue import require_task
 
 
 def draw_trial(
@@ -24,7 +24,7 @@ def draw_trial(
 
     Args:
         fault: in the notation of `sim.faults.notation`, at its severity from the first tick on.
-        task: one of the robot's kinds of task; None draws one.
+        task: one of the robot's kinds of task, or of an installed package; None draws one of the robot's.
         seed: of the task and the noise.
         robot_seed: which of the hidden robots; None is the robot of the data sheet.
 
@@ -34,8 +34,7 @@ def draw_trial(
     rng = np.random.default_rng([seed, 0x7214])
     drawn = str(rng.choice(robot.tasks.kinds))
     task_seed, noise_seed = (int(x) for x in rng.integers(0, 2**31, 2))
-    if task is not None and task not in robot.tasks.kinds:
-        raise BadInput(f"{robot.name} does not work on '{task}'; use one of {', '.join(robot.tasks.kinds)}")
+    require_task(robot, task or drawn)
     return Scenario(
         name=f"{task or drawn} {seed}, {fault}",
         physics=nominal_physics(robot) if robot_seed is None else hidden_physics(robot, robot_seed),

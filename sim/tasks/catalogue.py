@@ -11,11 +11,22 @@ from core.extensions import Registry
 from core.frames import Reference
 from core.rigid_body import Array
 from core.robot import Robot
-from sim.tasks import cart, joint, legged, wheeled
+from sim.tasks import cart, flight, joint, legged, wheeled
 from sim.tasks.task import Task, TaskKind
 
-_SHIPPED = (*joint.KINDS, *cart.KINDS, *legged.KINDS, *wheeled.KINDS)
+_SHIPPED = (*joint.KINDS, *cart.KINDS, *flight.KINDS, *legged.KINDS, *wheeled.KINDS)
 TASKS = Registry("remend.tasks", TaskKind, _SHIPPED)
+
+
+def require_task(robot: Robot, name: str) -> None:
+    """See that `robot` can be given the task `name`: one of its own kinds, or of an installed package.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    known = (*robot.tasks.kinds, *(added for added in TASKS.added if added not in robot.tasks.kinds))
+    if name not in known:
+        raise BadInput(f"{robot.name} does not work on '{name}'; use one of {', '.join(known)}")
 
 
 def task_kind(robot: Robot, name: str) -> TaskKind:

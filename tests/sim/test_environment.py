@@ -122,6 +122,7 @@ def test_a_robot_of_ones_own_is_made_from_its_file():
         ({"control_rate_hz": 300, "physics_rate_hz": 500}, "whole multiple"),
         ({"render_mode": "ansi"}, "rgb_array"),
         ({"fault": "gremlins"}, "not in the catalogue"),
+        ({"task": "walk"}, "does not work on 'walk'"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*render_mode")  # gymnasium has its own word on it
@@ -133,8 +134,9 @@ def test_a_wrong_argument_is_one_sentence(kwargs, sentence):
 def test_a_wrong_option_is_one_sentence(make):
     with pytest.raises(BadInput, match="'faults'; use fault or task"):
         make().reset(options={"faults": "none"})
-    with pytest.raises(BadInput, match="no task 'dance'"):
-        make().reset(options={"task": "dance"})
+    for task in ("dance", "walk"):  # none at all, and one of other robots
+        with pytest.raises(BadInput, match=f"does not work on '{task}'; use one of reach, weave, pick"):
+            make().reset(options={"task": task})
 
 
 def test_an_episode_that_is_over_and_a_closed_environment_take_no_step(make):
