@@ -40,3 +40,13 @@ def rate_upper_bound(failures: int, trials: int, level: float = 0.95) -> float:
     if not 0 <= failures <= trials or trials == 0:
         raise ValueError("rate_upper_bound needs 0 <= failures <= trials and at least one trial")
     return 1.0 if failures == trials else float(beta.ppf(level, failures + 1, trials - failures))
+
+
+def rate_interval(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of a rate (Clopper and Pearson 1934)."""
+    if not 0 <= hits <= trials or trials == 0:
+        raise ValueError("rate_interval needs 0 <= hits <= trials and at least one trial")
+    tail = 0.5 * (1.0 - level)
+    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits == trials else float(beta.ppf(1.0 - tail, hits + 1, trials - hits))
+    return low, high

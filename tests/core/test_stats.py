@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.stats import paired_interval, rate_upper_bound
+from core.stats import paired_interval, rate_interval, rate_upper_bound
 
 differences = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30)
 
@@ -102,3 +102,17 @@ def test_bound_holds_the_true_rate_at_least_as_often_as_it_says(rate: float) -> 
     bounds = {failures: rate_upper_bound(failures, 24) for failures in range(25)}
     held = sum(rate <= bounds[int(failures)] for failures in rng.binomial(24, rate, runs))
     assert held / runs >= 0.95 - 3.5 * math.sqrt(0.95 * 0.05 / runs)
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "low", "high"),
+    [(0, 10, 0.0, 0.308), (10, 10, 0.692, 1.0), (5, 10, 0.187, 0.813), (90, 100, 0.824, 0.951)],
+)
+def test_the_interval_of_a_rate_is_clopper_and_pearsons(hits: int, trials: int, low: float, high: float) -> None:
+    assert rate_interval(hits, trials) == pytest.approx((low, high), abs=1e-3)
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(1, 0), (-1, 5), (6, 5)])
+def test_a_rate_that_cannot_be_is_refused(hits: int, trials: int) -> None:
+    with pytest.raises(ValueError, match="rate_interval"):
+        rate_interval(hits, trials)
