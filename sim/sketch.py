@@ -33,8 +33,7 @@ class Sketch:
         root = (pin.JointModelFreeFlyer(),) if self._floats else ()
         self._model = pin.buildModelFromUrdf(str(robot.urdf), *root)
         self._data = self._model.createData()
-        self._tool = self._model.getFrameId(robot.payload_link, pin.FrameType.BODY)
-        self._tool_point = np.array(robot.payload_point_m)
+        self._tips = self._find_tips(robot)
         self._rods = self._find_rods()
         points = self._points(np.array(robot.home))
         low, high = points.min(axis=0), points.max(axis=0)
@@ -71,7 +70,16 @@ class Sketch:
             parent = frames[frames[k].parentFrame].parentFrame  # a body hangs on a joint, and that on a body
             if parent in place and parent != k:
                 rods.append((place[parent], place[k]))
-        return [*rods, (place[self._tool], len(self._bodies))]
+        return rods + [(place[frame], len(self._bodies) + i) for i, (frame, _) in enumerate(self._tips)]
+
+    def _find_tips(self, robot: Robot) -> list[tuple[int, Array]]:
+        """What the URDF may not show, as body frame and point in it [m]: where a load sits, and rotors."""
+        tips = [(self._model.getFrameId(robot.payload_link, pin.FrameType.BODY), np.array(robot.payload_point_m))]
+        x, y = robot.constants.get("rotor_x"), robot.constants.get("rotor_y")
+        if isinstance(x, tuple) and isinstance(y, tuple):
+            base = next(k for k, frame in enumerate(self._model.frames) if frame.type == pin.FrameType.BODY)
+            tips += [(base, np.array([a, b, 0.0])) for a, b in zip(x, y, strict=True)]
+        return tips
 
     def _base(self, q: Array) -> Array:
         """(3,) where the base is, as far as the coordinates say."""
@@ -79,7 +87,7 @@ class Sketch:
         return np.array([named[axis] if axis in self._moves else 0.0 for axis in "xyz"])
 
     def _points(self, q: Array) -> Array:
-        """(k, 3) origins of the body frames in the world, and last the point where a load sits."""
+        """(k, 3) origins of the body frames in the world, then the tips."""
         named = dict(zip(self._names, q.tolist(), strict=True))
         full = pin.neutral(self._model)
         if self._floats:
@@ -93,8 +101,8 @@ class Sketch:
             at = joint.idx_q
             full[at : at + joint.nq] = value if joint.nq == 1 else (np.cos(value), np.sin(value))
         pin.framesForwardKinematics(self._model, self._data, full)
-        load = self._data.oMf[self._tool].act(self._tool_point)
-        points = np.array([*(self._data.oMf[k].translation for k in self._bodies), load])
+        tips = [self._data.oMf[frame].act(point) for frame, point in self._tips]
+        points = np.array([*(self._data.oMf[k].translation for k in self._bodies), *tips])
         if self._floats and "z" not in self._moves:  # nobody says how high it stands
             points[:, 2] -= points[:, 2].min()
         return points
