@@ -11,6 +11,7 @@ from core.errors import BadInput
 from core.extensions import Registry
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
+from sim.airframe import hidden_flyer, nominal_flyer
 from sim.faults.course import FaultCourse
 from sim.legs import Legs
 from sim.physics import Physics, from_data_sheet, off_the_line
@@ -18,6 +19,7 @@ from sim.plant import Plant
 from sim.plants.diffdrive import DiffDrive
 from sim.plants.fixed_base import FixedBase
 from sim.plants.legged import Legged
+from sim.plants.quadrotor import Quadrotor
 from sim.wheeled_base import hidden_base, nominal_base
 
 
@@ -52,6 +54,7 @@ def _legged_hidden(robot: Robot, rng: np.random.Generator) -> Physics:
 
 _SHIPPED = (
     Kind(name="fixed_base", plant=FixedBase, nominal=_fixed_base_nominal, hidden=_fixed_base_hidden),
+    Kind(name="quadrotor", plant=Quadrotor, nominal=nominal_flyer, hidden=hidden_flyer),
     Kind(name="diffdrive", plant=DiffDrive, nominal=nominal_base, hidden=hidden_base),
     Kind(name="legged", plant=Legged, nominal=_legged_nominal, hidden=_legged_hidden),
 )
