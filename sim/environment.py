@@ -23,6 +23,7 @@ Version history: v0, the first.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -115,7 +116,8 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (5 * n + 2 * m,), np.float32)
         self._middle = 0.5 * (np.array(limits.effort_low) + limits.effort_high)
         self._half = 0.5 * (np.array(limits.effort_high) - limits.effort_low)
-        self._effort_limit, self._lost_error = np.array(limits.effort), np.array(self.robot.lost_error)
+        self._effort_limit, self._tracked = np.array(limits.effort), list(self.robot.tracked)
+        self._lost_error = np.array(self.robot.lost_error)[self._tracked]
         self._law = None if residual is None else find_law(self.robot, self.robot.controller)
         parse_faults(fault, self.robot)  # complain here, not in the first episode
         if task is not None:
@@ -145,11 +147,11 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         task = draw_task(robot, kind, rng.uniform(robot.tasks.low, robot.tasks.high), self._duration_s, rng)
         plant.restart(self._course, seed=int(rng.integers(2**31)))
         plant.reset(task.q[0])
-        self._kind, self._references, self._tick = kind, task.references(), 0
+        self._asked, self._references, self._tick = task, task.references(), 0
         self._runtime: Runtime | None = None if self._law is None else make_runtime(robot, self._law)
         self._tally = Tally(robot)
         self._last = np.zeros(len(robot.actuators))
-        self._frame = plant.measure()
+        self._frame, self._stages = plant.measure(), plant.stages
         self._note_state()
         return self._observe(), self._info()
 
@@ -166,9 +168,11 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
             self._tick += 1
         else:
             self._tick += 1
-            self._frame, stages = plant.measure(), plant.stages
-            self._tally.add_command(np.array(stages.limited), np.array(stages.applied))
-            effort = float(np.mean(np.square(np.array(stages.applied) / self._effort_limit)))
+            self._frame, self._stages = plant.measure(), plant.stages
+            applied = np.array(self._stages.applied)
+            self._tally.add_command(np.array(self._stages.limited), applied)
+            load = applied / self._effort_limit
+            effort = float(load @ load) / len(load)
             error, lost = self._note_state()
         left = len(self._references) - 1 - self._tick
         reward = -(self._error_weight * error + self._effort_price * effort)
@@ -182,7 +186,7 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         if self._sketch is None:
             return None
         q, _ = self._open_plant().true_state()
-        return self._sketch.draw(q, np.array(self._references[self._tick].q_ref))
+        return self._sketch.draw(q, self._asked.q[self._tick])
 
     def close(self) -> None:
         """Release the simulated world. May be called twice."""
@@ -206,11 +210,10 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
     def _note_state(self) -> tuple[float, bool]:
         """Enter the true state of this tick into the tally; the reward's error, and whether the robot is lost."""
         q, v = self._open_plant().true_state()
-        q_ref = np.array(self._references[self._tick].q_ref)
-        self._tally.add_state(q, v, q_ref)
-        tracked = list(self.robot.tracked)
-        share: Array = np.abs(q_ref - q)[tracked] / self._lost_error[tracked]
-        return min(float(np.sqrt(np.mean(np.square(share)))), 1.0), not bool(np.all(share < 1.0))
+        error = (self._asked.q[self._tick] - q)[self._tracked]
+        self._tally.add_state(q, v, error)
+        share: Array = np.abs(error) / self._lost_error
+        return min(math.sqrt(float(share @ share) / len(share)), 1.0), not bool((share < 1.0).all())
 
     def _observe(self) -> Observation:
         frame, reference = self._frame, self._references[self._tick]
@@ -218,14 +221,13 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         return np.array([*said, *reference.q_ref, *reference.qd_ref, *reference.qdd_ref, *self._last], np.float32)
 
     def _info(self, lost: bool = False) -> dict[str, Any]:
-        stages = self._open_plant().stages
-        t_s = self._tick * self.robot.dt_s
+        stages, t_s = self._stages, self._tick * self.robot.dt_s
         severities = {f.spec: f.severity_at(t_s - self._course.begins_s(f)) for f in self._course.faults}
         in_force = [spec for spec, severity in severities.items() if severity > 0]
         return {
             **self._tally.metrics(),
             "lost": lost,
-            "task": self._kind,
+            "task": self._asked.kind,
             "fault": {"label": "+".join(in_force) or "none", "severity": max(severities.values(), default=0.0)},
             "action": {
                 "raw": np.array(stages.raw),
