@@ -39,7 +39,7 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         *_say("Moving joints from base to tip, along the longest chain of the URDF."),
         f"joints = {json.dumps([joint.name for joint in chain.joints])}",
         f"control_rate_hz = {s.control_rate_hz} # Hz; 500 unless --control-rate says otherwise",
-        f"physics_rate_hz = {s.physics_rate_hz} # Hz; the control rate, or the multiple of it that reaches 500",
+        f"physics_rate_hz = {s.physics_rate_hz} # Hz; the multiple of the control rate that reaches 1000",
         f'controller = "{CONTROLLER}" # folder beside this file',
         f'safety_controller = "{SAFETY}" # folder beside this file',
         *_say(

@@ -36,7 +36,7 @@ def test_an_arm_is_set_up_with_its_options(remend, tmp_path: Path) -> None:  # t
     assert out.startswith("my_arm: 4 revolute joints, base to tip: yaw, lift, elbow, roll\n")
     assert "  remend heal --robot my_arm/robot.toml --fault payload:mass=" in out
     robot = load_robot(tmp_path / "my_arm" / "robot.toml")
-    assert (robot.name, robot.control_rate_hz, robot.physics_rate_hz) == ("bench", 250, 500)
+    assert (robot.name, robot.control_rate_hz, robot.physics_rate_hz) == ("bench", 250, 1000)
     assert robot.payload_link == "wrist_1"
 
 
