@@ -22,6 +22,7 @@ from remend import __version__
 from remend.cli import main
 from remend.store import Store
 from remend.versions import Versions
+from sim.catalogue import robot_files
 
 IIWA = Path(str(sim.__file__)).parent / "robots" / "iiwa"
 COMPUTED_TORQUE = shipped_laws()["computed_torque"]
@@ -193,7 +194,10 @@ def test_version_is_that_of_the_package(shell: Shell) -> None:
 
 
 def test_robots_are_listed_one_a_line(shell: Shell) -> None:
-    assert re.fullmatch(r"iiwa: .*7 joints at 500 Hz, controller computed_torque\n", shell.done("robots"))
+    listed = shell.done("robots").splitlines()
+    assert [line.split(":")[0] for line in listed] == list(robot_files())
+    iiwa = next(line for line in listed if line.startswith("iiwa: "))
+    assert iiwa.endswith("; 7 joints at 500 Hz, controller computed_torque")
 
 
 def test_every_fault_is_listed_with_its_notation(shell: Shell) -> None:
