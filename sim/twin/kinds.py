@@ -18,8 +18,13 @@ from core.rigid_body import Array
 from core.robot import Robot
 from sim.kinds import nominal_physics
 from sim.physics import Physics, physical_inertials
-from sim.twin.parts import Corrections, Rows, Stretch
+from sim.twin.flight import FlightCalibration, calibrate_flight, coordinate_rates, flight_physics
+from sim.twin.grip import Grip
+from sim.twin.parts import Corrections, Likelihood, Rows, Stretch
 from sim.twin.torque import TorqueRows
+from sim.twin.travel import WheelCalibration, base_physics, calibrate_base
+from sim.twin.wheels import GroundRows, WheelTorqueRows
+from sim.twin.wrench import WrenchRows
 from telemetry.calibration import Calibration, calibrate
 
 
@@ -31,6 +36,9 @@ class TwinKind:
     calibrate: Callable[[Robot, Block], Corrections]  # from healthy telemetry
     rows: Callable[[Stretch, Corrections], Sequence[Rows]]  # of its equation of motion
     physics: Callable[[Robot, Array], Physics]  # of one value of the calibration's corrections
+    likelihoods: Callable[[Stretch, Corrections], Sequence[Likelihood]] = lambda stretch, corrections: ()
+    # telemetry whose velocities are the rates of its positions, where they are not
+    rates: Callable[[Block], Block] = lambda block: block
 
 
 def _arm_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
@@ -51,12 +59,41 @@ def _arm_physics(robot: Robot, correction: Array) -> Physics:
     )
 
 
+def _base_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
+    assert isinstance(corrections, WheelCalibration)
+    return [WheelTorqueRows(stretch, corrections), GroundRows(stretch, corrections)]
+
+
+def _base_likelihoods(stretch: Stretch, corrections: Corrections) -> Sequence[Likelihood]:
+    assert isinstance(corrections, WheelCalibration)
+    return [Grip(stretch, corrections)]
+
+
+def _flight_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
+    assert isinstance(corrections, FlightCalibration)
+    return [WrenchRows(stretch, corrections)]
+
+
 _SHIPPED = (
     TwinKind(
         name="fixed_base",
         calibrate=calibrate,
         rows=_arm_rows,
         physics=_arm_physics,
+    ),
+    TwinKind(
+        name="diffdrive",
+        calibrate=calibrate_base,
+        rows=_base_rows,
+        physics=base_physics,
+        likelihoods=_base_likelihoods,
+    ),
+    TwinKind(
+        name="quadrotor",
+        calibrate=calibrate_flight,
+        rows=_flight_rows,
+        physics=flight_physics,
+        rates=coordinate_rates,
     ),
 )
 TWINS = Registry("remend.twins", TwinKind, _SHIPPED)

@@ -124,7 +124,8 @@ def fit_twin(
     drive = learn_drive(robot, head)
     stretch = Stretch(robot=robot, head=head, after=after_onset, around=around_onset, drive=drive)
     stack = Stack([*kind.rows(stretch, calibration), SlipRows(stretch), *jump_rows(stretch)])
-    likelihoods: list[Likelihood] = [DriveResponse(stretch), ReadingStatistics(stretch), Standstill(stretch)]
+    common = (DriveResponse(stretch), ReadingStatistics(stretch), Standstill(stretch))
+    likelihoods: list[Likelihood] = [*common, *kind.likelihoods(stretch, calibration)]
     fits = fit_causes(causes_of(robot), stack, likelihoods)
     weights = np.exp([fit.log_evidence - fits[0].log_evidence for fit in fits])
     weights *= (1.0 - _OUTSIDE) / weights.sum()

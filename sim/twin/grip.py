@@ -1,0 +1,106 @@
+"""How much the ground holds: wheels slide at the friction limit and nowhere else.
+
+Sliding is what neither a wheel of another size nor a constant slip nor an offset of a sensor explains of the way over
+ground. On ground with a share of its friction missing, wheels slide whenever the force that the motion needs comes near
+what is left, and that force never goes beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import expit
+
+from core.rigid_body import Array
+from core.robot import Robot
+from sim.effect import Effect
+from sim.plant import GRAVITY_M_S2
+from sim.twin.parts import Stretch
+from sim.twin.travel import WheelCalibration, travel_of
+from sim.wheeled_base import Base, constant, nominal_base
+from telemetry.motion import Motion
+
+_SLIDES = 4.0  # standard deviations of the healthy residual
+_ROUNDS = 20  # of reweighting
+_NEAR, _WIDTH = 0.85, 0.1  # of the limit, from which wheels slide, and how sharply
+_ODD = 0.01  # probability of sliding far from the limit, and of holding far beyond it
+_BEYOND = 0.05  # share of the healthy limit by which a measured force misses, at most times
+_CLUMP = 4.0  # instants for each independent one: a slide lasts
+
+
+class Grip:
+    """Likelihood of a loss of ground friction, from N instants of two wheels."""
+
+    sees = frozenset({"ground_loss"})
+    separable = True
+
+    def __init__(self, stretch: Stretch, calibration: WheelCalibration) -> None:
+        robot = stretch.robot
+        base = calibration.base(robot)
+        travel = travel_of(robot, stretch.after, stretch.after.group("tau_meas"))
+        self._use = _use(robot, base, travel.motion)
+        noise = calibration.noise[2:]
+        left = _unsteady(travel.over_ground(base), _steady(travel.ground_columns(base)), noise)
+        astray = np.abs(left) > _SLIDES * noise
+        self._sliding = astray[:, :2] | astray[:, 2:]
+        self._healthy = self._log(0.0)
+
+    def _log(self, loss: float) -> float:
+        """Log likelihood of what slid and what did not, and of the forces."""
+        left = max(1.0 - loss, 1e-3)
+        slides = _ODD + (1.0 - 2.0 * _ODD) * expit((self._use / left - _NEAR) / _WIDTH)
+        beyond = np.maximum(self._use - left, 0.0) / _BEYOND
+        each = np.log(np.where(self._sliding, slides, 1.0 - slides)) - 0.5 * np.square(beyond)
+        return float(each.sum()) / _CLUMP
+
+    def gain(self, effect: Effect) -> float:
+        """Log likelihood under `effect` minus that of healthy ground."""
+        return self._log(effect.ground_loss) - self._healthy
+
+    def settle(self, effect: Effect) -> bool:
+        return False
+
+    def resolution(self) -> Mapping[str, float]:
+        return {"ground_loss": 0.05}
+
+    def hints(self) -> Mapping[str, Array]:
+        return {}
+
+
+def _use(robot: Robot, base: Base, motion: Motion) -> Array:
+    """(N, 2) force on the ground at either wheel, as a share of what healthy ground could hold."""
+    c, s = np.cos(motion.q[:, 2]), np.sin(motion.q[:, 2])
+    ahead, across = c * motion.a[:, 0] + s * motion.a[:, 1], c * motion.a[:, 1] - s * motion.a[:, 0]
+    v = c * motion.v[:, 0] + s * motion.v[:, 1]
+    w, alpha = motion.v[:, 2], motion.a[:, 2]
+    along = base.traction(
+        base.mass_kg * ahead - base.moment_kgm * w * w, base.yaw_inertia * alpha + base.moment_kgm * v * w
+    )
+    sideways = 0.5 * (base.mass_kg * across + base.moment_kgm * alpha)
+    sheet = nominal_base(robot)
+    behind = base.moment_kgm / base.mass_kg / constant(sheet, "caster")[0]  # share of the weight on the caster
+    limit = constant(sheet, "ground_friction")[0] * 0.5 * base.mass_kg * GRAVITY_M_S2 * (1.0 - behind)
+    use: Array = np.hypot(along, sideways[:, None]) / limit
+    return use
+
+
+def _steady(columns: Array) -> Array:
+    """(N, 3, 7) way over ground per constant error: of radii and track, of the three speeds, of the heading."""
+    rows = len(columns)
+    skewed = np.zeros((rows, 3, 1))  # where the heading is off, speed across grows with speed
+    skewed[:, 2, 0] = columns[:, 0, 0] + columns[:, 1, 1]
+    return np.concatenate([columns, np.broadcast_to(np.eye(3), (rows, 3, 3)), skewed], axis=2)
+
+
+def _unsteady(passed: Array, steady: Array, noise: Array) -> Array:
+    """(N, 3) what no constant error explains of `passed`; least absolute deviations, so that slides do not count."""
+    width = steady.shape[2]
+    rows, target = (steady / noise[:, None]).reshape(-1, width), (passed / noise).reshape(-1)
+    weight = np.ones(len(target))
+    for _ in range(_ROUNDS):
+        weighted = rows * weight[:, None]
+        fit = np.linalg.solve(weighted.T @ rows + 1e-6 * np.eye(width), weighted.T @ target)
+        weight = 1.0 / np.maximum(np.abs(target - rows @ fit), 1.0)
+    left: Array = passed - steady @ fit
+    return left
