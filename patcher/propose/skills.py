@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from controllers.controller import Controller
 from controllers.params import Value
+from core.robot import Robot
 from patcher.propose.base import Proposal, Situation, params_proposal
 from sim.effect import Effect
 from sim.workers import Workers
@@ -32,6 +33,14 @@ def _add(old: float, amount: float) -> float:
 
 def _lose(old: float, share: float) -> float:
     return old * (1.0 - share)
+
+
+def _grow(old: float, share: float) -> float:
+    return old * (1.0 + share)
+
+
+def _slip_more(old: float, share: float) -> float:
+    return 1.0 - (1.0 - old) * (1.0 - share)
 
 
 REMEDIES = {
@@ -67,6 +76,24 @@ REMEDIES = {
             combine=_add,
             sentence="Subtract the encoder's offset before anything uses the position.",
         ),
+        Remedy(
+            cause="imu_bias",
+            amount=lambda effect: effect.rate_offset,
+            combine=_add,
+            sentence="Subtract the gyroscope's offset before anything uses the rate.",
+        ),
+        Remedy(
+            cause="wheel_radius",
+            amount=lambda effect: effect.wheel_radius,
+            combine=_grow,
+            sentence="Turn each wheel as its true radius needs.",
+        ),
+        Remedy(
+            cause="slip",
+            amount=lambda effect: effect.slip,
+            combine=_slip_more,
+            sentence="Turn the slipping wheel further for the same way.",
+        ),
     )
 }
 
@@ -85,28 +112,31 @@ def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
     sentences = []
     for cause in dict.fromkeys(_STANDS_FOR.get(fault, fault) for fault in top.faults):
         remedy = REMEDIES.get(cause)
-        found = _values(base, remedy, effect) if remedy is not None else {}
+        found = _values(situation.twin.robot, base, remedy, effect) if remedy is not None else {}
         values.update(found)
         if remedy is not None and found:
             sentences.append(remedy.sentence)
     return values, " ".join(sentences)
 
 
-def _values(base: Controller, remedy: Remedy, effect: Effect) -> dict[str, Value]:
-    """The parameters that answer one cause."""
+def _values(robot: Robot, base: Controller, remedy: Remedy, effect: Effect) -> dict[str, Value]:
+    """The parameters that answer one cause; one entry per drive may stand for the coordinates behind the drives."""
     amount = remedy.amount(effect)
+    driven = [joint for joint in robot.drives if joint is not None]
     values: dict[str, Value] = {}
     for name, spec in base.manifest.params.items():
         if spec.answers != remedy.cause:
             continue
         old = base.params[name]
         if isinstance(old, list) and isinstance(amount, tuple) and amount:
+            of_drives = len(amount) == robot.dof and len(old) == len(driven)
+            parts = [amount[joint] for joint in driven] if of_drives else amount
             values[name] = [
                 min(
                     max(remedy.combine(o, a), spec.low[min(i, len(spec.low) - 1)]),
                     spec.high[min(i, len(spec.high) - 1)],
                 )
-                for i, (o, a) in enumerate(zip(old, amount, strict=True))
+                for i, (o, a) in enumerate(zip(old, parts, strict=True))
             ]
         elif isinstance(old, float) and isinstance(amount, float):
             values[name] = min(max(remedy.combine(old, amount), spec.low[0]), spec.high[0])

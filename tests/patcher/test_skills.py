@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import sim
 from controllers.artefact import Artefact, artefact_from_files, with_params
+from controllers.controller import Controller
+from controllers.library import find_law
+from core.robot_toml import load_robot
 from patcher.propose.base import Proposal, Situation, params_proposal
 from patcher.propose.skills import REMEDIES, Skills
+from sim.effect import Effect
 from sim.faults.catalogue import CATALOGUE
 from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, JOINT_PD, FakeWorkers, N
+
+ROBOTS = Path(str(sim.__file__)).parent / "robots"
 
 
 def propose(situation: Situation) -> list[Proposal]:
@@ -71,7 +81,7 @@ def test_a_cause_without_a_remedy_gets_no_proposal(cause: str) -> None:
     assert propose(made_up.situation(made_up.cause(cause, 0.006))) == []
 
 
-@pytest.mark.parametrize("cause", REMEDIES)
+@pytest.mark.parametrize("cause", ["payload", "friction", "coulomb", "actuator_loss", "sensor_bias"])
 def test_a_law_that_has_no_term_for_the_cause_gets_no_proposal(cause: str) -> None:
     assert propose(made_up.situation(made_up.cause(cause, 0.3), incumbent=JOINT_PD)) == []
 
@@ -124,12 +134,38 @@ def test_values_that_are_no_legal_change_are_no_proposal(values: dict[str, float
     assert params_proposal(made_up.situation(), "test", changes, "", 0) is None
 
 
-def test_every_remedy_answers_a_fault_and_the_shipped_law_has_a_term_for_it() -> None:
+def test_every_remedy_answers_a_fault_and_a_shipped_law_has_a_term_for_it() -> None:
     assert set(REMEDIES) <= set(CATALOGUE)
-    assert {"payload", "friction", "coulomb", "actuator_loss", "sensor_bias"} <= set(REMEDIES)
-    manifest = COMPUTED_TORQUE.files["manifest.toml"].decode()
+    manifests = [COMPUTED_TORQUE.files["manifest.toml"].decode()]
+    manifests += [file.read_text(encoding="utf-8") for file in ROBOTS.glob("*/*/manifest.toml")]
     for cause in REMEDIES:
-        assert f'answers = "{cause}"' in manifest
+        assert any(f'answers = "{cause}"' in manifest for manifest in manifests), cause
+    for cause in ("payload", "friction", "coulomb", "actuator_loss", "sensor_bias"):
+        assert f'answers = "{cause}"' in manifests[0]
+
+
+@pytest.mark.parametrize(
+    ("cause", "effect", "parameter", "expected"),
+    [
+        ("payload", Effect(payload_kg=4.0), "mass", 4.0),
+        ("friction", Effect(viscous=(0.0, 0.0, 0.0, 0.18, 0.0)), "viscous", [0.2, 0.02]),
+        ("coulomb", Effect(coulomb=(0.0, 0.0, 0.0, 0.1, 0.2)), "coulomb", [0.2, 0.3]),
+        ("wheel_radius", Effect(wheel_radius=(0.0, -0.1)), "wheel_radius", [0.0975, 0.08775]),
+        ("slip", Effect(slip=(0.15, 0.0)), "slip", [0.15, 0.0]),
+        ("imu_bias", Effect(rate_offset=(0.0, 0.0, 0.1, 0.0, 0.0)), "rate_offset", [0.0, 0.0, 0.1, 0.0, 0.0]),
+    ],
+)
+def test_a_base_gets_entries_for_its_wheels(
+    cause: str, effect: Effect, parameter: str, expected: float | list[float]
+) -> None:
+    robot = load_robot(ROBOTS / "diffdrive" / "robot.toml")
+    law = find_law(robot, robot.controller)
+    found = replace(made_up.cause("none"), cause=cause, theta=np.zeros(1), effect=lambda _: effect)
+    twin = replace(made_up.twin(found), robot=robot)
+    (proposal,) = propose(replace(made_up.situation(), twin=twin, incumbent=law))
+    before, after = (Controller.from_artefact(each, robot.ports).params for each in (law, proposal.artefact))
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    assert changed == {parameter: pytest.approx(expected)}
 
 
 def test_the_name_of_the_law_stays() -> None:
