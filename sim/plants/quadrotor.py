@@ -21,7 +21,7 @@ from sim.airframe import ROTORS, allocation, constant, loaded, rotor_wrenches
 from sim.bullet import bullet
 from sim.effect import Effect
 from sim.plant import GRAVITY_M_S2, Plant
-from sim.rotors import Four, Rotors, four
+from sim.rotors import Rotors, four
 
 _LOST_M_S = 1e3  # nothing that flies is this fast: the simulation has come apart
 _AT_CENTRE, _BODY_AXES = (0.0, 0.0, 0.0), bullet.LINK_FRAME
@@ -52,8 +52,6 @@ class Quadrotor(Plant):
             activationState=bullet.ACTIVATION_STATE_DISABLE_SLEEPING,
             physicsClientId=client,
         )
-        self._command: Array | None = None
-        self._asked: Four = (0.0, 0.0, 0.0, 0.0)
         self._drag = self.physics.viscous.tolist()
         self._carry(Effect())
 
@@ -84,13 +82,14 @@ class Quadrotor(Plant):
 
     def _place(self, q: Array, v: Array) -> None:
         matrix = pin.rpy.rpyToMatrix(q[3:])
-        arm, spin = matrix @ self._centre, matrix @ v[3:]
-        turn = pin.Quaternion(matrix @ self._principal).coeffs()
+        turn = pin.Quaternion(matrix @ self._principal).coeffs().tolist()
+        arm, (a, b, c) = (matrix @ self._centre).tolist(), (matrix @ v[3:]).tolist()
+        (px, py, pz), (vx, vy, vz) = q[:3].tolist(), v[:3].tolist()
+        x, y, z = arm
         client, body = self._client, self._body
-        bullet.resetBasePositionAndOrientation(body, (q[:3] + arm).tolist(), turn.tolist(), client)
-        bullet.resetBaseVelocity(body, (v[:3] + np.cross(spin, arm)).tolist(), spin.tolist(), client)
+        bullet.resetBasePositionAndOrientation(body, (px + x, py + y, pz + z), turn, client)
+        bullet.resetBaseVelocity(body, (vx + b * z - c * y, vy + c * x - a * z, vz + a * y - b * x), (a, b, c), client)
         self._yaw = float(q[5])
-        self._until_read = self.physics.substeps
         self._feel_air((matrix.T @ v[:3]).tolist(), v[3:].tolist())
 
     def _holding(self, q: Array) -> Array:
@@ -113,27 +112,33 @@ class Quadrotor(Plant):
         self._torque = [-(i * a + j * b + k * c) for i, j, k in self._axes]
 
     def _advance(self, command: Array) -> None:
-        if command is not self._command:  # the same one for most steps of a tick
-            self._command, self._asked = command, four(command)
-        a, b, c, d = thrust = self._rotors.push(self._asked)
+        self._fly((command,))
+
+    def _pass_period(self) -> None:
+        due = self._path.due
+        self._fly([due(substep) for substep in range(self.physics.substeps)])
+
+    def _fly(self, commands: Sequence[Array]) -> None:
+        """One physics step under each command; the state is read once, for reading costs more than stepping."""
+        client, body, push = self._client, self._body, self._rotors.push
         wa, wb, wc, wd, xa, xb, xc, xd, ya, yb, yc, yd, za, zb, zc, zd = self._wrench
-        lift = wa * a + wb * b + wc * c + wd * d
         (ux, uy, uz), (fx, fy, fz), (tx, ty, tz) = self._up, self._force, self._torque
-        client, body = self._client, self._body
-        push = (lift * ux + fx, lift * uy + fy, lift * uz + fz)
-        turn = (
-            xa * a + xb * b + xc * c + xd * d + tx,
-            ya * a + yb * b + yc * c + yd * d + ty,
-            za * a + zb * b + zc * c + zd * d + tz,
-        )
-        apply_force(body, -1, push, _AT_CENTRE, _BODY_AXES, client)
-        apply_torque(body, -1, turn, _BODY_AXES, client)
-        step(client)
-        self._until_read -= 1
-        if not self._until_read:  # once a tick: reading costs more than stepping
-            self._until_read = self.physics.substeps
-            self._applied, self._drive.measured = np.array(thrust), np.array(self._rotors.said)
-            self._read()
+        command, asked = commands[0], four(commands[0])
+        for due in commands:
+            if due is not command:  # mostly the same one
+                command, asked = due, four(due)
+            a, b, c, d = thrust = push(asked)
+            lift = wa * a + wb * b + wc * c + wd * d
+            apply_force(body, -1, (lift * ux + fx, lift * uy + fy, lift * uz + fz), _AT_CENTRE, _BODY_AXES, client)
+            torque = (
+                xa * a + xb * b + xc * c + xd * d + tx,
+                ya * a + yb * b + yc * c + yd * d + ty,
+                za * a + zb * b + zc * c + zd * d + tz,
+            )
+            apply_torque(body, -1, torque, _BODY_AXES, client)
+            step(client)
+        self._applied, self._drive.measured = np.array(thrust), np.array(self._rotors.said)
+        self._read()
 
     def _read(self) -> None:
         position, turn = bullet.getBasePositionAndOrientation(self._body, self._client)

@@ -7,7 +7,7 @@ could have said what this one said.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -123,14 +123,21 @@ def fit_twin(
     calibration = kind.calibrate(robot, head) if calibration is None else calibration
     drive = learn_drive(robot, head)
     stretch = Stretch(robot=robot, head=head, after=after_onset, around=around_onset, drive=drive)
-    stack = Stack([*kind.rows(stretch, calibration), SlipRows(stretch), *jump_rows(stretch)])
-    common = (DriveResponse(stretch), ReadingStatistics(stretch), Standstill(stretch))
+    moved = _in_rates(stretch, kind.rates)
+    stack = Stack([*kind.rows(stretch, calibration), SlipRows(moved), *jump_rows(moved)])
+    common = (DriveResponse(stretch), ReadingStatistics(moved), Standstill(stretch))
     likelihoods: list[Likelihood] = [*common, *kind.likelihoods(stretch, calibration)]
     fits = fit_causes(causes_of(robot), stack, likelihoods)
     weights = np.exp([fit.log_evidence - fits[0].log_evidence for fit in fits])
     weights *= (1.0 - _OUTSIDE) / weights.sum()
     causes = tuple(_ranked(fit, float(weight)) for fit, weight in zip(fits, weights, strict=True))
     return Twin(robot=robot, calibration=calibration, causes=causes, unobservable=unobservable(fits))
+
+
+def _in_rates(stretch: Stretch, rates: Callable[[Block], Block]) -> Stretch:
+    """The same telemetry with velocities that are the rates of its positions."""
+    around = None if stretch.around is None else rates(stretch.around)
+    return replace(stretch, head=rates(stretch.head), after=rates(stretch.after), around=around)
 
 
 def _ranked(fit: Fit, probability: float) -> RankedCause:
