@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from core.block import Array, Block
+from core.errors import BadInput
 from core.records import Event
 from core.rigid_body import RigidBodyModel
-from core.robot import Robot
+from core.robot import FIXED_BASE, Robot
 from telemetry.calibration import Calibration, calibrate
 from telemetry.detector import Detector
 from telemetry.events import EventTracker
@@ -19,6 +20,19 @@ from telemetry.lag import command_noise, measure_lag
 from telemetry.momentum import MomentumResidual, calibrated_residual
 
 _FIT_SHARE = 2 / 3  # of the head fits the model; the rest shows the detector how wrong that model is on unseen motion
+
+
+def require_watchable(robot: Robot) -> None:
+    """Say before any work begins that this detector cannot watch a robot.
+
+    Raises:
+        BadInput: its residuals need the equations of motion of joints on a fixed base.
+    """
+    if robot.kind != FIXED_BASE:
+        raise BadInput(
+            f"{robot.name} is a robot of kind {robot.kind}, and the detector watches robots on a fixed base only; "
+            "simulate it and fit twins to it from Python (docs/python-api.md), or take an arm"
+        )
 
 
 class Monitor:
