@@ -37,7 +37,6 @@ class Base:
     spin: Array  # (2,) inertia of wheel and motor about the wheel's axle [kg*m^2]
     viscous: Array  # (2,) [N*m*s/rad]
     coulomb: Array  # (2,) [N*m]
-    breakaway: Array  # (2,) friction at rest beyond Coulomb friction [N*m]
 
     @staticmethod
     def of(robot: Robot, physics: Physics, payload_kg: float = 0.0) -> Base:
@@ -58,7 +57,6 @@ class Base:
             spin=np.array([wheel.inertia[1, 1] for wheel in wheels]) + robot.drive.rotor_inertia[3:],
             viscous=physics.viscous[3:],
             coulomb=physics.coulomb[3:],
-            breakaway=physics.stiction[3:] - physics.coulomb[3:],
         )
 
     def wheel_rate(self, v: Array, w: Array) -> Array:

@@ -24,11 +24,9 @@ from telemetry.drive import given_effort, learn_drive
 from telemetry.motion import Motion, smooth
 
 _DRY_RAD_S = 0.05  # wheel speed over which dry friction changes sign
-_STRIBECK_RAD_S = 0.05  # the usual speed over which breakaway friction fades; Armstrong-Helouvry et al. 1994
 _STANDS_RAD_S, _A_MOMENT = 0.15, 0.02  # a wheel slower than this for that share of an instant may stick
-_TORQUE = 12  # corrections that torque shows: those of `quantities`
-# prior standard deviations, of nominal; breakaway friction of Coulomb friction
-_SHARE, _INERTIA, _VISCOUS, _STICTION, _RADIUS, _TRACK = 0.1, 0.15, 0.2, 0.3, 0.01, 0.02
+_TORQUE = 10  # corrections that torque shows: those of `quantities`
+_SHARE, _INERTIA, _VISCOUS, _RADIUS, _TRACK = 0.1, 0.15, 0.2, 0.01, 0.02  # prior standard deviations, of nominal
 _COM_M = 0.005  # of the centre of mass
 _LEAST_FRICTION = (0.002, 0.01)  # N*m*s/rad and N*m
 _LEAST_NOISE = 1e-4  # N*m or m/s
@@ -58,13 +56,8 @@ class Travel:
         """(N, 2) dry friction of 1 N*m at each wheel."""
         return self.motion.wide.reduce(np.tanh(self.fast_rate / _DRY_RAD_S))
 
-    def breakaway(self) -> Array:
-        """(N, 2) breakaway friction of 1 N*m on top of Coulomb friction."""
-        slow = np.exp(-np.square(self.fast_rate / _STRIBECK_RAD_S))
-        return self.motion.wide.reduce(np.tanh(self.fast_rate / _DRY_RAD_S) * slow)
-
     def torque_columns(self, base: Base, grown: Sequence[float] | Array, seen: Sequence[float] | Array) -> Array:
-        """(N, 2, 12) wheel torque per unit of each quantity that torque shows.
+        """(N, 2, 10) wheel torque per unit of each quantity that torque shows.
 
         Args:
             grown: (2,) true radius over that of `base`.
@@ -79,7 +72,7 @@ class Travel:
         columns = np.zeros((len(a), 2, _TORQUE))
         for k, (force, moment) in enumerate(((a, none), (-turning, coupled), (-alpha, -a), (none, alpha))):
             columns[:, :, k] = base.traction(force, moment) * (base.radius * grown)
-        own = (self.acceleration, self.rate, self.dry(), self.breakaway())
+        own = (self.acceleration, self.rate, self.dry())
         for wheel in range(2):
             for k, signal in enumerate(own):
                 columns[:, wheel, 4 + 2 * k + wheel] = signal[:, wheel]
@@ -107,25 +100,30 @@ def travel_of(robot: Robot, block: Block, effort: Array) -> Travel:
 
     In the first part of a tick, as long as a command is on its way, they still gave what they did before.
     """
-    share = robot.drive.command_delay_s % robot.dt_s / robot.dt_s
-    effort = effort - share * np.diff(effort, axis=0, prepend=effort[:1])
+    effort = effort - lateness(robot) * np.diff(effort, axis=0, prepend=effort[:1])
     motion = smooth(block, robot.control_rate_hz, 0.5 * robot.dt_s, effort)
     wheels = [robot.drives.index(3 + wheel) for wheel in range(2)]
     return Travel(motion=motion, rate=motion.v[:, 3:], acceleration=motion.a[:, 3:], effort=motion.tau[:, wheels])
 
 
+def lateness(robot: Robot) -> float:
+    """Share of a tick for which a command that comes into force in it is still on its way on a healthy robot."""
+    ticks = robot.drive.command_delay_s * robot.control_rate_hz
+    return max(ticks - float(np.floor(ticks + 1e-6)), 0.0)
+
+
 def quantities(base: Base) -> Array:
-    """(12,) what `Travel.torque_columns` has a column for."""
+    """(10,) what `Travel.torque_columns` has a column for."""
     plane = [base.mass_kg, base.moment_kgm, base.side_kgm, base.yaw_inertia]
-    return np.concatenate([plane, base.spin, base.viscous, base.coulomb, base.breakaway])
+    return np.concatenate([plane, base.spin, base.viscous, base.coulomb])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelCalibration:
     """A healthy base: corrections of its data sheet, and what they leave unexplained of torque and of way."""
 
-    correction: Array  # (15,): of `quantities`, then shares of left radius, right radius and track
-    covariance: Array  # (15, 15)
+    correction: Array  # (13,): of `quantities`, then shares of left radius, right radius and track
+    covariance: Array  # (13, 13)
     noise: Array  # (5,) [N*m, N*m, m/s, m/s, m/s]
     inflation: Array  # (5,)
 
@@ -135,7 +133,7 @@ class WheelCalibration:
 
 
 def corrected(sheet: Base, correction: Array) -> Base:
-    """The base that `correction` (15,) makes of `sheet`."""
+    """The base that `correction` (13,) makes of `sheet`."""
     values = quantities(sheet) + correction[:_TORQUE]
     return replace(
         sheet,
@@ -146,7 +144,6 @@ def corrected(sheet: Base, correction: Array) -> Base:
         spin=values[4:6],
         viscous=values[6:8],
         coulomb=values[8:10],
-        breakaway=values[10:12],
         radius=sheet.radius * (1.0 + correction[_TORQUE : _TORQUE + 2]),
         wheel_y=sheet.wheel_y * (1.0 + correction[_TORQUE + 2]),
     )
@@ -182,14 +179,13 @@ def calibrate_base(robot: Robot, head: Block) -> WheelCalibration:
 
 
 def _prior(sheet: Base) -> Array:
-    """(12,) standard deviations of the corrections before any telemetry."""
+    """(10,) standard deviations of the corrections before any telemetry."""
     shift = sheet.mass_kg * _COM_M
     plane = [_SHARE * sheet.mass_kg, _SHARE * abs(sheet.moment_kgm) + shift, shift, _INERTIA * sheet.yaw_inertia]
     viscous, coulomb = _LEAST_FRICTION
     friction = [
         _VISCOUS * sheet.viscous + viscous,
         _SHARE * sheet.coulomb + coulomb,
-        _STICTION * sheet.coulomb + coulomb,
     ]
     return np.concatenate([plane, _SHARE * sheet.spin, *friction])
 
@@ -228,13 +224,12 @@ def base_physics(robot: Robot, correction: Array) -> Physics:
         inertia[1, 1] = np.clip(spin - own, 0.1 * inertia[1, 1], 0.999 * (inertia[0, 0] + inertia[2, 2]))
         blocks.append(pin.Inertia(wheel.mass, wheel.lever, inertia).toDynamicParameters())
     coulomb = np.concatenate([np.zeros(3), np.maximum(base.coulomb, 0.0)])
-    breakaway = np.concatenate([np.zeros(3), np.maximum(base.breakaway, 0.0)])
     return replace(
         nominal,
         inertials=np.concatenate(blocks),
         viscous=np.concatenate([nominal.viscous[:3], np.maximum(base.viscous, 0.0)]),
         coulomb=coulomb,
-        stiction=coulomb + breakaway,
+        stiction=coulomb,
         constants={
             **nominal.constants,
             "wheel_radius": tuple(base.radius.tolist()),

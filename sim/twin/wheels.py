@@ -7,13 +7,15 @@ ground gives too little grip, no row says anything any more, and `sim.twin.grip`
 from __future__ import annotations
 
 import numpy as np
+from scipy.signal import lfilter
 
 from core.rigid_body import Array
 from core.robot import Robot
 from sim.effect import Effect
+from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
-from sim.twin.travel import WheelCalibration, quantities, travel_of
+from sim.twin.travel import WheelCalibration, lateness, quantities, travel_of
 from sim.wheeled_base import axle
 from telemetry.drive import given_effort
 
@@ -27,7 +29,7 @@ _LATE = frozenset({"delay_s", "jitter_s", "motor_lag_s"})
 class WheelTorqueRows:
     """Two signals: torque at the left and the right wheel [N*m]."""
 
-    linear = frozenset({"payload_kg", "moment_kgm", "viscous", "coulomb", "stiction", "gain_loss"})
+    linear = frozenset({"payload_kg", "moment_kgm", "viscous", "coulomb", "gain_loss"})
     sees = linear | {"wheel_radius", "slip", "deadband", "backlash", "brake", "ground_loss", *_LATE}
 
     def __init__(self, stretch: Stretch, calibration: WheelCalibration) -> None:
@@ -43,7 +45,8 @@ class WheelTorqueRows:
         self.noise, self.inflation = calibration.noise[:2], calibration.inflation[:2]
         self.nuisance = self._turns[:, :, None] * (self._columns @ _root(calibration.covariance[:-3, :-3]))
         self.broad = np.array(robot.limits.effort)[self._motors]
-        self._at_wheels = {"viscous": travel.rate, "coulomb": travel.dry(), "stiction": travel.breakaway()}
+        self._at_wheels = {"viscous": travel.rate, "coulomb": travel.dry()}
+        self._asked = stretch.drive.asked(robot, stretch.after)[:, self._motors]
         self._load_at = np.array(robot.payload_point_m) - axle(robot)
         self._play: Array | None = None
 
@@ -66,7 +69,7 @@ class WheelTorqueRows:
         return held | (effect.ground_loss > _FREE)
 
     def _load(self, effect: Effect) -> Array:
-        """(12,) quantities of what the base carries."""
+        """(10,) quantities of what the base carries."""
         x, y, _ = self._load_at
         dx, dy, _ = effect.vector("moment_kgm", 3)
         mass = effect.payload_kg
@@ -79,9 +82,8 @@ class WheelTorqueRows:
         weak, dead, play = (effect.vector(name, 2)[self._motors] for name in ("gain_loss", "deadband", "backlash"))
         fast = wide.tau[:, self._motors]
         total: Array = weak * travel.effort
-        late = self._late(effect)
-        if np.any(late):
-            total = total + late * wide.reduce(np.diff(fast, axis=0, prepend=fast[:1]))
+        if touched(effect) & _LATE:
+            total = total + wide.reduce(self._late(fast, effect))
         if np.any(dead):
             total = total + wide.reduce(np.clip(fast, -dead, dead))
         if np.any(play):
@@ -93,17 +95,38 @@ class WheelTorqueRows:
             total = total + np.stack(of_wheels, axis=1)
         return total
 
-    def _late(self, effect: Effect) -> Array:
-        """(2,) share of a change of effort from tick to tick that its reading at the end of the tick shows too soon.
+    def _late(self, fast: Array, effect: Effect) -> Array:
+        """(M, 2) torque that its reading, at the end of each tick, shows and the tick as a whole did not have.
 
-        A reading is taken for the effort of the whole tick, in which a late or slow drive still gives some of the last.
+        A drive that lags gives its average over the tick. When within a tick a command arrives that comes later than
+        usual is not known, so half a tick is taken.
         """
-        dt_s, own_s = self._robot.dt_s, self._robot.drive.command_delay_s
+        dt_s, healthy = self._robot.dt_s, lateness(self._robot)
+        ticks = (effect.delay_s + 0.5 * effect.jitter_s) / dt_s
+        lost: Array = (0.5 - healthy) * min(ticks, 1.0) * np.diff(fast, axis=0, prepend=fast[:1])
         lag = effect.vector("motor_lag_s", len(self._motors))[self._motors]
-        ticks = np.maximum(lag, 1e-6) / dt_s
-        slow = np.where(lag > 0, 1.0 + ticks - 1.0 / -np.expm1(-1.0 / ticks), 0.0)
-        late: Array = slow + ((own_s + effect.delay_s) % dt_s - own_s % dt_s + 0.5 * effect.jitter_s) / dt_s
-        return late
+        for wheel in np.flatnonzero(lag > 0):
+            lost[:, wheel] = _lag_loss(self._asked[:, wheel], float(lag[wheel]) / dt_s, healthy)
+        return lost
+
+
+def _lag_loss(asked: Array, lag: float, late: float) -> Array:
+    """(M,) effort at the end of each tick, less the share `late` of its change in it, minus the average over it.
+
+    Args:
+        asked: (M,) effort asked for in each tick.
+        lag: time constant in ticks.
+        late: share of the tick after which it is asked for.
+    """
+    before, after = np.exp(-late / lag), np.exp(-(1.0 - late) / lag)
+    first = asked[0]
+    end = first + lfilter([1.0 - after, after * (1.0 - before)], [1.0, -before * after], asked - first)
+    begin, last = np.concatenate([[first], end[:-1]]), np.concatenate([[first], asked[:-1]])
+    switched = last + (begin - last) * before
+    average = last * late + (begin - last) * lag * (1.0 - before)
+    average = average + asked * (1.0 - late) + (switched - asked) * lag * (1.0 - after)
+    lost: Array = end - late * (end - begin) - average
+    return lost
 
 
 class GroundRows:

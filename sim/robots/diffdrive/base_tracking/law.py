@@ -11,10 +11,10 @@ def control(
     mass, wheel_radius, slip, viscous, coulomb, gain, sensor_offset, rate_offset, side, tau
 ):
     # The base: mass [kg], first moment ahead of the axle [kg*m], yaw inertia about its middle [kg*m^2], half the track
-    # [m], spin inertia of a wheel with its motor [kg*m^2]. The load stands 0.05 m behind the axle.
+    # [m], spin inertia of a wheel with its motor [kg*m^2]. The load stands 0.08 m behind the axle.
     total = 9.0 + mass
-    moment = -0.375 - 0.05 * mass
-    inertia = 0.2038 + 0.0025 * mass
+    moment = -0.375 - 0.08 * mass
+    inertia = 0.2038 + 0.0064 * mass
     half = 0.1655
     spin = 0.0136
 
