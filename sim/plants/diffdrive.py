@@ -82,6 +82,9 @@ class DiffDrive(Plant):
             self._turn([0.0, 0.0], [_STUCK_NM, _STUCK_NM])
         self._start = bullet.saveState(physicsClientId=client)
         self._start_pose = self._pose()[:3]
+        self._start_angle = [state[0] for state in bullet.getJointStates(self._body, self._wheels, client)]
+        _, turn = bullet.getBasePositionAndOrientation(self._body, client)
+        self._start_lever = _rotate(bullet.getMatrixFromQuaternion(turn), self._lever)
 
     def _place(self, q: Array, v: Array) -> None:
         bullet.restoreState(self._start, physicsClientId=self._client)
@@ -91,22 +94,24 @@ class DiffDrive(Plant):
         self._origin = (float(q[0]) - c * x + s * y, float(q[1]) - s * x - c * y)
         self._yaw, self._yaw_in_bullet = float(q[2]), yaw
         self._angle = [float(q[3]), float(q[4])]
-        self._angle_in_bullet = [state[0] for state in bullet.getJointStates(self._body, self._wheels, self._client)]
-        self._fit(self._course.at(0.0))  # how fast Bullet's wheels turn depends on it
-        self._set_moving(v)
+        self._angle_in_bullet = list(self._start_angle)
+        effect = self._course.at(0.0)
+        if effect is not self._fitted:  # a restored state keeps masses and friction
+            self._fit(effect)
+        self._rate = [0.0, 0.0]
+        if np.any(v):
+            self._set_moving(v)
 
     def _set_moving(self, v: Array) -> None:
         """Give the body that has just been placed the velocity `v` (5,)."""
         client, body = self._client, self._body
         vx, vy = self._cos * v[0] + self._sin * v[1], self._cos * v[1] - self._sin * v[0]
-        _, turn = bullet.getBasePositionAndOrientation(body, client)
-        lever = _rotate(bullet.getMatrixFromQuaternion(turn), self._lever)
-        com = [vx - v[2] * lever[1], vy + v[2] * lever[0], 0.0]
+        com = [vx - v[2] * self._start_lever[1], vy + v[2] * self._start_lever[0], 0.0]
         bullet.resetBaseVelocity(body, com, [0.0, 0.0, v[2]], physicsClientId=client)
-        for i, wheel in enumerate(self._wheels):
-            rate = float(v[3 + i]) * self._ratio[i]
-            bullet.resetJointState(body, wheel, self._angle_in_bullet[i], rate, physicsClientId=client)
         self._rate = [float(v[3]), float(v[4])]
+        for i, wheel in enumerate(self._wheels):
+            rate = self._rate[i] * self._ratio[i]
+            bullet.resetJointState(body, wheel, self._angle_in_bullet[i], rate, physicsClientId=client)
 
     def _holding(self, q: Array) -> Array:
         return np.zeros(2)
