@@ -127,7 +127,7 @@ def test_a_healing_of_what_does_not_exist_is_refused_before_it_begins(
         (["--fault", "friction:joint=elbow"], ["no joint 'elbow'", "joint_7"]),
         (["--fault", "payload:joint=1"], ["'joint=1' is not understood"]),
         (["--fault", "delay:ms=1,ms=2"], ["ms is given twice"]),
-        (["--robot", "quadruped"], ["no robot 'quadruped'", "iiwa", "robot.toml"]),
+        (["--robot", "octopod"], ["no robot 'octopod'", "iiwa", "robot.toml"]),
         (["--robot", "missing/robot.toml"], ["missing/robot.toml", "no such file"]),
         (["--robot", "."], ["robot.toml", "no such file"]),
         (["--json", "."], ["cannot be written"]),

@@ -148,7 +148,7 @@ def test_a_scenario_is_known_by_everything_that_decides_it(iiwa: Robot) -> None:
     assert same.task(iiwa).q.tobytes() == scenario.task(iiwa).q.tobytes()
     changes = (
         {"effect": replace(NO_EFFECT, payload_kg=1.0)},
-        {"physics": replace(nominal_physics(iiwa), substeps=2)},
+        {"physics": replace(nominal_physics(iiwa), substeps=3)},
         {"task_kind": "pick"},
         {"task_seed": 2},
         {"noise_seed": 3},

@@ -11,7 +11,9 @@ from remend.bench.figure import Figure, median_interval
 
 
 def figure(value: float | None, target: float | None = 0.25, sense: str = ">=", **more: object) -> Figure:
-    return Figure(bench="sim", figure="f", value=value, unit="1", interval=None, n=1, target=target, sense=sense, **more)  # type: ignore[arg-type]
+    return Figure(
+        bench="sim", figure="f", value=value, unit="1", interval=None, n=1, target=target, sense=sense, **more
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,9 @@ def figure(value: float | None, target: float | None = 0.25, sense: str = ">=", 
         (math.inf, 0.25, ">=", False),
     ],
 )
-def test_met_is_computed_from_value_and_target(value: float | None, target: float | None, sense: str, met: bool) -> None:
+def test_met_is_computed_from_value_and_target(
+    value: float | None, target: float | None, sense: str, met: bool
+) -> None:
     assert figure(value, target, sense).met is met
     assert figure(value, target, sense).to_json()["met"] is met
 
