@@ -34,14 +34,14 @@ class SlipRows:
         robot = stretch.robot
         self._n, self._interval_s = robot.dof, max(1, round(_AVERAGE_S * robot.control_rate_hz)) * robot.dt_s
         healthy = self._slip(stretch.head.between(stretch.head.t_s[-1] - _HEAD_S, np.inf), robot.dt_s)[0]
-        self.residual, self._gone, self._travelled = self._slip(stretch.after, robot.dt_s)
+        self.residual, self._travelled = self._slip(stretch.after, robot.dt_s)
         self.noise = np.maximum(np.sqrt(np.mean(np.square(healthy), axis=0)), _LEAST)
         self.inflation = correlation_time(healthy)
         self.nuisance = np.zeros((*self.residual.shape, 0))
         self.broad = np.full(self._n, _BROAD)
 
-    def _slip(self, block: Block, dt_s: float) -> tuple[Array, Array, Array]:
-        """(N, n) slip, way by position and way by velocity, from one average to the next."""
+    def _slip(self, block: Block, dt_s: float) -> tuple[Array, Array]:
+        """(N, n) slip and way by velocity, from one average to the next."""
         size = round(self._interval_s / dt_s)
         rows = len(block) // size * size
 
@@ -49,15 +49,16 @@ class SlipRows:
             return np.diff(signal[:rows].reshape(-1, size, self._n).mean(axis=1), axis=0)
 
         travelled = cumulative_trapezoid(block.group("qd"), dx=dt_s, axis=0, initial=0.0)
-        gone, way = steps(block.group("q")), steps(travelled)
-        return gone - way, gone, way
+        way = steps(travelled)
+        return steps(block.group("q")) - way, way
 
     def shift(self, effect: Effect) -> Array:
         """(N, n) slip under `effect`."""
         scale = effect.vector("scale", self._n)
         too_fast = effect.vector("rate_offset", self._n) * self._interval_s
         frozen = effect.vector("freeze", self._n) > 0
-        return np.where(frozen, -self._travelled, self._gone * scale / (1.0 + scale) - too_fast)
+        true = self._travelled - too_fast  # by velocity: a noisy position would seem to have a scale
+        return np.where(frozen, -self._travelled, true * scale - too_fast)
 
     def freed(self, effect: Effect) -> Mask:
         return np.zeros(self._n, dtype=bool)
@@ -72,6 +73,7 @@ class JumpRows:
     def __init__(self, stretch: Stretch, jump: Jump) -> None:
         assert stretch.around is not None
         self._n = stretch.robot.dof
+        self._carried = np.array([joint not in stretch.robot.drives for joint in range(self._n)])
         self.residual, self.noise = jump.rad[None, :], jump.std_rad
         self.inflation = np.ones(self._n)
         self.nuisance = np.zeros((1, self._n, 0))
@@ -85,10 +87,13 @@ class JumpRows:
         return jump[None, :]
 
     def freed(self, effect: Effect) -> Mask:
-        """(n,) sensors whose jump depends on when exactly the effect set in, or on chance."""
-        names = ("rate_offset", "freeze", "noise", "quantum", "dropout")
+        """(n,) sensors whose jump depends on when exactly the effect set in, or on chance.
+
+        What a brake stops, it stops within a tick; with a wheel the whole base.
+        """
+        names = ("rate_offset", "freeze", "noise", "quantum", "dropout", "brake")
         changed: Mask = np.any([effect.vector(name, self._n) != 0 for name in names], axis=0)
-        return changed
+        return changed | self._carried if np.any(effect.vector("brake", self._n)) else changed
 
 
 def jump_rows(stretch: Stretch) -> list[JumpRows]:

@@ -64,8 +64,8 @@ class WheelTorqueRows:
         return self._turns * (total + self._lost(effect))
 
     def freed(self, effect: Effect) -> Mask:
-        """(2,) wheels that a brake holds, and both where the ground may not hold them."""
-        held: Mask = effect.vector("brake", 5)[3:] > 0
+        """(2,) wheels that a brake slows, and both where the ground may not hold them; one at rest needs no freedom."""
+        held: Mask = (effect.vector("brake", 5)[3:] > 0) & self._turns.any(axis=0)
         return held | (effect.ground_loss > _FREE)
 
     def _load(self, effect: Effect) -> Array:
