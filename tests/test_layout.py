@@ -20,9 +20,11 @@ from controllers.law import check_law
 from controllers.manifest import ROLES, parse_manifest
 from controllers.params import parse_params
 from core.ports import Ports
+from core.robot_toml import load_robot
 from core.signals import SIGNALS
 from core.status import SUCCESSORS, PatchStatus
 from remend.cli import app
+from sim.catalogue import shipped_robots
 from sim.faults.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -249,3 +251,14 @@ def test_architecture_lists_every_module_with_its_first_sentence(package: str) -
     docs = {p.relative_to(ROOT / package).as_posix(): ast.get_docstring(ast.parse(p.read_text())) for p in modules}
     first = {name: (doc or "").splitlines()[0].rstrip(".") for name, doc in docs.items()}
     assert listed == first
+
+
+def test_every_shipped_robot_has_a_page_and_a_true_row_in_the_table() -> None:
+    table = (ROOT / "docs" / "robots" / "README.md").read_text()
+    for name, file in shipped_robots().items():
+        robot = load_robot(file)
+        row = next(line for line in table.splitlines() if line.startswith(f"| [{name}]({name}.md) |"))
+        assert f"`{robot.kind}`" in row
+        assert f"| {robot.control_rate_hz}, {robot.physics_rate_hz} | {', '.join(robot.tasks.kinds)} |" in row
+        assert len(robot.tasks.kinds) >= 3
+        assert (ROOT / "docs" / "robots" / f"{name}.md").stat().st_size > 1000
