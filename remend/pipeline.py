@@ -161,7 +161,8 @@ class Pipeline:
             after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
             around_onset = self.tape.all().between(incident.window_s[0], start_s)
             twin = fit_twin(self.robot, self.head, after_onset, self.monitor.calibration, around_onset)
-            healing.diagnosis = diagnose(incident.id, twin, fidelity(twin, self.incumbent, after_onset))
+            repeated = fidelity(twin, self.incumbent, after_onset, around_onset)
+            healing.diagnosis = diagnose(incident.id, twin, repeated)
             self.store.add_diagnosis(healing.diagnosis)
             stage.finish(f"{healing.diagnosis.causes[0].cause}, fidelity {healing.diagnosis.fidelity:.2f}")
         return twin

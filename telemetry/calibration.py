@@ -19,7 +19,7 @@ from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from telemetry.drive import given_effort, learn_drive
-from telemetry.motion import Motion, smooth
+from telemetry.motion import Motion, best_cutoff_hz, smooth
 
 _DRY_RAD_S = (0.005, 0.01, 0.02, 0.05, 0.1)  # candidates for the speed over which dry friction changes sign
 _SHARE = 0.1  # prior standard deviation of a link's mass and inertia, as a share of nominal
@@ -38,6 +38,7 @@ class Calibration:
     inflation: Array  # (n,) samples of that residual for each independent one, at least 1
     dry_rad_s: Array  # (n,) speed v0 over which dry friction changes sign
     trust: Array  # (m,) share of the difference between measured and commanded effort that is real
+    cutoff_hz: float  # of the filter that noise and corrections belong to
     samples: int
 
     def model(self, robot: Robot) -> RigidBodyModel:
@@ -67,11 +68,15 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
         )
     drive = learn_drive(robot, head)
     rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
-    motion = smooth(head, rate_hz, lag_s, given_effort(robot, drive, head, np.zeros(len(robot.actuators))))
-    missed = smooth(head, rate_hz, lag_s).tau - motion.tau  # (N, m) measured minus expected effort
+    cutoff_hz = best_cutoff_hz(head, rate_hz)
+    effort = given_effort(robot, drive, head, np.zeros(len(robot.actuators)))
+    motion = smooth(head, rate_hz, lag_s, effort, cutoff_hz)
+    # (N, m) measured minus expected effort
+    missed = smooth(head, rate_hz, lag_s, cutoff_hz=cutoff_hz).tau - motion.tau
     n, count = robot.dof, len(motion)
     prior = 1.0 / np.square(_prior_scale(robot))
     columns, target = linear_system(robot, RigidBodyModel(robot), motion, np.zeros((count, n)))
+    _take_scale_out(robot, columns, target, prior)
 
     def fit(dry_rad_s: Array, noise: Array, rounds: int) -> tuple[Array, Array, Array]:
         """Corrections, (N, n) residual and (12 n, 12 n) covariance; noise and fit depend on each other."""
@@ -101,8 +106,30 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
         inflation=inflation,
         dry_rad_s=dry_rad_s,
         trust=trust,
+        cutoff_hz=cutoff_hz,
         samples=count,
     )
+
+
+def _take_scale_out(robot: Robot, columns: Array, target: Array, prior: Array) -> None:
+    """Keep the rows of joints that nothing drives from saying how heavy the links behind them are.
+
+    Such a row is zero = Y pi: twice the links fit it as well, and none at all fit noisy regressors best. What it says
+    of their proportions stays; the scale is what driven joints feel, and the prior. Columns change in place.
+
+    Args:
+        columns: (N n, 12 n) regressor.
+        target: (N n,) minus the regressor times the nominal parameters, in such rows.
+        prior: (12 n,) precision of each correction.
+    """
+    n = robot.dof
+    rows, wanted = columns.reshape(-1, n, columns.shape[1]), target.reshape(-1, n)
+    zero = np.zeros(n)
+    nominal = np.concatenate([RigidBodyModel(robot).inertial_parameters(), robot.limits.damping, zero])
+    for joint in set(range(n)) - set(robot.drives):
+        felt = np.where(np.any(rows[:, joint] != 0.0, axis=0), nominal, 0.0)
+        weight = prior * felt / (felt @ (prior * felt))
+        rows[:, joint] += np.outer(wanted[:, joint], weight)
 
 
 def _real_share(robot: Robot, residual: Array, missed: Array) -> Array:

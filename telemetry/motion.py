@@ -3,6 +3,9 @@
 Identification needs accelerations, and differentiated encoder noise drowns them. One Butterworth filter run forward and
 backward over *every* signal keeps them aligned (Gautier, Janot, Vandanjon 2013, section III). What is not linear in the
 signals, such as dry friction, has to be computed before that filter and go through it like the rest.
+
+The cut-off is as high as noise allows: least squares takes noise in a regressor for a smaller coefficient (errors in
+variables; Soderstrom 2007), by the square of the share that noise has in it.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ from scipy.signal import butter, sosfiltfilt
 from core.block import Array, Block
 
 CUTOFF_HZ = 10.0  # above the tasks' bandwidth, below the loop's; chosen between 5 and 20 Hz on simulated arms
+_LOWER_HZ = (5.0, 3.0)  # for robots whose acceleration drowns in the noise of their speed
+_NOISE_SHARE = 0.05  # of an acceleration that may be noise: a load that hides in it is found too small by its square
 SAMPLE_HZ = 25.0  # rows kept: about independent after a 10 Hz filter
 _WIDE_HZ = 40.0  # keeps the moment at which a speed changes sign, and loses most of the noise
-_EDGE_S = 0.1  # the filter's transient at either end
+_EDGE_PERIODS = 1.0  # of the cut-off: the filter's transient at either end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +34,12 @@ class Wide:
     v: Array  # (M, n) [rad/s or m/s]
     tau: Array  # (M, m) [N*m or N]
     rate_hz: float
+    cutoff_hz: float  # of the `Motion`
 
     def reduce(self, signal: Array) -> Array:
         """(N, k) rows of `signal` (M, k), smoothed and sampled like `Motion`."""
-        return _low_pass(signal, CUTOFF_HZ, self.rate_hz)[_kept(len(signal), self.rate_hz)]
+        low = low_pass(signal, self.cutoff_hz, self.rate_hz)
+        return low[_kept(len(signal), self.rate_hz, self.cutoff_hz)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,32 @@ class Motion:
         return len(self.t_s)
 
 
-def smooth(block: Block, rate_hz: float, torque_lag_s: float = 0.0, effort: Array | None = None) -> Motion:
+def best_cutoff_hz(block: Block, rate_hz: float) -> float:
+    """The highest cut-off at which noise is a small share of the acceleration of every coordinate that moves."""
+    qd = block.group("qd")
+    noise = np.diff(qd, n=2, axis=0).std(axis=0) / np.sqrt(6.0)  # second differences leave white noise, times root 6
+
+    def shares(cutoff_hz: float) -> Array:
+        # White noise through an ideal low-pass filter and a derivative.
+        expected = noise * 2 * np.pi * cutoff_hz * np.sqrt(2 * cutoff_hz / (3 * rate_hz))
+        acceleration = np.gradient(low_pass(qd, cutoff_hz, rate_hz), 1.0 / rate_hz, axis=0)
+        share: Array = expected / np.maximum(acceleration.std(axis=0), 1e-12)
+        return share
+
+    moves = shares(_LOWER_HZ[-1]) < 0.5  # at rest an acceleration is all noise
+    for cutoff_hz in (CUTOFF_HZ, *_LOWER_HZ[:-1]):
+        if np.all(shares(cutoff_hz)[moves] < _NOISE_SHARE):
+            return cutoff_hz
+    return _LOWER_HZ[-1]
+
+
+def smooth(
+    block: Block,
+    rate_hz: float,
+    torque_lag_s: float = 0.0,
+    effort: Array | None = None,
+    cutoff_hz: float = CUTOFF_HZ,
+) -> Motion:
     """Smoothed motion of a gap-free block, sampled at about `SAMPLE_HZ`.
 
     Args:
@@ -58,30 +90,33 @@ def smooth(block: Block, rate_hz: float, torque_lag_s: float = 0.0, effort: Arra
         torque_lag_s: how much later than position the torque reading comes; half a tick where torque is held over a
         tick.
         effort: (M, m) effort of the drives if it is known better than it is measured [N*m or N].
+        cutoff_hz: of the filter.
     """
     t, tau = block.t_s, block.group("tau_meas") if effort is None else effort
     if torque_lag_s:
         tau = np.stack([np.interp(t + torque_lag_s, t, column) for column in tau.T], axis=1)
     q, qd = block.group("q"), block.group("qd")
     wide = Wide(
-        q=_low_pass(q, _WIDE_HZ, rate_hz),
-        v=_low_pass(qd, _WIDE_HZ, rate_hz),
-        tau=_low_pass(tau, _WIDE_HZ, rate_hz),
+        q=low_pass(q, _WIDE_HZ, rate_hz),
+        v=low_pass(qd, _WIDE_HZ, rate_hz),
+        tau=low_pass(tau, _WIDE_HZ, rate_hz),
         rate_hz=rate_hz,
+        cutoff_hz=cutoff_hz,
     )
-    v = _low_pass(qd, CUTOFF_HZ, rate_hz)
-    keep = _kept(len(block), rate_hz)
+    v = low_pass(qd, cutoff_hz, rate_hz)
+    keep = _kept(len(block), rate_hz, cutoff_hz)
     return Motion(
         t_s=t[keep],
-        q=_low_pass(q, CUTOFF_HZ, rate_hz)[keep],
+        q=low_pass(q, cutoff_hz, rate_hz)[keep],
         v=v[keep],
         a=np.gradient(v, 1.0 / rate_hz, axis=0)[keep],
-        tau=_low_pass(tau, CUTOFF_HZ, rate_hz)[keep],
+        tau=low_pass(tau, cutoff_hz, rate_hz)[keep],
         wide=wide,
     )
 
 
-def _low_pass(signal: Array, cutoff_hz: float, rate_hz: float) -> Array:
+def low_pass(signal: Array, cutoff_hz: float, rate_hz: float) -> Array:
+    """`signal` (M, k) without what is faster than `cutoff_hz`, and without delay."""
     if cutoff_hz >= 0.45 * rate_hz:  # a slow robot's samples hold nothing above it
         return np.array(signal)
     return np.asarray(sosfiltfilt(_sections(cutoff_hz, rate_hz), signal, axis=0))
@@ -92,6 +127,6 @@ def _sections(cutoff_hz: float, rate_hz: float) -> Array:
     return np.asarray(butter(3, cutoff_hz, fs=rate_hz, output="sos"))
 
 
-def _kept(rows: int, rate_hz: float) -> slice:
-    edge = round(_EDGE_S * rate_hz)
+def _kept(rows: int, rate_hz: float, cutoff_hz: float) -> slice:
+    edge = round(_EDGE_PERIODS / cutoff_hz * rate_hz)
     return slice(edge, rows - edge, max(1, round(rate_hz / SAMPLE_HZ)))

@@ -32,6 +32,7 @@ _CALIBRATION = Calibration(
     inflation=np.ones(N),
     dry_rad_s=np.full(N, 0.01),
     trust=np.zeros(N),
+    cutoff_hz=10.0,
     samples=1000,
 )
 _HEALTHY = NO_EFFECT

@@ -37,7 +37,7 @@ class TorqueRows:
         self._calibration = calibration
         effort = given_effort(robot, stretch.drive, stretch.after, calibration.trust)
         rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
-        motion = self._motion = smooth(stretch.after, rate_hz, torque_lag_s=lag_s, effort=effort)
+        motion = self._motion = smooth(stretch.after, rate_hz, lag_s, effort, calibration.cutoff_hz)
         self._travelled = _since_last_change(stretch)
         self._model = calibration.model(robot)
         wide, dry = motion.wide, dry_friction(motion, calibration.dry_rad_s)

@@ -108,7 +108,7 @@ def test_the_linear_system_is_exact_for_the_parameters_that_made_the_torque(iiwa
     tau = np.array([true.inverse_dynamics(*row) for row in zip(q, v, a, strict=True)])
     dry = rng.uniform(-1, 1, (20, 7))
     tau += dry * correction[77:]
-    motion = Motion(t_s=np.arange(20.0), q=q, v=v, a=a, tau=tau, wide=Wide(q=q, v=v, tau=tau, rate_hz=500.0))
+    motion = Motion(t_s=np.arange(20.0), q=q, v=v, a=a, tau=tau, wide=Wide(q=q, v=v, tau=tau, rate_hz=500.0, cutoff_hz=10.0))
     columns, target = linear_system(iiwa, model, motion, dry)
     assert columns.shape == (140, 84)
     np.testing.assert_allclose(columns @ correction, target, atol=1e-8)
