@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pinocchio as pin
 from scipy.special import expit
 
 from core.rigid_body import Array
@@ -17,9 +18,8 @@ from core.robot import Robot
 from sim.effect import Effect
 from sim.plant import GRAVITY_M_S2
 from sim.twin.parts import Stretch
-from sim.twin.travel import WheelCalibration, travel_of
+from sim.twin.travel import Travel, WheelCalibration, travel_of
 from sim.wheeled_base import Base, constant, nominal_base
-from telemetry.motion import Motion
 
 _SLIDES = 4.0  # standard deviations of the healthy residual
 _ROUNDS = 20  # of reweighting
@@ -39,7 +39,7 @@ class Grip:
         robot = stretch.robot
         base = calibration.base(robot)
         travel = travel_of(robot, stretch.after, stretch.after.group("tau_meas"))
-        self._use = _use(robot, base, travel.motion)
+        self._use = _use(robot, base, travel)
         noise = calibration.noise[2:]
         left = _unsteady(travel.over_ground(base), _steady(travel.ground_columns(base)), noise)
         astray = np.abs(left) > _SLIDES * noise
@@ -68,9 +68,10 @@ class Grip:
         return {}
 
 
-def _use(robot: Robot, base: Base, motion: Motion) -> Array:
+def _use(robot: Robot, base: Base, travel: Travel) -> Array:
     """(N, 2) force on the ground at either wheel, as a share of what healthy ground could hold."""
-    c, s = np.cos(motion.q[:, 2]), np.sin(motion.q[:, 2])
+    motion, yaw = travel.motion, travel.motion.wide.reduce(travel.heading())
+    c, s = np.cos(yaw), np.sin(yaw)
     ahead, across = c * motion.a[:, 0] + s * motion.a[:, 1], c * motion.a[:, 1] - s * motion.a[:, 0]
     v = c * motion.v[:, 0] + s * motion.v[:, 1]
     w, alpha = motion.v[:, 2], motion.a[:, 2]
@@ -78,11 +79,24 @@ def _use(robot: Robot, base: Base, motion: Motion) -> Array:
         base.mass_kg * ahead - base.moment_kgm * w * w, base.yaw_inertia * alpha + base.moment_kgm * v * w
     )
     sideways = 0.5 * (base.mass_kg * across + base.moment_kgm * alpha)
-    sheet = nominal_base(robot)
-    behind = base.moment_kgm / base.mass_kg / constant(sheet, "caster")[0]  # share of the weight on the caster
-    limit = constant(sheet, "ground_friction")[0] * 0.5 * base.mass_kg * GRAVITY_M_S2 * (1.0 - behind)
-    use: Array = np.hypot(along, sideways[:, None]) / limit
+    loads = _loads(robot, base, ahead, across)
+    use: Array = np.hypot(along, sideways[:, None]) / (constant(nominal_base(robot), "ground_friction")[0] * loads)
     return use
+
+
+def _loads(robot: Robot, base: Base, ahead: Array, across: Array) -> Array:
+    """(N, 2) weight on either wheel [N] under the accelerations ahead and across [m/s^2], which lean the base."""
+    sheet = nominal_base(robot)
+    body, *wheels = (pin.Inertia.FromDynamicParameters(block) for block in sheet.inertials.reshape(-1, 10))
+    share = body.mass / (body.mass + sum(wheel.mass for wheel in wheels))
+    height = float(base.radius.mean() + share * body.lever[2])
+    caster = constant(sheet, "caster")[0]
+    on_both = base.mass_kg * (GRAVITY_M_S2 + ahead * height / caster) - base.moment_kgm * GRAVITY_M_S2 / caster
+    left, right = base.wheel_y
+    leaning = base.mass_kg * across * height / (left - right)
+    loads = np.stack([0.5 * on_both - leaning, 0.5 * on_both + leaning], axis=1)
+    least: Array = np.maximum(loads, 0.1 * base.mass_kg * GRAVITY_M_S2)
+    return least
 
 
 def _steady(columns: Array) -> Array:

@@ -25,6 +25,7 @@ from telemetry.motion import Motion, smooth
 
 _DRY_RAD_S = 0.05  # wheel speed over which dry friction changes sign
 _STANDS_RAD_S, _A_MOMENT = 0.15, 0.02  # a wheel slower than this for that share of an instant may stick
+_STANDS_STILL_RAD = 1e-6  # a heading that changes by less is not read
 _TORQUE = 10  # corrections that torque shows: those of `quantities`
 _SHARE, _INERTIA, _VISCOUS, _RADIUS, _TRACK = 0.1, 0.15, 0.2, 0.01, 0.02  # prior standard deviations, of nominal
 _COM_M = 0.005  # of the centre of mass
@@ -78,10 +79,18 @@ class Travel:
                 columns[:, wheel, 4 + 2 * k + wheel] = signal[:, wheel]
         return columns
 
+    def heading(self) -> Array:
+        """(M,) yaw at the full rate; of a reading that stands still, what the gyroscope makes of it."""
+        yaw, rate_hz = self.motion.wide.q[:, 2], self.motion.wide.rate_hz
+        if np.ptp(yaw) > _STANDS_STILL_RAD:
+            return yaw
+        turned: Array = yaw[0] + np.cumsum(self.motion.wide.v[:, 2]) / rate_hz
+        return turned
+
     def over_ground(self, base: Base) -> Array:
         """(N, 3) how much faster the ground passes under each wheel than it rolls, and sideways speed [m/s]."""
-        wide = self.motion.wide
-        c, s = np.cos(wide.q[:, 2]), np.sin(wide.q[:, 2])
+        wide, yaw = self.motion.wide, self.heading()
+        c, s = np.cos(yaw), np.sin(yaw)
         ahead, across = c * wide.v[:, 0] + s * wide.v[:, 1], c * wide.v[:, 1] - s * wide.v[:, 0]
         passes = ahead[:, None] - base.wheel_y * wide.v[:, 2:3]
         return wide.reduce(np.column_stack([passes - base.radius * self.fast_rate, across]))
