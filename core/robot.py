@@ -57,6 +57,7 @@ class TaskSpace:
     high: tuple[float, ...]  # n
     speed_fraction: float
     effort_fraction: float
+    run_s: float  # of a simulated run that is long enough to show what a fault does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from core.toml_table import Table
 from core.urdf import read_base_link, read_joint_limits, read_joint_units
 
 _UNITS = ("rad", "m")
+_RUN_S = 2.0  # a few moves of an arm
 _FROM_URDF = "comes from the URDF where the kind is fixed_base; remove it"
 
 
@@ -178,6 +179,7 @@ def _tasks(table: Table, n: int) -> TaskSpace:
         high=table.numbers("high", n),
         speed_fraction=table.number("speed_fraction", 0.01, 1.0),
         effort_fraction=table.number("effort_fraction", 0.05, 1.0),
+        run_s=table.number("run_s", 0.5, 60.0) if table.has("run_s") else _RUN_S,
     )
     table.close()
     return tasks

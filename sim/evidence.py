@@ -25,7 +25,6 @@ HEALTHY = 6  # pairs for each severity besides the diagnosed one
 DELAYED = 4  # pairs for each added delay
 SEVERITIES = (0.0, 0.5, 1.5)
 ADDED_DELAYS_S = (0.004, 0.008)
-DURATION_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ def draw_scenarios(
                 task_kind=kind,
                 task_seed=task_seed,
                 noise_seed=noise_seed,
-                duration_s=DURATION_S,
+                duration_s=twin.robot.tasks.run_s,
             )
         )
     return scenarios

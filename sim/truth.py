@@ -21,7 +21,7 @@ from sim.scenario import Scenario
 from sim.workers import Workers
 
 _TASKS = 6
-_DURATION_S = 3.0
+_LONGER = 1.5  # than the runs of the evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def _scenarios(robot: Robot, seed: int, effect: Effect) -> list[Scenario]:
             task_kind=kinds[k % len(kinds)],
             task_seed=int(rng.integers(0, 2**31)),
             noise_seed=int(rng.integers(0, 2**31)),
-            duration_s=_DURATION_S,
+            duration_s=_LONGER * robot.tasks.run_s,
         )
         for k in range(_TASKS)
     ]
