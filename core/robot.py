@@ -79,6 +79,7 @@ class CanaryPlan:
     hold_s: tuple[float, ...]  # how long each stage is watched
     fade_s: float  # time over which the offset of the swap fades
     shadow_s: float  # how long the candidate is computed before it commands
+    settle_s: float  # full authority needs this long before the candidate is held to its own tracking error
 
     @property
     def full_authority_s(self) -> float:

@@ -24,6 +24,7 @@ from core.urdf import read_base_link, read_joint_limits, read_joint_units
 
 _UNITS = ("rad", "m")
 _RUN_S = 2.0  # a few moves of an arm
+_SETTLE_S = 0.25  # six time constants of a loop with 25 rad/s
 _FROM_URDF = "comes from the URDF where the kind is fixed_base; remove it"
 
 
@@ -206,6 +207,7 @@ def _canary(table: Table) -> CanaryPlan:
         hold_s=table.numbers("hold_s", len(stages), 0.0, 3600.0),
         fade_s=table.number("fade_s", 0.0, 60.0),
         shadow_s=table.number("shadow_s", 0.0, 3600.0),
+        settle_s=table.number("settle_s", 0.0, 3600.0) if table.has("settle_s") else _SETTLE_S,
     )
     table.close()
     return plan

@@ -19,7 +19,6 @@ from sim.workers import Workers
 
 _RAMP_MARGIN, _SETTLED_MARGIN, _FLOOR = 1.2, 2.0, 0.002  # room for what the twin does not know; chosen
 _VARIATION_MARGIN = 1.5
-_SETTLE_S = 0.25  # six time constants of a loop with 25 rad/s
 
 
 def validate(
@@ -123,7 +122,7 @@ def _worst(pairs: tuple[Pair, ...], unit: str) -> str:
 def _canary_limit(robot: Robot, twin: Twin, pairs: tuple[Pair, ...]) -> dict[str, float]:
     before, after, variation = canary_peaks(robot, pairs)
     offset = twin.effect.vector("offset", robot.dof).tolist()
-    values = {"variation_nm": _VARIATION_MARGIN * variation, "settle_s": _SETTLE_S}
+    values = {"variation_nm": _VARIATION_MARGIN * variation, "settle_s": robot.canary.settle_s}
     for i in range(robot.dof):
         values[f"offset_{i + 1}"] = offset[i]
         # Never worse than the incumbent, whatever the candidate was predicted to do.

@@ -72,7 +72,7 @@ def hold(
 
 def quick(robot: Robot) -> Robot:
     """The robot with a canary of some 40 ticks."""
-    plan = CanaryPlan(stages=(0.1, 0.3, 1.0), hold_s=(0.01, 0.01, 0.01), fade_s=0.02, shadow_s=0.02)
+    plan = CanaryPlan(stages=(0.1, 0.3, 1.0), hold_s=(0.01, 0.01, 0.01), fade_s=0.02, shadow_s=0.02, settle_s=0.25)
     return replace(robot, canary=plan)
 
 
