@@ -19,7 +19,7 @@ from core.robot import Robot
 LONGEST_S = 0.06  # oldest command that may be in force, healthy or not
 _LAGS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)  # candidates for a time constant
 _HEAD_S = 6.0  # of healthy telemetry that is looked at
-_LEAST_NOISE = 1e-3  # N*m or N
+_LEAST_NOISE = 1e-5  # of the largest effort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,9 @@ class HealthyDrive:
     def expected(self, robot: Robot, block: Block) -> Array:
         """(N, m) effort that healthy drives give."""
         asked = self.asked(robot, block)
-        return follow(asked.T, self.lag_s, robot.dt_s).T if self.lag_s else asked
+        if not self.lag_s:
+            return asked
+        return follow(asked.T, self.lag_s, robot.dt_s, block.group("tau_meas")[:1].T).T
 
 
 def learn_drive(robot: Robot, head: Block) -> HealthyDrive:
@@ -58,6 +60,11 @@ def learn_drive(robot: Robot, head: Block) -> HealthyDrive:
     # A drive that lags explains part of the delay, and has to explain more than a prompt one to be believed.
     slow = [_learn(robot, recent, ticks, lag_s) for lag_s in _LAGS_S for ticks in range(prompt.ticks + 1)]
     best = min(slow, key=_misfit)
+    for width in (1.5, 1.2, 1.07):  # ever closer to the time constant
+        lags_s = (best.lag_s / width, best.lag_s * width)
+        ticks = range(max(best.ticks - 1, 0), best.ticks + 2)
+        near = [_learn(robot, recent, n, lag_s) for lag_s in lags_s for n in ticks]
+        best = min((best, *near), key=_misfit)
     return best if _misfit(best) < _misfit(prompt) - 1e-3 * len(robot.actuators) else prompt
 
 
@@ -77,10 +84,9 @@ def given_effort(robot: Robot, drive: HealthyDrive, block: Block, trust: Array) 
     return effort
 
 
-def follow(signal: Array, lag_s: float, dt_s: float) -> Array:
-    """First-order response along the last axis, settled at the first value."""
+def follow(signal: Array, lag_s: float, dt_s: float, first: Array) -> Array:
+    """First-order response along the last axis, from the value `first` on, which broadcasts to one column."""
     share = -np.expm1(-dt_s / lag_s)
-    first = signal[..., :1]
     result: Array = first + lfilter([share], [1.0, share - 1.0], signal - first, axis=-1)
     return result
 
@@ -94,7 +100,8 @@ def _learn(robot: Robot, head: Block, ticks: int, lag_s: float) -> HealthyDrive:
     stiffness, damping = _own_loop(robot, head, ticks) if robot.mode == "position" else (np.zeros(m), np.zeros(m))
     drive = HealthyDrive(ticks=ticks, lag_s=lag_s, stiffness=stiffness, damping=damping, noise=np.ones(m))
     left = (head.group("tau_meas") - drive.expected(robot, head))[round(LONGEST_S * robot.control_rate_hz) :]
-    return replace(drive, noise=np.maximum(np.sqrt(np.mean(np.square(left), axis=0)), _LEAST_NOISE))
+    least = _LEAST_NOISE * np.array(robot.limits.effort)
+    return replace(drive, noise=np.maximum(np.sqrt(np.mean(np.square(left), axis=0)), least))
 
 
 def _driven(robot: Robot, block: Block) -> tuple[Array, Array]:

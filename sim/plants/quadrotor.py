@@ -1,8 +1,9 @@
 """Quadrotors in free flight: one rigid body under the wrench of four rotors, air drag and wind. Nothing can be hit.
 
 Bullet holds the body by its centre of mass and principal axes, so a load that hangs off-centre is exact. The rotors'
-wrench is applied in that frame once per physics step. Air drag is that of the velocity at the start of the control
-period, in which it changes by a thousandth. Wind acts at the centre of mass, beside gravity.
+wrench is applied in that frame once per physics step. Drag and wind act at the origin of the body, between the rotors.
+Drag is that of the velocity at the start of the control period, in which it changes by a thousandth; wind is a share of
+gravity, and a torque where the centre of mass lies elsewhere.
 
 Coordinates are those of the body's frame (`sim.airframe`), which is where markers sit, not of the centre of mass. Their
 velocities are the velocity in the world and the rates about the body's axes.
@@ -22,6 +23,8 @@ from sim.bullet import bullet
 from sim.effect import Effect
 from sim.plant import GRAVITY_M_S2, Plant
 from sim.rotors import Rotors, four
+
+Vector = Sequence[float]
 
 _LOST_M_S = 1e3  # nothing that flies is this fast: the simulation has come apart
 _AT_CENTRE, _BODY_AXES = (0.0, 0.0, 0.0), bullet.LINK_FRAME
@@ -53,6 +56,7 @@ class Quadrotor(Plant):
             physicsClientId=client,
         )
         self._drag = self.physics.viscous.tolist()
+        self._wind: list[float] = [0.0, 0.0, 0.0]
         self._carry(Effect())
 
     def _carry(self, effect: Effect) -> None:
@@ -90,24 +94,29 @@ class Quadrotor(Plant):
         bullet.resetBasePositionAndOrientation(body, (px + x, py + y, pz + z), turn, client)
         bullet.resetBaseVelocity(body, (vx + b * z - c * y, vy + c * x - a * z, vz + a * y - b * x), (a, b, c), client)
         self._yaw = float(q[5])
-        self._feel_air((matrix.T @ v[:3]).tolist(), v[3:].tolist())
+        self._feel_air((v[:3] @ matrix).tolist(), v[3:].tolist(), (np.array(self._wind) @ matrix).tolist())
 
     def _holding(self, q: Array) -> Array:
         return self._hover
 
     def _take(self, effect: Effect) -> None:
         self._drag = (self.physics.viscous + effect.vector("viscous", self.robot.dof)).tolist()
+        self._wind = effect.vector("wind_n", 3).tolist()
         if (effect.payload_kg, effect.moment_kgm) != self._carried:
             self._carry(effect)
-            self._place(self._q, self._v)  # the centre of mass has moved, the body has not
-        x, y, z = (effect.vector("wind_n", 3) / self._mass_kg).tolist()
+        self._place(self._q, self._v)  # the centre of mass may have moved, the body has not
+        x, y, z = (wind / self._mass_kg for wind in self._wind)
         bullet.setGravity(x, y, z - GRAVITY_M_S2, physicsClientId=self._client)
 
-    def _feel_air(self, speed: Sequence[float], rates: Sequence[float]) -> None:
-        """Drag at `speed` (3,) along and `rates` (3,) about the body's axes."""
+    def _feel_air(self, speed: Vector, rates: Vector, wind: Vector) -> None:
+        """Drag at `speed` along and `rates` about the body's axes, and the torque of `wind` along them."""
         dx, dy, dz, da, db, dc = self._drag
         x, y, z = dx * speed[0], dy * speed[1], dz * speed[2]
         a, b, c = da * rates[0], db * rates[1], dc * rates[2]
+        if self._off_centre:
+            i, j, k = self._centre
+            u, v, w = x - wind[0], y - wind[1], z - wind[2]
+            a, b, c = a - j * w + k * v, b - k * u + i * w, c - i * v + j * u
         self._force = [-(i * x + j * y + k * z) for i, j, k in self._axes]
         self._torque = [-(i * a + j * b + k * c) for i, j, k in self._axes]
 
@@ -157,7 +166,10 @@ class Quadrotor(Plant):
         if not abs(vx) + abs(vy) + abs(vz) < _LOST_M_S:
             raise FloatingPointError("the simulation has diverged")
         rates = (xx * a + yx * b + zx * c, xy * a + yy * b + zy * c, xz * a + yz * b + zz * c)
-        self._feel_air((xx * vx + yx * vy + zx * vz, xy * vx + yy * vy + zy * vz, xz * vx + yz * vy + zz * vz), rates)
+        speed = (xx * vx + yx * vy + zx * vz, xy * vx + yy * vy + zy * vz, xz * vx + yz * vy + zz * vz)
+        i, j, k = self._wind
+        wind = (xx * i + yx * j + zx * k, xy * i + yy * j + zy * k, xz * i + yz * j + zz * k)
+        self._feel_air(speed, rates, wind)
         pitch = math.asin(min(max(-zx, -1.0), 1.0))
         self._yaw += (math.atan2(yx, xx) - self._yaw + math.pi) % (2.0 * math.pi) - math.pi  # it may turn for ever
         self._q = np.array((*position, math.atan2(zy, zz), pitch, self._yaw))

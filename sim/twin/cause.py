@@ -24,6 +24,7 @@ _EACH_ITS_OWN = frozenset(
     {"viscous", "coulomb", "stiction", "stiffness", "ripple", "gain_loss", "offset", "scale", "rate_offset"}
 )
 _FIELDS = tuple(spec.name for spec in fields(Effect))
+_GRAVITY_M_S2 = 9.81
 _LOAD_OFFSET_M = 0.05  # standard deviation of a load's centre of mass
 
 
@@ -100,7 +101,7 @@ def _of(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior: float
     if kind.name == "friction":
         return [_friction(robot, kind, places, log_prior)]
     if kind.name == "com":
-        return [_off_centre(kind, log_prior)]
+        return [_off_centre(robot, kind, log_prior)]
     healthy = _healthy(robot, kind)
     if healthy is None:
         return []
@@ -115,8 +116,8 @@ def _of(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior: float
             parts.append((1.0, kind.effect(robot, {**healthy, **mine}, group)))
         return combine(parts)
 
-    low = np.array([p.low - healthy[p.name] for p, _ in unknowns])
-    high = np.array([p.high - healthy[p.name] for p, _ in unknowns])
+    bounds = np.array([_bounds(robot, p) for p, _ in unknowns]).reshape(-1, 2)
+    low, high = (bounds - np.array([[healthy[p.name]] for p, _ in unknowns]).reshape(-1, 1)).T
     return [
         _cause(
             kind,
@@ -176,22 +177,31 @@ def _friction(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior:
     return _cause(kind, places, np.zeros(len(places)), 2.0 * high, 0.5 * high, log_prior, effect, describe)
 
 
-def _off_centre(kind: FaultKind, log_prior: float) -> Cause:
+def _bounds(robot: Robot, parameter: Parameter) -> tuple[float, float]:
+    """Range of a parameter: a load or a wind that the rotors could not hold up explains no robot that still flies."""
+    if robot.mode == "thrust" and parameter.unit in ("kg", "N"):
+        most = sum(robot.limits.effort_high) / (_GRAVITY_M_S2 if parameter.unit == "kg" else 1.0)
+        return max(parameter.low, -most), min(parameter.high, most)
+    return parameter.low, parameter.high
+
+
+def _off_centre(robot: Robot, kind: FaultKind, log_prior: float) -> Cause:
     """Mass and first moment of a load: these are linear in the torque, its centre of mass is not."""
     mass = next(p for p in kind.parameters if p.name == "mass")
     offset = max(p.high for p in kind.parameters if p.name != "mass")
-    reach = np.full(3, offset * mass.high)
+    most = _bounds(robot, mass)[1]
+    reach = np.full(3, offset * most)
 
     def describe(theta: Array) -> dict[str, float]:
-        centre = theta[1:] / max(theta[0], 0.05)  # of almost no mass the centre is anywhere
+        centre = theta[1:] / max(theta[0], 0.005 * most)  # of almost no mass the centre is anywhere
         return {"mass": float(theta[0]), **{axis: float(c) for axis, c in zip("xyz", centre, strict=True)}}
 
     return _cause(
         kind,
         (),
         np.array([0.0, *-reach]),
-        np.array([mass.high, *reach]),
-        np.array([0.5 * mass.high, *np.full(3, 0.5 * mass.high * _LOAD_OFFSET_M)]),
+        np.array([most, *reach]),
+        np.array([0.5 * most, *np.full(3, 0.5 * most * _LOAD_OFFSET_M)]),
         log_prior,
         lambda theta: Effect(payload_kg=float(theta[0]), moment_kgm=tuple(float(x) for x in theta[1:])),
         describe,

@@ -87,7 +87,7 @@ class DriveResponse:
         given = np.clip(asked, -high, high)
         lag_s = self.healthy.lag_s + effect.vector("motor_lag_s", m)
         for k in np.flatnonzero(lag_s > 0):
-            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s)
+            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s, self._measured[:1, k])
         if effect.sag:
             load = np.abs(given).sum(axis=-1, keepdims=True) / self._limit.sum()
             given = given * np.maximum(1.0 - effect.sag * load, 0.0)

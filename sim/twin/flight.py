@@ -29,8 +29,10 @@ _MIN_HEAD_S = 9.0
 _SIZE = 12  # corrections: mass, three moments of inertia, shares of four rotors, three drags, share of drag torque
 _MOMENTS, _SHARES, _DRAG = slice(1, 4), slice(4, 8), slice(8, 11)
 _DIAGONAL = [4, 6, 9]  # places of the moments of inertia among inertial parameters
+_ROUNDS = 6
 _PRIOR, _PRIOR_DRAG = 0.06, 0.15  # standard deviation of corrections, as shares of nominal
 _LEAST_NOISE = np.repeat([1e-5, 1e-7], 3)  # N and N*m for each newton of weight
+_KNOWN = 1e-9  # share of the largest column below which a coefficient is not looked for
 _LEFT_OVER = 0.05  # share of nominal that a mass or moment of inertia keeps at least
 
 
@@ -40,11 +42,32 @@ class Flight:
 
     motion: Motion
 
-    def rigid(self, q: Array, v: Array) -> Array:
-        """(N, 6, 10) wrench per inertial parameter (Atkeson, An, Hollerbach 1986) at position `q` and velocity `v`."""
-        w, alpha = v[:, 3:], self.motion.a[:, 3:]
-        felt = turned(q, self.motion.a[:, :3] + np.array([0.0, 0.0, GRAVITY_M_S2]))
-        out = np.zeros((len(q), 6, 10))
+    def felt(self, q: Array) -> Array:
+        """(N, 3) acceleration that the body feels, gravity included, along its axes [m/s^2]."""
+        return turned(q, self.motion.a[:, :3] + np.array([0.0, 0.0, GRAVITY_M_S2]))
+
+    def expected_felt(self) -> Array:
+        """(N, 3) the same as a steady wind, drag and thrust in proportion to what the rotors say would make it.
+
+        What is regressed on it, as a load, would take its noise for a smaller load (errors in variables; Soderstrom
+        2007), and an off-centre load would turn its noise into torque.
+        """
+        q, felt = self.motion.q, self.felt(self.motion.q)
+        thrust, speed = self.motion.tau.sum(axis=1), self.speed(q)
+        columns = np.zeros((len(q), 3, 7))
+        columns[:, 2, 0] = thrust
+        columns[:, [0, 1, 2], [1, 2, 3]] = speed
+        for axis, direction in enumerate(np.eye(3)):
+            columns[:, :, 4 + axis] = turned(q, np.tile(direction, (len(q), 1)))
+        flat = columns.reshape(-1, 7)
+        known = _KNOWN * np.square(np.linalg.norm(flat, axis=0)).max() * np.eye(7)
+        expected: Array = columns @ np.linalg.solve(flat.T @ flat + known, flat.T @ felt.reshape(-1))
+        return expected
+
+    def rigid(self, felt: Array, w: Array) -> Array:
+        """(N, 6, 10) wrench per inertial parameter (Atkeson, An, Hollerbach 1986) at body rates `w` (N, 3)."""
+        alpha = self.motion.a[:, 3:]
+        out = np.zeros((len(w), 6, 10))
         out[:, :3, 0] = felt
         out[:, :3, 1:4] = _skew(alpha) + _skew(w) @ _skew(w)
         out[:, 3:, 1:4] = -_skew(felt)
@@ -55,19 +78,23 @@ class Flight:
         """(N, 3) velocity along the body's axes [m/s]."""
         return turned(q, self.motion.v[:, :3])
 
-    def columns(self, robot: Robot, sheet: Physics) -> Array:
-        """(N, 6, 12) wrench that is left over per unit of each correction."""
-        motion, rigid, wrench = self.motion, self.rigid(self.motion.q, self.motion.v), rotor_wrenches(robot, sheet)
+    def columns(self, robot: Robot, physics: Physics) -> Array:
+        """(N, 6, 12) wrench that is left over per unit of each correction of the data sheet, about `physics`."""
+        motion, sheet = self.motion, nominal_flyer(robot)
+        rigid, wrench = self.rigid(self.felt(motion.q), motion.v[:, 3:]), rotor_wrenches(robot, physics)
+        shares = constant(robot, physics, "thrust_share", ROTORS) / constant(robot, sheet, "thrust_share", ROTORS)
+        swirl = constant(robot, physics, "drag_ratio", 1) / constant(robot, sheet, "drag_ratio", 1)
         out = np.zeros((len(motion), 6, _SIZE))
         out[:, :, 0], out[:, :, _MOMENTS] = rigid[:, :, 0], rigid[:, :, _DIAGONAL]
-        out[:, :, _SHARES] = -motion.tau[:, None, :] * wrench.T
+        out[:, :, _SHARES] = -motion.tau[:, None, :] * (wrench / shares[:, None]).T
         out[:, [0, 1, 2], [8, 9, 10]] = self.speed(motion.q)
-        out[:, 5, _SIZE - 1] = -motion.tau @ wrench[:, 5]
+        out[:, 5, _SIZE - 1] = -motion.tau @ wrench[:, 5] / swirl
         return out
 
     def left_over(self, robot: Robot, physics: Physics, q: Array, v: Array) -> Array:
         """(N, 6) wrench that nothing explains if position and velocity were `q` and `v` [N, N*m]."""
-        wrench: Array = self.rigid(q, v) @ physics.inertials - self.motion.tau @ rotor_wrenches(robot, physics)
+        rigid = self.rigid(self.felt(q), v[:, 3:])
+        wrench: Array = rigid @ physics.inertials - self.motion.tau @ rotor_wrenches(robot, physics)
         wrench[:, :3] += physics.viscous[:3] * self.speed(q)
         return wrench
 
@@ -82,7 +109,9 @@ class FlightCalibration:
     """A healthy quadrotor: corrections of its data sheet, and the wrench that they leave unexplained."""
 
     correction: Array  # (12,)
-    covariance: Array  # (12, 12)
+    covariance: Array  # (12, 12) of `spread`, and of how large everything is
+    spread: Array  # (12, 12) of what telemetry shows: proportions
+    scale_std: float  # standard deviation of how large everything is, as a share
     noise: Array  # (6,) [N, N, N, N*m, N*m, N*m]
     inflation: Array  # (6,)
 
@@ -100,24 +129,39 @@ def calibrate_flight(robot: Robot, head: Block) -> FlightCalibration:
         )
     sheet = nominal_flyer(robot)
     flight = flight_of(robot, head, given_effort(robot, learn_drive(robot, head), head, np.zeros(ROTORS)))
+    motion = flight.motion
     precision = np.diag(1.0 / np.square(_prior(sheet)))
-    # Everything twice as large fits as well, and nothing at all fits best: the prior alone says how large it is.
     scale = np.concatenate([sheet.inertials[[0, *_DIAGONAL]], np.ones(ROTORS), sheet.viscous[:3], [0.0]])
-    full = flight.columns(robot, sheet)
-    columns = full - np.outer(full @ scale, scale @ precision).reshape(full.shape) / (scale @ precision @ scale)
-    target = -flight.left_over(robot, sheet, flight.motion.q, flight.motion.v)
+    # Everything twice as large fits as well, and nothing at all fits best, so the mean share of the rotors stays one.
+    keep = np.eye(_SIZE)
+    keep[:, _SHARES] -= scale[:, None] / ROTORS
     least = _LEAST_NOISE * sheet.inertials[0] * GRAVITY_M_S2
-    noise, inflation = np.sqrt(np.mean(np.square(target), axis=0)) + least, np.ones(6)
-    for round_ in range(4):  # noise and fit depend on each other
+    mean, inflation = np.zeros(_SIZE), np.ones(6)
+    for round_ in range(_ROUNDS):  # noise and fit depend on each other, and rotor shares times drag ratio is a product
+        physics = flight_physics(robot, mean)
+        left = flight.left_over(robot, physics, motion.q, motion.v)
+        noise = np.maximum(np.sqrt(np.mean(np.square(left), axis=0)), least)
+        if round_ == _ROUNDS - 2:
+            inflation = correlation_time(left)
         weight = 1.0 / (noise * np.sqrt(inflation))
+        columns = flight.columns(robot, physics) @ keep
         rows = (columns * weight[:, None]).reshape(-1, _SIZE)
         covariance = np.linalg.inv(rows.T @ rows + precision)
-        mean = covariance @ rows.T @ (target * weight).reshape(-1)
-        residual = target - columns @ mean
-        noise = np.maximum(np.sqrt(np.mean(np.square(residual), axis=0)), least)
-        if round_ == 2:
-            inflation = correlation_time(residual)
-    return FlightCalibration(correction=mean, covariance=covariance, noise=noise, inflation=inflation)
+        mean = keep @ covariance @ rows.T @ ((columns @ mean - left) * weight).reshape(-1)
+    # The prior alone says how large everything is.
+    larger = scale + mean
+    by_prior = larger @ precision / (larger @ precision @ larger)
+    settled = np.eye(_SIZE) - np.outer(larger, by_prior)
+    spread = settled @ keep @ covariance @ keep.T @ settled.T
+    scale_std = float(1.0 / np.sqrt(larger @ precision @ larger))
+    return FlightCalibration(
+        correction=settled @ mean,
+        covariance=spread + scale_std**2 * np.outer(larger, larger),
+        spread=spread,
+        scale_std=scale_std,
+        noise=noise,
+        inflation=inflation,
+    )
 
 
 def _prior(sheet: Physics) -> Array:

@@ -29,14 +29,31 @@ class WrenchRows:
         effort = given_effort(robot, stretch.drive, stretch.after, np.zeros(ROTORS))
         flight = self._flight = flight_of(robot, stretch.after, effort)
         motion = flight.motion
-        self._rigid = flight.rigid(motion.q, motion.v)
+        self._rigid = flight.rigid(flight.expected_felt(), motion.v[:, 3:])
         self._rotors = rotor_wrenches(robot, physics)
         self.residual = flight.left_over(robot, physics, motion.q, motion.v)
         self.noise, self.inflation = calibration.noise, calibration.inflation
-        self.nuisance = flight.columns(robot, physics) @ _root(calibration.covariance)
+        spread = flight.columns(robot, physics) @ _root(calibration.spread)
+        larger = calibration.scale_std * self._explicable(calibration)
+        self.nuisance = np.concatenate([spread, larger[:, :, None]], axis=2)
         self.broad = np.abs(self._rotors * np.array(robot.limits.effort)[:, None]).sum(axis=0)
         self.broad[:2] = self.broad[2]
         self._path = motion.wide.reduce(_path(stretch))
+
+    def _explicable(self, calibration: FlightCalibration) -> Array:
+        """(N, 6) the part of the residual that loads, wind and weak rotors can make.
+
+        A robot that is larger in everything leaves a larger residual. Noise stays as it is.
+        """
+        motion, wind = self._flight.motion, np.zeros((len(self._rigid), 6, 3))
+        for axis, direction in enumerate(np.eye(3)):
+            wind[:, :3, axis] = turned(motion.q, np.tile(direction, (len(motion), 1)))
+        weak = motion.tau[:, None, :] * self._rotors.T
+        columns = np.concatenate([self._rigid[:, :, :4], wind, weak], axis=2)
+        flat = (columns / calibration.noise[:, None]).reshape(-1, columns.shape[2])
+        best = np.linalg.lstsq(flat, (self.residual / calibration.noise).reshape(-1), rcond=None)[0]
+        part: Array = columns @ best
+        return part
 
     def shift(self, effect: Effect) -> Array:
         """(N, 6) what `effect` adds to the residual [N, N*m]."""
