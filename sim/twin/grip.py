@@ -1,8 +1,7 @@
 """How much the ground holds: wheels slide at the friction limit and nowhere else.
 
-Sliding is what neither a wheel of another size nor a constant slip nor an offset of a sensor explains of the way over
-ground. On ground with a share of its friction missing, wheels slide whenever the force that the motion needs comes near
-what is left, and that force never goes beyond it.
+On ground with a share of its friction missing, wheels slide whenever the force that the motion needs comes near what is
+left, and that force never goes beyond it.
 """
 
 from __future__ import annotations
@@ -18,11 +17,10 @@ from core.robot import Robot
 from sim.effect import Effect
 from sim.plant import GRAVITY_M_S2
 from sim.twin.parts import Stretch
+from sim.twin.sliding import sliding
 from sim.twin.travel import Travel, WheelCalibration, travel_of
 from sim.wheeled_base import Base, constant, nominal_base
 
-_SLIDES = 4.0  # standard deviations of the healthy residual
-_ROUNDS = 20  # of reweighting
 _NEAR, _WIDTH = 0.85, 0.1  # of the limit, from which wheels slide, and how sharply
 _ODD = 0.01  # probability of sliding far from the limit, and of holding far beyond it
 _BEYOND = 0.05  # share of the healthy limit by which a measured force misses, at most times
@@ -40,10 +38,9 @@ class Grip:
         base = calibration.base(robot)
         travel = travel_of(robot, stretch.after, stretch.after.group("tau_meas"))
         self._use = _use(robot, base, travel)
-        noise = calibration.noise[2:]
-        left = _unsteady(travel.over_ground(base), _steady(travel.ground_columns(base)), noise)
-        astray = np.abs(left) > _SLIDES * noise
-        self._sliding = astray[:, :2] | astray[:, 2:]
+        self._sliding = sliding(travel, base, calibration.noise[2:])
+        # Where a wheel stands, it may be held, and the wheels may push against each other unseen.
+        self._weight = np.min(travel.turns(), axis=1, keepdims=True) / _CLUMP
         self._healthy = self._log(0.0)
 
     def _log(self, loss: float) -> float:
@@ -52,7 +49,7 @@ class Grip:
         slides = _ODD + (1.0 - 2.0 * _ODD) * expit((self._use / left - _NEAR) / _WIDTH)
         beyond = np.maximum(self._use - left, 0.0) / _BEYOND
         each = np.log(np.where(self._sliding, slides, 1.0 - slides)) - 0.5 * np.square(beyond)
-        return float(each.sum()) / _CLUMP
+        return float((self._weight * each).sum())
 
     def gain(self, effect: Effect) -> float:
         """Log likelihood under `effect` minus that of healthy ground."""
@@ -97,24 +94,3 @@ def _loads(robot: Robot, base: Base, ahead: Array, across: Array) -> Array:
     loads = np.stack([0.5 * on_both - leaning, 0.5 * on_both + leaning], axis=1)
     least: Array = np.maximum(loads, 0.1 * base.mass_kg * GRAVITY_M_S2)
     return least
-
-
-def _steady(columns: Array) -> Array:
-    """(N, 3, 7) way over ground per constant error: of radii and track, of the three speeds, of the heading."""
-    rows = len(columns)
-    skewed = np.zeros((rows, 3, 1))  # where the heading is off, speed across grows with speed
-    skewed[:, 2, 0] = columns[:, 0, 0] + columns[:, 1, 1]
-    return np.concatenate([columns, np.broadcast_to(np.eye(3), (rows, 3, 3)), skewed], axis=2)
-
-
-def _unsteady(passed: Array, steady: Array, noise: Array) -> Array:
-    """(N, 3) what no constant error explains of `passed`; least absolute deviations, so that slides do not count."""
-    width = steady.shape[2]
-    rows, target = (steady / noise[:, None]).reshape(-1, width), (passed / noise).reshape(-1)
-    weight = np.ones(len(target))
-    for _ in range(_ROUNDS):
-        weighted = rows * weight[:, None]
-        fit = np.linalg.solve(weighted.T @ rows + 1e-6 * np.eye(width), weighted.T @ target)
-        weight = 1.0 / np.maximum(np.abs(target - rows @ fit), 1.0)
-    left: Array = passed - steady @ fit
-    return left

@@ -1,7 +1,7 @@
 """Rows of a base with two wheels: torque that its motion does not explain, and way that the ground did not see.
 
-A changed wheel shows in both: the ground passes at another speed, and the same torque pushes harder or less. Where the
-ground gives too little grip, no row says anything any more, and `sim.twin.grip` judges alone.
+A changed wheel shows in both: the ground passes at another speed, and the same torque pushes harder or less. Instants
+in which a wheel slides say nothing here; `sim.twin.grip` judges those.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from sim.effect import Effect
 from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
+from sim.twin.sliding import holding
 from sim.twin.travel import WheelCalibration, lateness, quantities, travel_of
 from sim.wheeled_base import axle
 from telemetry.drive import given_effort
 
 _WIDTHS_RAD = np.array([0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05])  # of play; between them: linear
-_BROAD_M_S = 0.5  # how far a wheel that does not grip and the ground may part
-_FREE = 1e-3  # share of grip that is missing from which wheels may slide
+_BROAD_M_S = 0.5  # how far ground and wheels may part where the heading is not read
 _BOTH = np.ones(2)
 _LATE = frozenset({"delay_s", "jitter_s", "motor_lag_s"})
 
@@ -30,7 +30,7 @@ class WheelTorqueRows:
     """Two signals: torque at the left and the right wheel [N*m]."""
 
     linear = frozenset({"payload_kg", "moment_kgm", "viscous", "coulomb", "gain_loss"})
-    sees = linear | {"wheel_radius", "slip", "deadband", "backlash", "brake", "ground_loss", *_LATE}
+    sees = linear | {"wheel_radius", "slip", "deadband", "backlash", "brake", *_LATE}
 
     def __init__(self, stretch: Stretch, calibration: WheelCalibration) -> None:
         robot = self._robot = stretch.robot
@@ -38,7 +38,7 @@ class WheelTorqueRows:
         effort = given_effort(robot, stretch.drive, stretch.after, np.zeros(2))
         travel = self._travel = travel_of(robot, stretch.after, effort)
         self._base = calibration.base(robot)
-        self._turns = travel.turns()
+        self._turns = travel.turns() * holding(travel, self._base, calibration.noise[2:])
         self._columns = travel.torque_columns(self._base, _BOTH, _BOTH)
         self._quantities = quantities(self._base)
         self.residual = self._turns * (travel.effort - self._columns @ self._quantities)
@@ -64,9 +64,9 @@ class WheelTorqueRows:
         return self._turns * (total + self._lost(effect))
 
     def freed(self, effect: Effect) -> Mask:
-        """(2,) wheels that a brake slows, and both where the ground may not hold them; one at rest needs no freedom."""
+        """(2,) wheels that a brake slows; one at rest needs no freedom."""
         held: Mask = (effect.vector("brake", 5)[3:] > 0) & self._turns.any(axis=0)
-        return held | (effect.ground_loss > _FREE)
+        return held
 
     def _load(self, effect: Effect) -> Array:
         """(10,) quantities of what the base carries."""
@@ -133,16 +133,17 @@ class GroundRows:
     """Three signals [m/s]: how much faster the ground passes than each wheel rolls, and speed across the base."""
 
     linear = frozenset({"rate_offset", "wheel_radius", "slip", "offset"})
-    sees = linear | {"scale", "freeze", "ground_loss", "brake"}
+    sees = linear | {"scale", "freeze", "brake"}
 
     def __init__(self, stretch: Stretch, calibration: WheelCalibration) -> None:
         robot = self._robot = stretch.robot
         self._motors = [robot.drives.index(3 + wheel) for wheel in range(2)]
         travel = self._travel = travel_of(robot, stretch.after, stretch.after.group("tau_meas"))
         base = self._base = calibration.base(robot)
-        self.residual = travel.over_ground(base)
+        self._holds = holding(travel, base, calibration.noise[2:])
+        self.residual = self._holds * travel.over_ground(base)
         self.noise, self.inflation = calibration.noise[2:], calibration.inflation[2:]
-        self.nuisance = travel.ground_columns(base) @ _root(calibration.covariance[-3:, -3:])
+        self.nuisance = self._holds[:, :, None] * travel.ground_columns(base) @ _root(calibration.covariance[-3:, -3:])
         self.broad = np.full(3, _BROAD_M_S)
         self._ahead = base.radius * travel.rate  # (N, 2)
         left, right = base.wheel_y
@@ -166,11 +167,11 @@ class GroundRows:
             away = yaw * scale / (1.0 + scale)
             total[:, 2] -= self._speed * np.sin(away)
             total[:, :2] += (self._speed * (np.cos(away) - 1.0))[:, None]
-        return total
+        return self._holds * total
 
     def freed(self, effect: Effect) -> Mask:
-        """(3,) everything where the heading is not read or wheels may slide; a stuck wheel scrapes sideways."""
-        blind = effect.vector("freeze", 5)[2] > 0 or effect.ground_loss > _FREE
+        """(3,) everything where the heading is not read; a stuck wheel scrapes sideways."""
+        blind = bool(effect.vector("freeze", 5)[2] > 0)
         scrapes = bool(np.any(effect.vector("brake", 5)[3:] > 0))
         return np.array([blind, blind, blind or scrapes])
 
