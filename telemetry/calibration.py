@@ -1,6 +1,6 @@
 """Learn this robot from its healthy telemetry: what the URDF got wrong, and how much noise is normal.
 
-    tau = ID(q, v, a) + Y(q, v, a) dpi + diag(v) dviscous + diag(tanh(v / v0)) coulomb + noise
+    tau = ID(q, v, a) + Y(q, v, a) dpi + diag(v) dviscous + diag(v / sqrt(v^2 + v0^2)) coulomb + noise
 
 is linear in the corrections, so the posterior is Gaussian. The prior keeps what the motion does not show at the URDF's
 values. Later faults are measured against the calibrated model, or an arm that is 5 % heavier than its data sheet would
@@ -21,7 +21,8 @@ from core.robot import Robot
 from telemetry.drive import given_effort, learn_drive
 from telemetry.motion import Motion, best_cutoff_hz, smooth
 
-_DRY_RAD_S = (0.005, 0.01, 0.02, 0.05, 0.1)  # candidates for the speed over which dry friction changes sign
+_DRY_RAD_S = np.geomspace(0.003, 0.1, 7)  # candidates for the speed over which dry friction changes sign
+_CLEARLY = 10.0  # log likelihood by which one joint has to differ from the others to get a speed of its own
 _SHARE = 0.1  # prior standard deviation of a link's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
 _MIN_HEAD_S = 9.0  # 200 independent samples and the filter's edges
@@ -90,9 +91,9 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
             noise = _level(residual)
         return correction, residual, cho_solve(factor, np.eye(len(prior)))
 
-    # A column of dry friction changes the torque of its own joint alone, so each joint takes the speed that fits it.
-    tried = [_level(fit(np.full(n, speed), np.ones(n), 2)[1]) for speed in _DRY_RAD_S]
-    dry_rad_s = np.array(_DRY_RAD_S)[np.argmin(tried, axis=0)]
+    # A column of dry friction changes the torque of its own joint alone, so the joints' noise levels can be compared.
+    tried = np.array([_level(fit(np.full(n, speed), np.ones(n), 2)[1]) for speed in _DRY_RAD_S])
+    dry_rad_s = _best_speed(count * np.log(tried))
     _, residual, _ = fit(dry_rad_s, np.min(tried, axis=0), 2)
     trust = _real_share(robot, residual, missed)
     target = target + joint_effort(robot, trust * missed).reshape(-1)
@@ -130,6 +131,24 @@ def _take_scale_out(robot: Robot, columns: Array, target: Array, prior: Array) -
         felt = np.where(np.any(rows[:, joint] != 0.0, axis=0), nominal, 0.0)
         weight = prior * felt / (felt @ (prior * felt))
         rows[:, joint] += np.outer(wanted[:, joint], weight)
+
+
+def _best_speed(misfit: Array) -> Array:
+    """(n,) speed over which dry friction changes sign, from the log misfit (S, n) at `_DRY_RAD_S`.
+
+    One for all joints, but for those that clearly differ: a joint with little friction says nothing of its own.
+    """
+
+    def valley(curve: Array) -> float:
+        k = int(np.clip(np.argmin(curve), 1, len(curve) - 2))
+        left, mid, right = curve[k - 1 : k + 2]
+        bend = max(left - 2.0 * mid + right, 1e-12)
+        step = float(np.clip(0.5 * (left - right) / bend, -1.0, 1.0))
+        return float(_DRY_RAD_S[k] * (_DRY_RAD_S[1] / _DRY_RAD_S[0]) ** step)
+
+    common = np.argmin(misfit.sum(axis=1))
+    own = misfit[common] - misfit.min(axis=0) > _CLEARLY
+    return np.array([valley(misfit[:, j] if own[j] else misfit.sum(axis=1)) for j in range(misfit.shape[1])])
 
 
 def _real_share(robot: Robot, residual: Array, missed: Array) -> Array:
@@ -184,7 +203,13 @@ def effort_scale(robot: Robot) -> Array:
 
 def dry_friction(motion: Motion, dry_rad_s: Array) -> Array:
     """(N, n) smoothed sign of the motion: dry friction of 1 N*m at each coordinate."""
-    return motion.wide.reduce(np.tanh(motion.wide.v / dry_rad_s))
+    return motion.wide.reduce(smooth_sign(motion.wide.v, dry_rad_s))
+
+
+def smooth_sign(v: Array, over: Array) -> Array:
+    """Sign of `v` (..., n), passing through zero over the speed `over` (n,), as dry friction is usually written."""
+    sign: Array = v / np.sqrt(np.square(v) + np.square(over))
+    return sign
 
 
 def _prior_scale(robot: Robot) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from core.block import Array, Block
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
-from telemetry.calibration import Calibration, effort_scale, joint_effort
+from telemetry.calibration import Calibration, effort_scale, joint_effort, smooth_sign
 
 OBSERVER_RAD_S = 25.0  # bandwidth of the observer; chosen: settles in 0.1 s, filters velocity noise
 ROWS_PER_SAMPLE = 5  # residual rows are kept at a fifth of the control rate: the observer has no more to say
@@ -93,7 +93,7 @@ class MomentumResidual:
             change = (momentum - self._momentum) / self._dt_s
             self._residual = self._decay * (self._residual + OBSERVER_RAD_S * self._dt_s * (change - tau - self._rate))
         self._momentum = momentum
-        self._rate = self._model.momentum_rate_bias(q, v) - self._coulomb * np.tanh(v / self._dry_rad_s)
+        self._rate = self._model.momentum_rate_bias(q, v) - self._coulomb * smooth_sign(v, self._dry_rad_s)
 
 
 def calibrated_residual(robot: Robot, calibration: Calibration, lag_ticks: int) -> MomentumResidual:

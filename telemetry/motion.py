@@ -22,7 +22,7 @@ CUTOFF_HZ = 10.0  # above the tasks' bandwidth, below the loop's; chosen between
 _LOWER_HZ = (5.0, 3.0)  # for robots whose acceleration drowns in the noise of their speed
 _NOISE_SHARE = 0.05  # of an acceleration that may be noise: a load that hides in it is found too small by its square
 SAMPLE_HZ = 25.0  # rows kept: about independent after a 10 Hz filter
-_WIDE_HZ = 40.0  # keeps the moment at which a speed changes sign, and loses most of the noise
+WIDE_HZ = 100.0  # keeps the moment at which a stuck joint breaks away, and loses half of the noise
 _EDGE_PERIODS = 1.0  # of the cut-off: the filter's transient at either end
 
 
@@ -38,8 +38,11 @@ class Wide:
 
     def reduce(self, signal: Array) -> Array:
         """(N, k) rows of `signal` (M, k), smoothed and sampled like `Motion`."""
-        low = low_pass(signal, self.cutoff_hz, self.rate_hz)
-        return low[_kept(len(signal), self.rate_hz, self.cutoff_hz)]
+        kept = _kept(len(signal), self.rate_hz, self.cutoff_hz)
+        reduced = np.zeros_like(signal[kept])
+        some = np.any(signal, axis=0)  # what a fault changes sits in one joint most of the time
+        reduced[:, some] = low_pass(signal[:, some], self.cutoff_hz, self.rate_hz)[kept]
+        return reduced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +100,9 @@ def smooth(
         tau = np.stack([np.interp(t + torque_lag_s, t, column) for column in tau.T], axis=1)
     q, qd = block.group("q"), block.group("qd")
     wide = Wide(
-        q=low_pass(q, _WIDE_HZ, rate_hz),
-        v=low_pass(qd, _WIDE_HZ, rate_hz),
-        tau=low_pass(tau, _WIDE_HZ, rate_hz),
+        q=low_pass(q, WIDE_HZ, rate_hz),
+        v=low_pass(qd, WIDE_HZ, rate_hz),
+        tau=low_pass(tau, WIDE_HZ, rate_hz),
         rate_hz=rate_hz,
         cutoff_hz=cutoff_hz,
     )

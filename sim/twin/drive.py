@@ -36,10 +36,11 @@ class DriveResponse:
         head = stretch.head.between(stretch.head.t_s[-1] - _HEAD_S, np.inf)
         left = head.group("tau_meas") - self.healthy.expected(robot, head)
         self._inflation = correlation_time(left[self._oldest :])
-        start = min(self.healthy.ticks + self._oldest, len(after) - 1)
-        self._measured = after.group("tau_meas")[start:]  # (M, m)
-        # (A, M, m) effort asked for if the command in force were 0, 1, 2 ... ticks older than usual
-        self._asked = np.array([self.healthy.asked(robot, after, age)[start:] for age in range(self._oldest + 1)])
+        self._start = min(self.healthy.ticks + self._oldest, len(after) - 1)  # from then on all commands are known
+        self._all_measured = after.group("tau_meas")
+        # (A, N, m) effort asked for if the command in force were 0, 1, 2 ... ticks older than usual
+        self._all_asked = np.array([self.healthy.asked(robot, after, age) for age in range(self._oldest + 1)])
+        self._measured, self._asked = self._all_measured[self._start :], self._all_asked[:, self._start :]
         self._noise = self.healthy.noise
         self._weigh()
 
@@ -87,11 +88,26 @@ class DriveResponse:
         given = np.clip(asked, -high, high)
         lag_s = self.healthy.lag_s + effect.vector("motor_lag_s", m)
         for k in np.flatnonzero(lag_s > 0):
-            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s, self._measured[:1, k])
+            first = self._all_measured if given.shape[-2] == len(self._all_measured) else self._measured
+            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s, first[:1, k])
         if effect.sag:
             load = np.abs(given).sum(axis=-1, keepdims=True) / self._limit.sum()
             given = given * np.maximum(1.0 - effect.sag * load, 0.0)
         return given
+
+    def change(self, effect: Effect) -> Array:
+        """(N, m) effort under `effect` minus that of healthy drives, at every tick, as the measurement suggests it."""
+        age = self._ages(effect)
+        some = np.flatnonzero(age > _ATOM)
+        healthy = self._given(self._all_asked[0], NO_EFFECT)
+        lags = self.healthy.lag_s or np.any(effect.vector("motor_lag_s", len(self._limit)))
+        if len(some) == 1 or lags:
+            return self._given(np.tensordot(age[some], self._all_asked[some], axes=1), effect) - healthy
+        given = self._given(self._all_asked[some], effect)
+        fits = -0.5 * np.square((self._all_measured - given) * self._scale).sum(axis=2) + np.log(age[some])[:, None]
+        share = np.exp(fits - logsumexp(fits, axis=0))  # (a, N) which command was in force at each tick
+        effort: Array = np.einsum("an,anm->nm", share, given)
+        return effort - healthy
 
     def _ages(self, effect: Effect) -> Array:
         """(A,) probability that the command in force is so many ticks older than usual.

@@ -10,7 +10,7 @@ Inference and Learning Algorithms, 2003, ch. 28): more unknowns pay for themselv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,19 +19,26 @@ from scipy.special import log_ndtr
 
 from core.rigid_body import Array
 from sim.effect import Effect
-from sim.twin.cause import Cause, touched
-from sim.twin.parts import Mask, Rows
+from sim.twin.cause import touched
+from sim.twin.drive import DriveResponse
+from sim.twin.parts import DoubtfulRows, DrivenRows, Mask, Rows
 
 
 class Stack:
     """Rows of several parts, one below the other; a signal of a part is a group of rows that share their noise.
 
     R rows in G groups.
+
+    Args:
+        parts: whose rows these are.
+        drives: what the drives give under a fault of theirs, for parts that depend on it.
     """
 
-    def __init__(self, parts: Sequence[Rows]) -> None:
-        self.parts = tuple(parts)
-        self.sees = frozenset[str]().union(*(part.sees for part in parts))
+    def __init__(self, parts: Sequence[Rows], drives: DriveResponse | None = None) -> None:
+        self.parts, self._drives = tuple(parts), drives
+        driven = drives is not None and any(isinstance(part, DrivenRows) for part in parts)
+        self._of_drives = drives.sees if drives is not None and driven else frozenset[str]()
+        self.sees = self._of_drives.union(*(part.sees for part in parts))
         self.residual = _flat([part.residual for part in parts])
         self.noise = np.concatenate([part.noise for part in parts])  # (G,)
         self.inflation = np.concatenate([part.inflation for part in parts])  # (G,)
@@ -54,7 +61,19 @@ class Stack:
     def shift(self, effect: Effect) -> Array:
         """(R,) rows under `effect`."""
         fields = touched(effect)
-        return _flat([p.shift(effect) if fields & p.sees else np.zeros(p.residual.shape) for p in self.parts])
+        shifts = [p.shift(effect) if fields & p.sees else np.zeros(p.residual.shape) for p in self.parts]
+        if self._drives is not None and fields & self._of_drives:
+            change = self._drives.change(effect)
+            for k, part in enumerate(self.parts):
+                if isinstance(part, DrivenRows):
+                    shifts[k] = shifts[k] + part.by_effort(change)
+        return _flat(shifts)
+
+    def doubt(self, effect: Effect) -> Array:
+        """(R,) standard deviation of the shift by `effect` that sensor noise makes."""
+        return _flat(
+            [p.doubt(effect) if isinstance(p, DoubtfulRows) else np.zeros(p.residual.shape) for p in self.parts]
+        )
 
     def freed(self, effect: Effect) -> Mask:
         """(G,) groups that `effect` leaves undetermined."""
@@ -62,7 +81,14 @@ class Stack:
 
     def is_linear(self, fields: frozenset[str]) -> bool:
         """Whether every part is shifted in proportion to `fields`."""
-        return all(fields & part.sees <= part.linear for part in self.parts)
+        return not fields & self._of_drives and all(fields & part.sees <= part.linear for part in self.parts)
+
+    def by_group(self, measure: Callable[[Array], Array], rows: Array) -> Array:
+        """(G,) `measure` of the signals of each part: from (N, r) to (r,)."""
+        split = np.split(rows, np.cumsum([part.residual.size for part in self.parts])[:-1])
+        return np.concatenate(
+            [measure(each.reshape(part.residual.shape)) for part, each in zip(self.parts, split, strict=True)]
+        )
 
     def level(self, residual: Array) -> Array:
         """(G,) root mean square of each group of `residual` (R,)."""
@@ -75,14 +101,18 @@ def _flat(arrays: Sequence[Array]) -> Array:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """How a cause shifts the rows near some theta: `fixed` + `slope` @ theta.
+    """How a cause, or two, shift the rows near some theta: `fixed` + `slope` @ x, theta = origin + x.
 
-    The slope has no columns where the unknowns are not measured by rows.
+    The origin is where the unknowns are most likely before the rows are asked: at no fault, or where another part has
+    found them. There are no unknowns where the rows say nothing of them.
     """
 
-    cause: Cause
+    origin: Array  # (k,)
+    prior_std: Array  # (k,) of x
+    low: Array  # (k,) of x
+    high: Array  # (k,) of x
     fixed: Array  # (R,)
-    slope: Array  # (R, k) or (R, 0)
+    slope: Array  # (R, k)
     freed: Mask  # (G,) groups that it leaves undetermined
 
 
@@ -90,37 +120,61 @@ class Expansion:
 class Solution:
     """The posterior of one hypothesis under the rows alone."""
 
-    theta: Array  # (k,)
+    x: Array  # (k,) unknowns, each from the origin of its expansion
     covariance: Array  # (k, k)
     gain: float  # log evidence minus that of the healthy robot
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """Noise of the R rows of a stack in its G groups."""
+
+    level: Array  # (G,) standard deviation
+    inflation: Array  # (G,) rows for each independent one
+    doubt: Array  # (R,) standard deviation on top, of single rows
+
+
 class Weighted:
-    """The stack under one noise level and without the groups that a hypothesis frees.
+    """The stack under one noise and without the groups that a hypothesis frees.
 
     Args:
-        noise: (G,) standard deviation of each group.
         freed: (G,) groups that are left out; their rows are judged by the part's broad scale instead.
     """
 
-    def __init__(self, stack: Stack, noise: Array, freed: Mask) -> None:
+    def __init__(self, stack: Stack, noise: Noise, freed: Mask) -> None:
         self._stack = stack
-        self._weight = np.where(freed, 0.0, 1.0 / (noise * np.sqrt(stack.inflation)))[stack.group]
+        group = stack.group
+        level = np.hypot(noise.level[group], noise.doubt)  # (R,)
+        self._weight = np.where(freed[group], 0.0, 1.0 / (level * np.sqrt(noise.inflation[group])))
         Z = stack.nuisance * self._weight[:, None]
         lower = np.linalg.cholesky(np.eye(Z.shape[1]) + Z.T @ Z)
         self._explained = solve_triangular(lower, Z.T, lower=True)  # (p, R)
         y = stack.residual * self._weight
         missed = self._explained @ y
-        share = stack.count / stack.inflation  # (G,) independent rows
-        square = np.square(stack.level(stack.residual) / stack.broad)
+        share = 1.0 / noise.inflation[group]  # (R,) of an independent row
+        self._share, self._level = share, level
+        broad = stack.broad[group]
+        left_out = freed[group]
         self._healthy = -0.5 * float(y @ y - missed @ missed) - float(np.log(np.diag(lower)).sum())
-        self._healthy -= float((share * np.log(noise))[~freed].sum())
-        self._healthy -= float((share * (np.log(stack.broad) + 0.5 * square))[freed].sum())
+        self._healthy -= float((share * np.log(level))[~left_out].sum())
+        self._healthy -= float((share * (np.log(broad) + 0.5 * np.square(stack.residual / broad)))[left_out].sum())
 
     @property
     def healthy(self) -> float:
         """Log evidence of the healthy robot, up to a constant of the stack."""
         return self._healthy
+
+    def weighted(self, columns: Array, rows: Mask) -> Array:
+        """Columns of some `rows`, in units of their noise."""
+        found: Array = columns * self._weight[rows][:, None]
+        return found
+
+    def without(self, rows: Mask) -> float:
+        """What the healthy evidence gains if `rows`, which calibration leaves alone, are judged by the broad scale."""
+        stack = self._stack
+        y, weight, broad = stack.residual[rows], self._weight[rows], stack.broad[stack.group][rows]
+        narrow = -0.5 * np.square(y * weight) - self._share[rows] * np.log(self._level[rows])
+        return float((-self._share[rows] * (np.log(broad) + 0.5 * np.square(y / broad)) - narrow).sum())
 
     def inner(self, A: Array, B: Array) -> Array:
         """A' S^-1 B for columns A (R, a) and B (R, b), S the covariance of rows with calibration integrated out."""
@@ -139,73 +193,80 @@ class Weighted:
 
 
 class Library:
-    """Gram matrix of the columns of many expansions under one weighting."""
+    """Gram matrix of the columns of many expansions under one noise."""
 
-    def __init__(self, stack: Stack, expansions: Sequence[Expansion], noise: Array) -> None:
-        self._stack, self._noise = stack, noise
-        self.expansions = list(expansions)
-        width = [e.slope.shape[1] for e in expansions]
+    def __init__(self, stack: Stack, expansions: Sequence[Expansion], noise: Noise) -> None:
+        self._stack, self._noise, self._expansions = stack, noise, list(expansions)
+        width = [len(e.origin) for e in expansions]
         ends = np.cumsum([2, *(w + 1 for w in width)])  # column 0: the residual; column 1: nothing
         self._fixed = ends[:-1]
-        self._slope = [np.arange(at + 1, at + 1 + w) for at, w in zip(ends, width, strict=False)]
+        self._slope = [np.arange(at + 1, at + 1 + w) for at, w in zip(ends[:-1], width, strict=True)]
+        self._index = {id(expansion): i for i, expansion in enumerate(self._expansions)}
         columns = [stack.residual[:, None], np.zeros((len(stack.residual), 1))]
         for e in expansions:
             columns += [e.fixed[:, None], e.slope]
         self._columns = np.concatenate(columns, axis=1)
-        bounds = [
-            (e.cause.prior_std[:w], e.cause.low[:w], e.cause.high[:w]) for e, w in zip(expansions, width, strict=True)
-        ]
-        self._prior, self._low, self._high = ([each[k] for each in bounds] for k in range(3))
-        self._grams: dict[bytes, tuple[Array, float]] = {}
-        self._reference = self._gram(np.zeros(len(noise), dtype=bool))[1]
+        nothing = np.zeros(len(stack.noise), dtype=bool)
+        self._whole = Weighted(stack, noise, nothing)
+        self._gram = self._whole.inner(self._columns, self._columns)
 
-    def _gram(self, freed: Mask) -> tuple[Array, float]:
-        key = freed.tobytes()
-        if key not in self._grams:
-            weighted = Weighted(self._stack, self._noise, freed)
-            self._grams[key] = weighted.inner(self._columns, self._columns), weighted.healthy
-        return self._grams[key]
+    def _under(self, freed: Mask, used: Array) -> tuple[Array, float]:
+        """Gram matrix of the columns `used` without the groups that are freed, and the healthy evidence then."""
+        if not np.any(freed):
+            return self._gram[np.ix_(used, used)], 0.0
+        out = freed[self._stack.group]
+        if not np.any(self._stack.nuisance[out]):  # these rows stand for themselves: take their share off
+            gone = self._whole.weighted(self._columns[np.ix_(out, used)], out)
+            return self._gram[np.ix_(used, used)] - gone.T @ gone, self._whole.without(out)
+        weighted = Weighted(self._stack, self._noise, freed)
+        columns = self._columns[:, used]
+        return weighted.inner(columns, columns), weighted.healthy - self._whole.healthy
 
-    def solve(self, hypotheses: Sequence[tuple[int, ...]]) -> list[Solution]:
-        """Posterior of each hypothesis: the expansions of these indices together."""
+    def solve(self, hypotheses: Sequence[tuple[Expansion, ...]]) -> list[Solution]:
+        """Posterior of each hypothesis: expansions of this library together."""
         found: dict[int, Solution] = {}
         batches: dict[tuple[int, int, bytes], list[int]] = {}
-        for at, members in enumerate(hypotheses):
-            freed = np.any([self.expansions[i].freed for i in members], axis=0)
-            k = sum(len(self._slope[i]) for i in members)
-            batches.setdefault((k, len(members), freed.tobytes()), []).append(at)
+        members = [tuple(self._index[id(expansion)] for expansion in each) for each in hypotheses]
+        for at, each in enumerate(hypotheses):
+            freed = each[0].freed if len(each) == 1 else each[0].freed | each[1].freed
+            k = sum(len(expansion.origin) for expansion in each)
+            batches.setdefault((k, len(each), freed.tobytes()), []).append(at)
         for (k, _, key), batch in batches.items():
             freed = np.frombuffer(key, dtype=bool)
-            for at, solution in zip(batch, self._batch(k, [hypotheses[at] for at in batch], freed), strict=True):
+            for at, solution in zip(batch, self._batch(k, [members[at] for at in batch], freed), strict=True):
                 found[at] = solution
         return [found[at] for at in range(len(hypotheses))]
 
     def _batch(self, k: int, hypotheses: list[tuple[int, ...]], freed: Mask) -> list[Solution]:
-        gram, healthy = self._gram(freed)
-        fixed = np.array([[self._fixed[i] for i in members] for members in hypotheses])  # (P, c)
+        used = np.unique(
+            np.concatenate([[0, 1], *(np.r_[self._fixed[i], self._slope[i]] for each in hypotheses for i in each)])
+        )
+        gram, healthy = self._under(freed, used)
+        fixed = np.searchsorted(used, [[self._fixed[i] for i in members] for members in hypotheses])  # (P, c)
         slope = np.array([np.concatenate([self._slope[i] for i in members]) for members in hypotheses], dtype=int)
+        slope = np.searchsorted(used, slope)
         prior_std, low, high = (
-            np.array([np.concatenate([values[i] for i in members]) for members in hypotheses])
-            for values in (self._prior, self._low, self._high)
+            np.array([np.concatenate([getattr(self._expansions[i], name) for i in members]) for members in hypotheses])
+            for name in ("prior_std", "low", "high")
         )
         prior = 1.0 / np.square(prior_std)
         # y - f: the residual minus all fixed shifts
         left = (
             gram[0, 0] - 2.0 * gram[0, fixed].sum(axis=1) + gram[fixed[:, :, None], fixed[:, None, :]].sum(axis=(1, 2))
         )
-        gain = -0.5 * (left - gram[0, 0]) + healthy - self._reference
+        gain = -0.5 * (left - gram[0, 0]) + healthy
         if not k:
-            return [Solution(theta=np.zeros(0), covariance=np.zeros((0, 0)), gain=float(g)) for g in gain]
+            return [Solution(x=np.zeros(0), covariance=np.zeros((0, 0)), gain=float(g)) for g in gain]
         b = gram[slope, 0] - gram[slope[:, :, None], fixed[:, None, :]].sum(axis=2)  # (P, k)
         precision = gram[slope[:, :, None], slope[:, None, :]]
         precision[:, np.arange(k), np.arange(k)] += prior
         covariance = np.linalg.inv(precision)
-        theta = np.einsum("pij,pj->pi", covariance, b)
+        x = np.einsum("pij,pj->pi", covariance, b)
         logdet = np.linalg.slogdet(precision)[1] - np.log(prior).sum(axis=1)
-        gain = gain + 0.5 * (np.einsum("pi,pi->p", b, theta) - logdet)
+        gain = gain + 0.5 * (np.einsum("pi,pi->p", b, x) - logdet)
         std = np.sqrt(np.einsum("pii->pi", covariance))
-        gain = gain + (log_inside(theta, std, low, high) - log_inside(0.0, prior_std, low, high)).sum(axis=1)
-        return [Solution(theta=t, covariance=c, gain=float(g)) for t, c, g in zip(theta, covariance, gain, strict=True)]
+        gain = gain + (log_inside(x, std, low, high) - log_inside(0.0, prior_std, low, high)).sum(axis=1)
+        return [Solution(x=each, covariance=c, gain=float(g)) for each, c, g in zip(x, covariance, gain, strict=True)]
 
 
 def log_inside(mean: Array | float, std: Array, low: Array, high: Array) -> Array:

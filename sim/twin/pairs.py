@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.rigid_body import Array
+from sim.twin.linear import Expansion
 from sim.twin.scan import Scan
 from sim.twin.single import Preparation, Single
 
-_LEADERS = 6  # best causes of all, and of each sort, that are tried together with every other
+_LEADERS = 5  # best causes of all, and of each sort, that are tried together with every other
 _SEEN = 10.0  # log evidence from which a cause that is scanned certainly shows
+_SHOWS = 3.0  # log likelihood that a second cause has to add beside the first
+_WORSE = -15.0  # log evidence that a second cause may cost before it is not worth a look
 _LOADS = frozenset({"payload", "com"})  # one is the other with its centre of mass elsewhere
 
 
@@ -21,6 +24,7 @@ class Together:
     """Two scanned causes in a likelihood that does not take them apart."""
 
     scans: tuple[Scan, Scan]
+    expansion: Expansion  # of both in the rows
     gain: float  # log evidence of both
 
 
@@ -50,14 +54,19 @@ def shared_scans(singles: Sequence[Single], preparation: Preparation) -> dict[tu
         if i == first or not compatible(a, b):
             continue
         second = preparation.scan(b, given)
+        if second.peak < _SHOWS:
+            continue
         gain = a.gain + second.gain
         refined = a.scan
         if second.gain > 0:  # the first one looks different once the second is known
             refined = preparation.scan(a, b.cause.effect(np.array([second.theta])))
             alone = preparation.scan_gain(b, second.theta)
             gain = max(gain, refined.gain + alone + second.gain - second.peak)
-        pair = (first, i) if first < i else (i, first)
-        found[pair] = Together(scans=(refined, second) if first < i else (second, refined), gain=gain)
+        if gain < a.gain + _WORSE:
+            continue
+        pair, scans = ((first, i), (refined, second)) if first < i else ((i, first), (second, refined))
+        expansion = preparation.expand_both(singles[pair[0]], singles[pair[1]], scans)
+        found[pair] = Together(scans=scans, expansion=expansion, gain=gain)
     return found
 
 
@@ -68,13 +77,16 @@ def likely_pairs(
     order = [int(i) for i in np.argsort(-evidence)]
     sorts = (
         order,
-        [i for i in order if singles[i].expansion.slope.shape[1]],
+        [i for i in order if singles[i].expansion.slope.shape[1] and singles[i].scan is None],
         sorted((i for i in order if singles[i].scan is not None), key=lambda i: -singles[i].gain),
     )
     leaders = {i for each in sorts for i in each[:_LEADERS]}
     found = set()
+    hopeful = [
+        j for j, s in enumerate(singles) if s.gain > 0 or s.expansion.slope.shape[1] or np.any(s.expansion.fixed)
+    ]
     for i in leaders:
-        for j in range(len(singles)):
+        for j in hopeful:
             pair = (i, j) if i < j else (j, i)
             if i == j or pair in found or not compatible(singles[i], singles[j]):
                 continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -78,6 +78,24 @@ class Rows(Protocol):
 
     def freed(self, effect: Effect) -> Mask:
         """(r,) true where `effect` leaves a signal undetermined, as a brake leaves the torque of its joint."""
+        ...
+
+
+@runtime_checkable
+class DrivenRows(Protocol):
+    """Rows computed from the effort that healthy drives give, which shift with what faulty ones give instead."""
+
+    def by_effort(self, change: Array) -> Array:
+        """(N, r) shift when the drives gave `change` (M, m) more than healthy ones, at the M ticks of the stretch."""
+        ...
+
+
+@runtime_checkable
+class DoubtfulRows(Protocol):
+    """Rows in which some instants show an effect worse than others, because its shift hangs on a noisy measurement."""
+
+    def doubt(self, effect: Effect) -> Array:
+        """(N, r) standard deviation of the shift by `effect` that sensor noise makes."""
         ...
 
 

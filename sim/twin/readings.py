@@ -96,17 +96,17 @@ class ReadingStatistics:
 def _read(block: Block, dt_s: float) -> list[_Readings]:
     q, qd = block.group("q"), block.group("qd")
     way = np.concatenate([np.zeros((1, q.shape[1])), np.cumsum(0.5 * (qd[1:] + qd[:-1]), axis=0) * dt_s])
-    return [_read_one(q[:, j], way[:, j]) for j in range(q.shape[1])]
+    return [_read_one(q[:, j], qd[:, j], way[:, j]) for j in range(q.shape[1])]
 
 
-def _read_one(q: Array, way: Array) -> _Readings:
+def _read_one(q: Array, qd: Array, way: Array) -> _Readings:
     changed = np.flatnonzero(np.diff(q) != 0.0) + 1
     last = changed[:-1]  # from the second change on it is known how long the reading has stood
     here = changed[1:]
     gap, travelled = (here - last).astype(float), way[here] - way[last]
     missed = q[here] - q[last] - travelled
-    if len(missed) > 10:  # an offset or a wrong scale of either sensor is another part's business
-        basis = np.stack([gap, travelled], axis=1)
+    if len(missed) > 10:  # offset, wrong scale or timing of either sensor are another part's business
+        basis = np.stack([gap, travelled, qd[here] - qd[last]], axis=1)
         missed = missed - basis @ np.linalg.lstsq(basis, missed, rcond=None)[0]
     return _Readings(
         repeats=len(q) - 1 - len(changed), ticks=len(q) - 1, missed=missed, gap=gap, grid=_grid_step(q[changed])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,19 @@ from sim.twin.parts import Likelihood
 from sim.twin.scan import Scan, scan
 
 _STEP = 0.02  # of a derivative, in prior standard deviations
+_LEAST_STEP = 0.001  # the same where a scan has found the unknown more closely
 _STARTS = (0.2, 0.6, 1.2)  # where a one-sided cause that is not linear is expanded first, in the same unit
+_POINTS, _POINTS_BESIDE = 16, 8  # of the grid on which an unknown is looked for, alone and beside another fault
 _CONTRADICTED = -20.0  # log likelihood at which a cause without unknowns is dropped
 
 
 @dataclass(slots=True, kw_only=True)
 class Single:
-    """What is known of one cause so far. Its unknowns are measured by rows, or scanned in a likelihood."""
+    """What is known of one cause so far.
+
+    Its unknowns are measured by rows. One that a likelihood sees is scanned there first, and the rows go on from what
+    the scan has found.
+    """
 
     cause: Cause
     fields: frozenset[str]
@@ -58,6 +64,9 @@ class Preparation:
             if part.settle(best.cause.effect(np.array([best.scan.theta]))):
                 for single in scanned:
                     single.scan = self.scan(single)
+        for single in found:
+            if single.scan is not None:
+                self._go_on(single)
         return found
 
     def _single(self, cause: Cause) -> Single | None:
@@ -70,17 +79,27 @@ class Preparation:
             sure = sum(part.gain(cause.effect(np.zeros(0))) for part in parts)
             if sure < _CONTRADICTED:
                 return None
-            return Single(cause=cause, fields=fields, expansion=self.pinned(cause, np.zeros(0)), sure=sure)
+            return Single(cause=cause, fields=fields, expansion=self._pinned(cause.effect(np.zeros(0))), sure=sure)
         if parts and k == 1:
-            single = Single(cause=cause, fields=fields, expansion=self.pinned(cause, np.zeros(1)))
+            single = Single(cause=cause, fields=fields, expansion=self._pinned(Effect()), is_linear=False)
             single.scan = self.scan(single)
-            single.expansion = self.pinned(cause, np.array([single.scan.theta]))
             return single
         linear = self._stack.is_linear(fields)
-        return Single(cause=cause, fields=fields, expansion=self.expand(cause, np.zeros(k)), is_linear=linear)
+        return Single(cause=cause, fields=fields, expansion=self._first(cause), is_linear=linear)
+
+    def _go_on(self, single: Single) -> None:
+        """Let the rows go on from what the scan has found."""
+        assert single.scan is not None
+        cause, found = single.cause, single.scan
+        at = np.array([found.theta])
+        effect = cause.effect(at)
+        if not np.any(self._stack.shift(effect)):  # the rows do not see it, or are only freed by it
+            single.expansion = self._pinned(effect)
+            return
+        single.expansion = self._expand(cause.effect, cause.low, cause.high, at, at, _spread(found, cause))
 
     def scan(self, single: Single, beside: Effect | None = None) -> Scan:
-        """Posterior of the unknown of `single`, another effect being in force or not; peak counts both."""
+        """Posterior of the unknown of `single`, another effect being in force or not; its peak is relative to that."""
         cause = single.cause
         parts = self.seeing(single.fields)
         base = 0.0 if beside is None else sum(part.gain(beside) for part in parts)
@@ -90,16 +109,18 @@ class Preparation:
             whole = effect if beside is None else combine([(1.0, beside), (1.0, effect)])
             return sum(part.gain(whole) for part in parts) - base
 
-        unit = cause.effect(np.array([cause.high[0] or cause.low[0]]))
+        end = cause.high[0] or cause.low[0]
+        unit = cause.effect(np.array([end]))
         hints, resolution = [], 0.0
         for part in parts:
             for name, values in part.hints().items():
-                per_theta = unit.vector(name, len(values)) / (cause.high[0] or cause.low[0])
+                per_theta = unit.vector(name, len(values)) / end
                 hints += [float(v / p) for v, p in zip(values, per_theta, strict=True) if p]
             for name, std in part.resolution().items():
-                per_theta = np.max(np.abs(getattr(unit, name))) / abs(cause.high[0] or cause.low[0])
+                per_theta = np.max(np.abs(getattr(unit, name))) / abs(end)
                 resolution = max(resolution, std / per_theta if per_theta else 0.0)
-        return scan(gain, float(cause.prior_std[0]), float(cause.low[0]), float(cause.high[0]), hints, resolution)
+        prior_std, low, high = float(cause.prior_std[0]), float(cause.low[0]), float(cause.high[0])
+        return scan(gain, prior_std, low, high, hints, resolution, _POINTS if beside is None else _POINTS_BESIDE)
 
     def is_shared(self, single: Single) -> bool:
         """Whether a part sees it whose gains do not add up over faults."""
@@ -115,49 +136,96 @@ class Preparation:
         effect = single.cause.effect(np.array([theta]))
         return sum(part.gain(effect) for part in self.seeing(single.fields))
 
-    def pinned(self, cause: Cause, theta: Array) -> Expansion:
-        """The shift of the rows at `theta`, which the rows do not measure."""
-        rows = len(self._stack.residual)
-        effect = cause.effect(theta)
-        return Expansion(
-            cause=cause, fixed=self._stack.shift(effect), slope=np.zeros((rows, 0)), freed=self._stack.freed(effect)
-        )
-
-    def expand(self, cause: Cause, at: Array) -> Expansion:
-        """The shift of the rows to first order around `at`."""
-        if not np.any(at):
-            slope = np.stack([self._column(cause, i) for i in range(len(at))], axis=1)
-            fixed = np.zeros(len(slope))
-        else:
-            here = self._stack.shift(cause.effect(at))
-            slope = np.stack([self._slope(cause, i, at, here) for i in range(len(at))], axis=1)
-            fixed = here - slope @ at
-        return Expansion(cause=cause, fixed=fixed, slope=slope, freed=self._stack.freed(cause.effect(cause.prior_std)))
-
     def starts(self, single: Single) -> list[Expansion]:
         """Expansions to begin with: several where the slope at "no fault" may mislead."""
         cause = single.cause
         one_sided = len(cause.low) == 1 and (cause.low[0] == 0.0 or cause.high[0] == 0.0)
-        if single.is_linear or not one_sided:
+        if single.is_linear or single.scan is not None or not one_sided:
             return [single.expansion]
         sign = 1.0 if cause.high[0] > 0 else -1.0
-        return [self.expand(cause, sign * start * cause.prior_std) for start in _STARTS]
+        return [self.expand_again(single, sign * start * cause.prior_std) for start in _STARTS]
+
+    def expand_again(self, single: Single, at: Array) -> Expansion:
+        """The same unknowns with the same prior, to first order around `at` ((k,) theta)."""
+        cause, before = single.cause, single.expansion
+        return self._expand(cause.effect, cause.low, cause.high, at, before.origin, before.prior_std)
+
+    def expand_both(self, a: Single, b: Single, scans: tuple[Scan, Scan]) -> Expansion:
+        """Two scanned causes together, to first order around what was found of them together."""
+        first, second = a.cause, b.cause
+        at = np.array([each.theta for each in scans])
+        return self._expand(
+            lambda theta: combine([(1.0, first.effect(theta[:1])), (1.0, second.effect(theta[1:]))]),
+            np.concatenate([first.low, second.low]),
+            np.concatenate([first.high, second.high]),
+            at,
+            at,
+            np.concatenate([_spread(scans[0], first), _spread(scans[1], second)]),
+        )
+
+    def _pinned(self, effect: Effect) -> Expansion:
+        """The shift of the rows by an effect of which they do not measure anything."""
+        empty = np.zeros(0)
+        return Expansion(
+            origin=empty,
+            prior_std=empty,
+            low=empty,
+            high=empty,
+            fixed=self._stack.shift(effect),
+            slope=np.zeros((len(self._stack.residual), 0)),
+            freed=self._stack.freed(effect),
+        )
+
+    def _first(self, cause: Cause) -> Expansion:
+        """The shift of the rows to first order around no fault."""
+        k = len(cause.prior_std)
+        slope = np.stack([self._column(cause, i) for i in range(k)], axis=1)
+        return Expansion(
+            origin=np.zeros(k),
+            prior_std=cause.prior_std,
+            low=cause.low,
+            high=cause.high,
+            fixed=np.zeros(len(slope)),
+            slope=slope,
+            freed=self._stack.freed(cause.effect(cause.prior_std)),
+        )
 
     def _column(self, cause: Cause, i: int) -> Array:
         """(R,) slope of unknown `i` at no fault; a fault of all places has the slopes of its places."""
         own = (cause.fault, cause.places[i]) if len(cause.places) == len(cause.prior_std) else None
-        if own is None or own not in self._columns:
-            column = self._slope(cause, i, np.zeros(len(cause.prior_std)), np.zeros(len(self._stack.residual)))
-            if own is None:
-                return column
+        if own is not None and own in self._columns:
+            return self._columns[own]
+        std = float(cause.prior_std[i])
+        step = std if self._stack.is_linear(cause.touched) else _STEP * std
+        moved = np.zeros(len(cause.prior_std))
+        moved[i] = step if step <= cause.high[i] else -step
+        column: Array = self._stack.shift(cause.effect(moved)) / moved[i]
+        if own is not None:
             self._columns[own] = column
-        return self._columns[own]
+        return column
 
-    def _slope(self, cause: Cause, i: int, at: Array, here: Array) -> Array:
-        linear = self._stack.is_linear(cause.touched)
-        step = (1.0 if linear else _STEP) * float(cause.prior_std[i])
-        if at[i] + step > cause.high[i]:
-            step = -step
-        moved = at.copy()
-        moved[i] += step
-        return (self._stack.shift(cause.effect(moved)) - here) / step
+    def _expand(
+        self, effect: Callable[[Array], Effect], low: Array, high: Array, at: Array, origin: Array, prior_std: Array
+    ) -> Expansion:
+        here = self._stack.shift(effect(at))
+        columns = []
+        for i, std in enumerate(prior_std):
+            step = _STEP * float(std) if at[i] + _STEP * std <= high[i] else -_STEP * float(std)
+            moved = at.copy()
+            moved[i] += step
+            columns.append((self._stack.shift(effect(moved)) - here) / step)
+        slope = np.stack(columns, axis=1)
+        return Expansion(
+            origin=origin,
+            prior_std=prior_std,
+            low=low - origin,
+            high=high - origin,
+            fixed=here - slope @ (at - origin),
+            slope=slope,
+            freed=self._stack.freed(effect(at)),
+        )
+
+
+def _spread(found: Scan, cause: Cause) -> Array:
+    """(1,) standard deviation with which the rows go on; not so small that their derivative drowns in rounding."""
+    return np.array([max(found.std, _LEAST_STEP * float(cause.prior_std[0]))])

@@ -9,17 +9,22 @@ from __future__ import annotations
 import numpy as np
 
 from core.rigid_body import Array, RigidBodyModel
+from core.robot import Robot
 from sim.effect import Effect
 from sim.plants.fixed_base import COGGING_PERIODS
 from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
-from telemetry.calibration import Calibration, dry_friction, joint_effort, linear_system
-from telemetry.drive import given_effort
-from telemetry.motion import smooth
+from telemetry.calibration import Calibration, dry_friction, joint_effort, linear_system, smooth_sign
+from telemetry.motion import WIDE_HZ, Motion, smooth
 
 _STRIBECK_RAD_S = 0.05  # the usual speed over which breakaway friction fades; Armstrong-Helouvry et al. 1994
-_STEP_M = 0.01  # of the derivative by the place of the load
+_BREAKAWAY = 0.3  # standard deviation of the healthy breakaway friction beyond Coulomb, as a share of that
+_MISTIMED = 0.25  # of a tick: standard deviation of when effort acts, which is held over a tick and read once
+_MISTAKEN = 0.15  # share by which the speed over which dry friction changes sign may be wrong
+_STOP = 0.01  # rad or m before a joint's limit
+_LEAST_ROWS = 5
+_LEAST_KG = 0.5
 _WIDTHS_RAD = np.array([0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05])  # of play; between them: linear
 _SENSORS = frozenset({"offset", "scale", "rate_offset", "freeze"})
 
@@ -27,43 +32,60 @@ _SENSORS = frozenset({"offset", "scale", "rate_offset", "freeze"})
 class TorqueRows:
     """Rows of a tree of joints on a fixed base: one signal for each of n joints [N*m]."""
 
-    linear = frozenset({"payload_kg", "moment_kgm", "viscous", "coulomb", "stiction", "stiffness", "ripple"}) | {
-        "gain_loss"
-    }
-    sees = linear | _SENSORS | {"deadband", "backlash", "brake"}
+    linear = frozenset({"payload_kg", "viscous", "coulomb", "stiction", "stiffness", "ripple", "gain_loss"})
+    sees = linear | _SENSORS | {"moment_kgm", "deadband", "backlash", "brake"}
 
     def __init__(self, stretch: Stretch, calibration: Calibration) -> None:
         robot = self._robot = stretch.robot
         self._calibration = calibration
-        effort = given_effort(robot, stretch.drive, stretch.after, calibration.trust)
+        expected = stretch.drive.expected(robot, stretch.after)
+        effort = expected + calibration.trust * (stretch.after.group("tau_meas") - expected)
+        self._ticks_s = stretch.after.t_s
         rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
         motion = self._motion = smooth(stretch.after, rate_hz, lag_s, effort, calibration.cutoff_hz)
         self._travelled = _since_last_change(stretch)
         self._model = calibration.model(robot)
         wide, dry = motion.wide, dry_friction(motion, calibration.dry_rad_s)
         columns, _ = linear_system(robot, RigidBodyModel(robot), motion, dry)
-        self.nuisance = (columns @ _root(calibration.covariance)).reshape(len(motion), robot.dof, -1)
+        fast_dry = smooth_sign(wide.v, calibration.dry_rad_s)
+        breakaway = wide.reduce(fast_dry * np.exp(-np.square(wide.v / _STRIBECK_RAD_S)))
+        self._free = _free_of_stops(robot, motion)
+        corrections = (columns @ _root(calibration.covariance)).reshape(len(motion), robot.dof, -1)
+        unknown = (breakaway * _BREAKAWAY * np.abs(calibration.coulomb), self._mistimed())
+        self.nuisance = np.concatenate([corrections, *map(_each_alone, unknown)], axis=2)[self._free]
         self._rigid = self._rigid_torque(motion.q, motion.v)
         self._expected = self._rigid + dry * calibration.coulomb
-        self.residual = joint_effort(robot, motion.tau) - self._expected
+        self.residual = (joint_effort(robot, motion.tau) - self._expected)[self._free]
         self.noise, self.inflation = calibration.noise_nm, calibration.inflation
         limit = joint_effort(robot, np.array([robot.limits.effort]))[0]
         self.broad = np.where(limit > 0, limit, limit.max())
-        fast_dry = np.tanh(wide.v / calibration.dry_rad_s)
         self._per_joint = {
             "viscous": motion.v,
             "coulomb": dry,
-            "stiction": wide.reduce(fast_dry * np.exp(-np.square(wide.v / _STRIBECK_RAD_S))),
+            "stiction": breakaway,
             "stiffness": motion.q - np.array(robot.home),
             "ripple": wide.reduce(np.sin(COGGING_PERIODS * wide.q)),
         }
-        self._per_kg = self._loaded(np.zeros(3)) - self._rigid
-        self._per_moment = [(self._loaded(_STEP_M * axis) - self._rigid - self._per_kg) / _STEP_M for axis in np.eye(3)]
+        self._unsteady = _unsteady(robot, motion, calibration.dry_rad_s)
+        self._per_kg = self._loaded(1.0, np.zeros(3)) - self._rigid
         self._play: Array | None = None
 
-    def _loaded(self, shift_m: Array) -> Array:
-        """(N, n) torque under 1 kg, `shift_m` (3,) off the payload point."""
-        self._model.set_payload(1.0, shift_m)
+    def _mistimed(self) -> Array:
+        """(N, n) change of each joint's effort in the time to which it is not known when it acted."""
+        wide = self._motion.wide
+        rate = wide.reduce(np.gradient(wide.tau, axis=0) * wide.rate_hz)
+        return joint_effort(self._robot, rate) * _MISTIMED * self._robot.dt_s
+
+    def _load(self, mass_kg: float, moment_kgm: Array) -> Array:
+        """(N, n) torque of a load: in proportion to its mass, and nearly so to its first moment."""
+        if not np.any(moment_kgm):
+            return mass_kg * self._per_kg
+        heavy = max(mass_kg, _LEAST_KG)  # a moment without a mass is some mass further out
+        return self._loaded(heavy, moment_kgm / heavy) - self._rigid - (heavy - mass_kg) * self._per_kg
+
+    def _loaded(self, mass_kg: float, shift_m: Array) -> Array:
+        """(N, n) torque under a point mass, `shift_m` (3,) off the payload point."""
+        self._model.set_payload(mass_kg, shift_m)
         torque = self._rigid_torque(self._motion.q, self._motion.v)
         self._model.set_payload(0.0)
         return torque
@@ -76,9 +98,7 @@ class TorqueRows:
         """(N, n) torque that `effect` adds to the residual [N*m]."""
         robot, motion = self._robot, self._motion
         n, m = robot.dof, len(robot.actuators)
-        total = effect.payload_kg * self._per_kg
-        for moment, column in zip(effect.moment_kgm, self._per_moment, strict=False):
-            total = total + moment * column
+        total = self._load(effect.payload_kg, effect.vector("moment_kgm", 3))
         for name, column in self._per_joint.items():
             if getattr(effect, name):
                 total = total + effect.vector(name, n) * column
@@ -90,7 +110,21 @@ class TorqueRows:
             lost = lost + self._lost_in_play(play)
         if np.any(lost):
             total = total + joint_effort(robot, lost)
-        return total + self._misread(effect) if touched(effect) & _SENSORS else total
+        if touched(effect) & _SENSORS:
+            total = total + self._misread(effect)
+        return np.broadcast_to(total, self._rigid.shape)[self._free]
+
+    def doubt(self, effect: Effect) -> Array:
+        """(N, n) standard deviation of dry friction at speeds that the sensor cannot tell from rest [N*m]."""
+        n = self._robot.dof
+        level = effect.vector("coulomb", n) + effect.vector("stiction", n)
+        return (level * self._unsteady)[self._free]
+
+    def by_effort(self, change: Array) -> Array:
+        """(N, n) torque residual of drives that give `change` more than the healthy ones that it was computed for."""
+        later = self._ticks_s + 0.5 * self._robot.dt_s
+        aligned = np.stack([np.interp(later, self._ticks_s, column) for column in change.T], axis=1)
+        return -joint_effort(self._robot, self._motion.wide.reduce(aligned))[self._free]
 
     def freed(self, effect: Effect) -> Mask:
         """(n,) joints that a brake holds: any torque may stand against it."""
@@ -122,8 +156,38 @@ class TorqueRows:
             q = np.where(frozen, q + motion.wide.reduce(self._travelled + path), q)
         if not np.any(too_fast):
             return self._rigid_torque(q, motion.v) - self._rigid
-        dry = motion.wide.reduce(np.tanh((motion.wide.v - too_fast) / self._calibration.dry_rad_s))
+        dry = motion.wide.reduce(smooth_sign(motion.wide.v - too_fast, self._calibration.dry_rad_s))
         return self._rigid_torque(q, motion.v - too_fast) + dry * coulomb - self._expected
+
+
+def _free_of_stops(robot: Robot, motion: Motion) -> Mask:
+    """(N,) instants at which no joint leans on its stop, which holds it with a torque that nobody measures."""
+    inside = (motion.wide.q > np.array(robot.limits.lower) + _STOP) & (
+        motion.wide.q < np.array(robot.limits.upper) - _STOP
+    )
+    touched_stop = motion.wide.reduce((~inside.all(axis=1)).astype(float)[:, None])[:, 0]
+    free: Mask = touched_stop < 0.01  # smoothed like everything else, so that the impact is out too
+    return free if free.sum() > _LEAST_ROWS else np.ones(len(free), dtype=bool)
+
+
+def _unsteady(robot: Robot, motion: Motion, dry_rad_s: Array) -> Array:
+    """(N, n) standard deviation of dry friction of 1 N*m at low speed: by noise, by timing, and by its very shape."""
+    wide, noise = motion.wide, np.array(robot.sensors.velocity_noise) * np.sqrt(2.0 * WIDE_HZ / motion.wide.rate_hz)
+    width = np.hypot(dry_rad_s, noise)  # noise wider than the step is no noisier than the step is high
+    step = np.square(width) / np.power(np.hypot(wide.v, width), 3)  # of the sign, by speed
+    averaged = wide.cutoff_hz / WIDE_HZ  # the second filter averages over so many independent speeds
+    changing = np.abs(np.gradient(wide.v, axis=0)) / np.hypot(wide.v, width)  # within a tick
+    mistaken = _MISTAKEN * step * wide.v
+    doubt = np.square(step * noise) * averaged + np.square(0.5 * changing) + np.square(mistaken)
+    return np.sqrt(np.maximum(wide.reduce(doubt), 0.0))
+
+
+def _each_alone(signals: Array) -> Array:
+    """(N, n, n) columns of unknowns that each change one of the signals (N, n)."""
+    columns = np.zeros((*signals.shape, signals.shape[1]))
+    at = np.arange(signals.shape[1])
+    columns[:, at, at] = signals
+    return columns
 
 
 def _root(covariance: Array) -> Array:

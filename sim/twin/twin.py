@@ -124,8 +124,9 @@ def fit_twin(
     drive = learn_drive(robot, head)
     stretch = Stretch(robot=robot, head=head, after=after_onset, around=around_onset, drive=drive)
     moved = _in_rates(stretch, kind.rates)
-    stack = Stack([*kind.rows(stretch, calibration), SlipRows(moved), *jump_rows(moved)])
-    common = (DriveResponse(stretch), ReadingStatistics(moved), Standstill(stretch))
+    drives = DriveResponse(stretch)
+    stack = Stack([*kind.rows(stretch, calibration), SlipRows(moved), *jump_rows(moved)], drives)
+    common = (drives, ReadingStatistics(moved), Standstill(stretch))
     likelihoods: list[Likelihood] = [*common, *kind.likelihoods(stretch, calibration)]
     fits = fit_causes(causes_of(robot), stack, likelihoods)
     weights = np.exp([fit.log_evidence - fits[0].log_evidence for fit in fits])

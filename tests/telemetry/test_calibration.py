@@ -17,7 +17,7 @@ from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from core.robot_toml import load_robot
 from sim.kinds import hidden_physics
-from telemetry.calibration import Calibration, calibrate, correlation_time, dry_friction, linear_system
+from telemetry.calibration import Calibration, calibrate, correlation_time, dry_friction, linear_system, smooth_sign
 from telemetry.drive import given_effort, learn_drive
 from telemetry.motion import Motion, Wide, smooth
 
@@ -66,7 +66,7 @@ def test_friction_is_measured_at_working_speed(iiwa: Robot, calibration: Calibra
         breakaway = np.exp(-((speed / hidden.stribeck_rad_s) ** 2))
         dry = hidden.coulomb + (hidden.stiction - hidden.coulomb) * breakaway
         true = hidden.viscous * speed + dry
-        found = fitted.damping * speed + calibration.coulomb * np.tanh(speed / calibration.dry_rad_s)
+        found = fitted.damping * speed + calibration.coulomb * smooth_sign(np.full(7, speed), calibration.dry_rad_s)
         nominal = np.array(iiwa.limits.damping) * speed
         assert np.abs(found - true).max() < 0.2
         assert np.linalg.norm(found - true) < 0.4 * np.linalg.norm(nominal - true)
@@ -108,7 +108,8 @@ def test_the_linear_system_is_exact_for_the_parameters_that_made_the_torque(iiwa
     tau = np.array([true.inverse_dynamics(*row) for row in zip(q, v, a, strict=True)])
     dry = rng.uniform(-1, 1, (20, 7))
     tau += dry * correction[77:]
-    motion = Motion(t_s=np.arange(20.0), q=q, v=v, a=a, tau=tau, wide=Wide(q=q, v=v, tau=tau, rate_hz=500.0, cutoff_hz=10.0))
+    wide = Wide(q=q, v=v, tau=tau, rate_hz=500.0, cutoff_hz=10.0)
+    motion = Motion(t_s=np.arange(20.0), q=q, v=v, a=a, tau=tau, wide=wide)
     columns, target = linear_system(iiwa, model, motion, dry)
     assert columns.shape == (140, 84)
     np.testing.assert_allclose(columns @ correction, target, atol=1e-8)
