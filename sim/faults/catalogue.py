@@ -76,5 +76,5 @@ CATALOGUE = Registry("remend.faults", FaultKind, (module.KIND for module in _SHI
 
 
 def faults_of(robot: Robot) -> dict[str, FaultKind]:
-    """The faults that this robot can have."""
-    return {name: kind for name, kind in CATALOGUE.items() if kind.applies_to(robot)}
+    """The faults that this robot can have, in sizes that suit it."""
+    return {name: kind.fitted_to(robot) for name, kind in CATALOGUE.items() if kind.applies_to(robot)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.robot import Robot
 from sim.effect import Effect
@@ -11,6 +11,9 @@ from sim.effect import Effect
 FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED = "fixed_base", "quadrotor", "diffdrive", "legged"
 ALL = frozenset({FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED})
 JOINTED = frozenset({FIXED_BASE, LEGGED})
+
+_GRAVITY_M_S2 = 9.81
+_LOAD, _WIND = 0.25, 0.5  # share of what its rotors lift that a flying robot may get as load and as wind
 
 Values = Mapping[str, float]
 
@@ -27,6 +30,18 @@ class Parameter:
     meaning: str
 
 
+def _lifted(parameter: Parameter, lift_n: float) -> Parameter:
+    """A parameter of a robot whose rotors lift at most `lift_n`: a quarter of that as load, half of it as wind."""
+    if parameter.unit == "kg":
+        share = _LOAD * lift_n / _GRAVITY_M_S2 / parameter.high
+        return replace(
+            parameter, default=share * parameter.default, low=share * parameter.low, high=share * parameter.high
+        )
+    if parameter.unit == "N":
+        return replace(parameter, low=max(parameter.low, -_WIND * lift_n), high=min(parameter.high, _WIND * lift_n))
+    return parameter
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultKind:
     """One way to degrade."""
@@ -40,8 +55,16 @@ class FaultKind:
     key: str = "joint"  # what the target is called in the notation
 
     def applies_to(self, robot: Robot) -> bool:
-        """Whether this robot can have the fault. Kinds of robot that are not shipped may have every fault."""
-        return robot.kind in self.kinds or robot.kind not in ALL
+        """Whether this robot has a place for the fault. Kinds of robot that are not shipped may have every fault."""
+        has_place = self.target == "robot" or bool(self.targets(robot))
+        return has_place and (robot.kind in self.kinds or robot.kind not in ALL)
+
+    def fitted_to(self, robot: Robot) -> FaultKind:
+        """The same fault with loads and winds in the size of a robot that hangs on its rotors; others stand firm."""
+        if robot.mode != "thrust":
+            return self
+        lift_n = sum(robot.limits.effort_high)
+        return replace(self, parameters=tuple(_lifted(parameter, lift_n) for parameter in self.parameters))
 
     def targets(self, robot: Robot) -> tuple[int, ...]:
         """Indices of the coordinates or actuators that the fault can sit in; empty if it is the whole robot's."""

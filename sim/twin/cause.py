@@ -24,7 +24,6 @@ _EACH_ITS_OWN = frozenset(
     {"viscous", "coulomb", "stiction", "stiffness", "ripple", "gain_loss", "offset", "scale", "rate_offset"}
 )
 _FIELDS = tuple(spec.name for spec in fields(Effect))
-_GRAVITY_M_S2 = 9.81
 _LOAD_OFFSET_M = 0.05  # standard deviation of a load's centre of mass
 
 
@@ -101,7 +100,7 @@ def _of(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior: float
     if kind.name == "friction":
         return [_friction(robot, kind, places, log_prior)]
     if kind.name == "com":
-        return [_off_centre(robot, kind, log_prior)]
+        return [_off_centre(kind, log_prior)]
     healthy = _healthy(robot, kind)
     if healthy is None:
         return []
@@ -116,8 +115,8 @@ def _of(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior: float
             parts.append((1.0, kind.effect(robot, {**healthy, **mine}, group)))
         return combine(parts)
 
-    bounds = np.array([_bounds(robot, p) for p, _ in unknowns]).reshape(-1, 2)
-    low, high = (bounds - np.array([[healthy[p.name]] for p, _ in unknowns]).reshape(-1, 1)).T
+    low = np.array([p.low - healthy[p.name] for p, _ in unknowns])
+    high = np.array([p.high - healthy[p.name] for p, _ in unknowns])
     return [
         _cause(
             kind,
@@ -177,19 +176,11 @@ def _friction(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior:
     return _cause(kind, places, np.zeros(len(places)), 2.0 * high, 0.5 * high, log_prior, effect, describe)
 
 
-def _bounds(robot: Robot, parameter: Parameter) -> tuple[float, float]:
-    """Range of a parameter: a load or a wind that the rotors could not hold up explains no robot that still flies."""
-    if robot.mode == "thrust" and parameter.unit in ("kg", "N"):
-        most = sum(robot.limits.effort_high) / (_GRAVITY_M_S2 if parameter.unit == "kg" else 1.0)
-        return max(parameter.low, -most), min(parameter.high, most)
-    return parameter.low, parameter.high
-
-
-def _off_centre(robot: Robot, kind: FaultKind, log_prior: float) -> Cause:
+def _off_centre(kind: FaultKind, log_prior: float) -> Cause:
     """Mass and first moment of a load: these are linear in the torque, its centre of mass is not."""
     mass = next(p for p in kind.parameters if p.name == "mass")
     offset = max(p.high for p in kind.parameters if p.name != "mass")
-    most = _bounds(robot, mass)[1]
+    most = mass.high
     reach = np.full(3, offset * most)
 
     def describe(theta: Array) -> dict[str, float]:
