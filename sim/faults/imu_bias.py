@@ -9,18 +9,17 @@ from __future__ import annotations
 from core.robot import Robot
 from sim.effect import Effect, on
 from sim.faults.kind import DIFFDRIVE, LEGGED, QUADROTOR, FaultKind, Parameter, Values
-from sim.faults.targets import body_rates
 
 
 def _effect(robot: Robot, values: Values, targets: tuple[int, ...]) -> Effect:
-    return Effect(rate_offset=on(body_rates(robot, targets), robot.dof, values["rate"]))
+    return Effect(rate_offset=on(targets, robot.dof, values["rate"]))
 
 
 KIND = FaultKind(
     name="imu_bias",
     meaning="a gyroscope with an offset",
     parameters=(Parameter(name="rate", unit="rad/s", default=0.1, low=-0.3, high=0.3, meaning="reading minus truth"),),
-    target="sensor",
+    target="gyro",
     effect=_effect,
     kinds=frozenset({QUADROTOR, DIFFDRIVE, LEGGED}),
 )

@@ -49,7 +49,7 @@ class FaultKind:
     name: str
     meaning: str  # one line
     parameters: tuple[Parameter, ...]
-    target: str  # "robot", "joint" (a coordinate with a bearing), "sensor" (any coordinate) or "actuator"
+    target: str  # "robot", "joint" (a coordinate with a bearing), "sensor" (any coordinate), "gyro" or "actuator"
     effect: Callable[[Robot, Values, tuple[int, ...]], Effect]  # robot, parameters, targets -> effect at full severity
     kinds: frozenset[str] = ALL  # kinds of robot that can have it
     key: str = "joint"  # what the target is called in the notation
@@ -71,4 +71,6 @@ class FaultKind:
         if self.target == "joint":
             driven = [joint for joint in robot.drives if joint is not None]
             return tuple(range(robot.dof)) if robot.kind == FIXED_BASE else tuple(sorted(driven))
+        if self.target == "gyro":
+            return tuple(i for i, name in enumerate(robot.joints) if name in ("roll", "pitch", "yaw"))
         return tuple(range({"robot": 0, "sensor": robot.dof, "actuator": len(robot.actuators)}[self.target]))

@@ -21,7 +21,3 @@ def efforts(robot: Robot, share: float, joints: Iterable[int]) -> Vector:
     strongest = max(robot.limits.effort)
     return tuple(share * behind.get(i, strongest) if i in chosen else 0.0 for i in range(robot.dof))
 
-
-def body_rates(robot: Robot, joints: Iterable[int]) -> tuple[int, ...]:
-    """Those of `joints` whose velocity a gyroscope measures."""
-    return tuple(i for i in joints if robot.joints[i] in ("roll", "pitch", "yaw"))

@@ -22,7 +22,7 @@ from sim.airframe import ROTORS, constant, nominal_flyer, rotor_wrenches
 from sim.physics import Physics
 from sim.plant import GRAVITY_M_S2
 from telemetry.calibration import correlation_time
-from telemetry.drive import given_effort, learn_drive
+from telemetry.drive import learn_drive
 from telemetry.motion import Motion, smooth
 
 _MIN_HEAD_S = 9.0
@@ -128,7 +128,7 @@ def calibrate_flight(robot: Robot, head: Block) -> FlightCalibration:
             f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
         )
     sheet = nominal_flyer(robot)
-    flight = flight_of(robot, head, given_effort(robot, learn_drive(robot, head), head, np.zeros(ROTORS)))
+    flight = flight_of(robot, head, learn_drive(robot, head).expected(robot, head))
     motion = flight.motion
     precision = np.diag(1.0 / np.square(_prior(sheet)))
     scale = np.concatenate([sheet.inertials[[0, *_DIAGONAL]], np.ones(ROTORS), sheet.viscous[:3], [0.0]])

@@ -12,22 +12,21 @@ from sim.effect import Effect
 from sim.twin.cause import touched
 from sim.twin.flight import FlightCalibration, coordinate_rates, flight_of, flight_physics, turned
 from sim.twin.parts import Mask, Stretch
-from telemetry.drive import given_effort
 
+_LEAST_LOAD = 0.02  # share of the body's mass that an off-centre load weighs at least
 _SENSORS = frozenset({"offset", "scale", "freeze", "rate_offset"})
 
 
 class WrenchRows:
     """Six signals: force [N] and torque about the origin [N*m] along the body's axes."""
 
-    linear = frozenset({"payload_kg", "moment_kgm", "gain_loss", "wind_n"})
-    sees = linear | {"deadband"} | _SENSORS
+    linear = frozenset({"payload_kg", "gain_loss", "wind_n"})
+    sees = linear | {"moment_kgm", "deadband"} | _SENSORS
 
     def __init__(self, stretch: Stretch, calibration: FlightCalibration) -> None:
         robot = self._robot = stretch.robot
         physics = self._physics = flight_physics(robot, calibration.correction)
-        effort = given_effort(robot, stretch.drive, stretch.after, np.zeros(ROTORS))
-        flight = self._flight = flight_of(robot, stretch.after, effort)
+        flight = self._flight = flight_of(robot, stretch.after, stretch.drive.expected(robot, stretch.after))
         motion = flight.motion
         self._rigid = flight.rigid(flight.expected_felt(), motion.v[:, 3:])
         self._rotors = rotor_wrenches(robot, physics)
@@ -68,16 +67,24 @@ class WrenchRows:
             total[:, :3] += turned(motion.q, np.tile(effect.wind_n, (len(motion), 1)))
         return total + self._misread(effect) if touched(effect) & _SENSORS else total
 
+    def by_effort(self, change: Array) -> Array:
+        """(N, 6) residual of rotors that give `change` more than the healthy ones that it was computed for."""
+        pushed: Array = self._flight.motion.wide.reduce(change) @ self._rotors
+        return pushed
+
     def freed(self, effect: Effect) -> Mask:
         """(6,) no fault leaves a force or torque undetermined."""
         return np.zeros(6, dtype=bool)
 
     def _load(self, effect: Effect) -> Array:
-        """(10,) inertial parameters of the load; the square of its displacement from the payload point is left out."""
-        p, moment = np.array(self._robot.payload_point_m), effect.vector("moment_kgm", 3)
-        first = effect.payload_kg * p + moment
-        about = p @ (first + moment) * np.eye(3) - np.outer(p, first) - np.outer(moment, p)
-        return np.array([effect.payload_kg, *first, *about[[0, 0, 1, 0, 1, 2], [0, 1, 1, 2, 2, 2]]])
+        """(10,) inertial parameters of the load."""
+        mass, p, moment = effect.payload_kg, np.array(self._robot.payload_point_m), effect.vector("moment_kgm", 3)
+        first = mass * p + moment
+        # a moment with hardly any mass is some mass further out
+        about = mass * np.outer(p, p) + np.outer(p, moment) + np.outer(moment, p)
+        about += np.outer(moment, moment) / max(mass, _LEAST_LOAD * self._physics.inertials[0])
+        inertia = np.trace(about) * np.eye(3) - about
+        return np.array([mass, *first, *inertia[[0, 0, 1, 0, 1, 2], [0, 1, 1, 2, 2, 2]]])
 
     def _misread(self, effect: Effect) -> Array:
         """(N, 6) wrench left over of the motion that was read minus that of the true motion."""
