@@ -86,14 +86,15 @@ class MomentumResidual:
     def _observe(self, q: Array, v: Array, tau: Array) -> None:
         """One step of r = K (p - integral of (tau + C^T v - g - friction + r)), implicit in r.
 
-        `tau` acted since the previous row, so it is paired with that row's model terms.
+        `tau` acted since the previous row; the model terms are the mean of both rows: strong friction changes within a
+        slow tick.
         """
         momentum = self._model.momentum(q, v)
+        rate = self._model.momentum_rate_bias(q, v) - self._coulomb * smooth_sign(v, self._dry_rad_s)
         if self._momentum is not None:
-            change = (momentum - self._momentum) / self._dt_s
-            self._residual = self._decay * (self._residual + OBSERVER_RAD_S * self._dt_s * (change - tau - self._rate))
-        self._momentum = momentum
-        self._rate = self._model.momentum_rate_bias(q, v) - self._coulomb * smooth_sign(v, self._dry_rad_s)
+            gained = (momentum - self._momentum) / self._dt_s - 0.5 * (self._rate + rate)
+            self._residual = self._decay * (self._residual + OBSERVER_RAD_S * self._dt_s * (gained - tau))
+        self._momentum, self._rate = momentum, rate
 
 
 def calibrated_residual(robot: Robot, calibration: Calibration, lag_ticks: int) -> MomentumResidual:
