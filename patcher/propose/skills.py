@@ -83,6 +83,30 @@ REMEDIES = {
             sentence="Subtract the gyroscope's offset before anything uses the rate.",
         ),
         Remedy(
+            cause="com",
+            amount=lambda effect: effect.moment_kgm,
+            combine=_add,
+            sentence="Counter the torque of a load that hangs off-centre.",
+        ),
+        Remedy(
+            cause="thrust_loss",
+            amount=lambda effect: effect.gain_loss,
+            combine=_lose,
+            sentence="Ask the weak rotor for as much more as it falls short.",
+        ),
+        Remedy(
+            cause="wind",
+            amount=lambda effect: effect.wind_n,
+            combine=_add,
+            sentence="Lean against the wind before it has moved the robot.",
+        ),
+        Remedy(
+            cause="motor_lag",
+            amount=lambda effect: effect.motor_lag_s,
+            combine=_add,
+            sentence="Let the commands of slow motors overshoot as much more as they lag.",
+        ),
+        Remedy(
             cause="wheel_radius",
             amount=lambda effect: effect.wheel_radius,
             combine=_grow,
@@ -97,7 +121,7 @@ REMEDIES = {
     )
 }
 
-_STANDS_FOR = {"com": "payload"}  # a load off its point is answered by its mass
+_ALSO = {"com": "payload"}  # a load off its point is a load first
 
 
 def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
@@ -110,7 +134,7 @@ def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
     effect = top.effect(top.theta)
     values: dict[str, Value] = {}
     sentences = []
-    for cause in dict.fromkeys(_STANDS_FOR.get(fault, fault) for fault in top.faults):
+    for cause in dict.fromkeys(cause for fault in top.faults for cause in (_ALSO.get(fault, fault), fault)):
         remedy = REMEDIES.get(cause)
         found = _values(situation.twin.robot, base, remedy, effect) if remedy is not None else {}
         values.update(found)

@@ -1,6 +1,4 @@
-"""Rows of a quadrotor: force and torque on the body that the calibrated robot does not explain, and how faults shift
-them.
-"""
+"""Rows of a quadrotor: force and torque that the calibrated robot does not explain, and how faults shift them."""
 
 from __future__ import annotations
 

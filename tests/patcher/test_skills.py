@@ -168,6 +168,37 @@ def test_a_base_gets_entries_for_its_wheels(
     assert changed == {parameter: pytest.approx(expected)}
 
 
+@pytest.mark.parametrize(
+    ("cause", "effect", "expected"),
+    [
+        ("payload", Effect(payload_kg=0.004), {"mass": 0.004}),
+        (
+            "com",
+            Effect(payload_kg=0.003, moment_kgm=(1e-4, -5e-5, 0.0)),
+            {"mass": 0.003, "moment": [1e-4, -5e-5, 0.0]},
+        ),
+        ("thrust_loss", Effect(gain_loss=(0.0, 0.2, 0.0, 0.0)), {"gain": [1.0, 0.8, 1.0, 1.0]}),
+        ("wind", Effect(wind_n=(0.05, -0.02, 0.0)), {"wind": [0.05, -0.02, 0.0]}),
+        ("motor_lag", Effect(motor_lag_s=(0.0, 0.0, 0.015, 0.0)), {"motor_lag": [0.0375, 0.0375, 0.0525, 0.0375]}),
+        (
+            "imu_bias",
+            Effect(rate_offset=(0.0, 0.0, 0.0, 0.1, 0.0, 0.0)),
+            {"rate_offset": [0.0, 0.0, 0.0, 0.1, 0.0, 0.0]},
+        ),
+    ],
+)
+def test_a_quadrotor_gets_terms_for_load_rotors_and_air(
+    cause: str, effect: Effect, expected: dict[str, float | list[float]]
+) -> None:
+    robot = load_robot(ROBOTS / "quadrotor" / "robot.toml")
+    law = find_law(robot, robot.controller)
+    found = replace(made_up.cause("none"), cause=cause, theta=np.zeros(1), effect=lambda _: effect)
+    (proposal,) = propose(replace(made_up.situation(), twin=replace(made_up.twin(found), robot=robot), incumbent=law))
+    before, after = (Controller.from_artefact(each, robot.ports).params for each in (law, proposal.artefact))
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    assert changed == {name: pytest.approx(value) for name, value in expected.items()}
+
+
 def test_the_name_of_the_law_stays() -> None:
     (proposal,) = propose(made_up.situation(incumbent=_renamed(COMPUTED_TORQUE, "my_arm")))
     assert proposal.artefact.name == "my_arm"
