@@ -20,23 +20,23 @@ class Rotors(Drive):
     def take(self, effect: Effect) -> None:
         """Bring an effect into force."""
         super().take(effect)
-        self._rates: Four = four(self._follow if self._follow is not None else self._gain / self._gain)
+        self.rates: Four = four(self._follow if self._follow is not None else self._gain / self._gain)
         self._most, self._left, self._lost = four(self._high), four(self._gain), four(self._dead)
-        self._whole = not (self._clips or self._sag or self._weak or self._has_dead)
+        self.is_plain = not (self._clips or self._sag or self._weak or self._has_dead)
 
     def restart(self, effort: Array) -> None:
         """As if the rotors had given `effort` (4,) for a while."""
         super().restart(effort)
-        self._turning = self.said = four(self.measured)
+        self.turning = self.said = four(self.measured)
 
     def push(self, asked: Four) -> Four:
         """Thrust during one physics step in which `asked` is due; `said` is then what rotor speed tells."""
-        a, b, c, d = asked if self._whole else self._limited(asked)
-        i, j, k, l = self._turning  # noqa: E741
-        p, q, r, s = self._rates
+        a, b, c, d = asked if self.is_plain else self._limited(asked)
+        i, j, k, l = self.turning  # noqa: E741
+        p, q, r, s = self.rates
         turning = (i + p * (a - i), j + q * (b - j), k + r * (c - k), l + s * (d - l))
-        self._turning = self.said = turning
-        return turning if self._whole else self._given(turning)
+        self.turning = self.said = turning
+        return turning if self.is_plain else self._given(turning)
 
     def _limited(self, asked: Four) -> Four:
         """Commands of this kind are not below zero, and above the rated range only once that has shrunk."""

@@ -111,14 +111,17 @@ class Quadrotor(Plant):
     def _feel_air(self, speed: Vector, rates: Vector, wind: Vector) -> None:
         """Drag at `speed` along and `rates` about the body's axes, and the torque of `wind` along them."""
         dx, dy, dz, da, db, dc = self._drag
-        x, y, z = dx * speed[0], dy * speed[1], dz * speed[2]
-        a, b, c = da * rates[0], db * rates[1], dc * rates[2]
+        (x, y, z), (a, b, c) = speed, rates
+        x, y, z, a, b, c = -dx * x, -dy * y, -dz * z, -da * a, -db * b, -dc * c
         if self._off_centre:
-            i, j, k = self._centre
-            u, v, w = x - wind[0], y - wind[1], z - wind[2]
+            (i, j, k), (u, v, w) = self._centre, wind
+            u, v, w = x + u, y + v, z + w
             a, b, c = a - j * w + k * v, b - k * u + i * w, c - i * v + j * u
-        self._force = [-(i * x + j * y + k * z) for i, j, k in self._axes]
-        self._torque = [-(i * a + j * b + k * c) for i, j, k in self._axes]
+        if self._back is not None:  # Bullet's axes are not the body's
+            (ix, iy, iz), (jx, jy, jz), (kx, ky, kz) = self._axes
+            x, y, z = ix * x + iy * y + iz * z, jx * x + jy * y + jz * z, kx * x + ky * y + kz * z
+            a, b, c = ix * a + iy * b + iz * c, jx * a + jy * b + jz * c, kx * a + ky * b + kz * c
+        self._force, self._torque = (x, y, z), (a, b, c)
 
     def _advance(self, command: Array) -> None:
         self._fly((command,))
@@ -129,14 +132,19 @@ class Quadrotor(Plant):
 
     def _fly(self, commands: Sequence[Array]) -> None:
         """One physics step under each command; the state is read once, for reading costs more than stepping."""
-        client, body, push = self._client, self._body, self._rotors.push
+        client, body, rotors = self._client, self._body, self._rotors
+        (p, q, r, s), plain, push = rotors.rates, rotors.is_plain, rotors.push
         wa, wb, wc, wd, xa, xb, xc, xd, ya, yb, yc, yd, za, zb, zc, zd = self._wrench
         (ux, uy, uz), (fx, fy, fz), (tx, ty, tz) = self._up, self._force, self._torque
-        command, asked = commands[0], four(commands[0])
+        command, (a, b, c, d) = None, rotors.turning
         for due in commands:
             if due is not command:  # mostly the same one
                 command, asked = due, four(due)
-            a, b, c, d = thrust = push(asked)
+                e, f, g, h = asked
+            if plain:  # as `push` would; the call costs as much as its arithmetic
+                a, b, c, d = a + p * (e - a), b + q * (f - b), c + r * (g - c), d + s * (h - d)
+            else:
+                a, b, c, d = push(asked)
             lift = wa * a + wb * b + wc * c + wd * d
             apply_force(body, -1, (lift * ux + fx, lift * uy + fy, lift * uz + fz), _AT_CENTRE, _BODY_AXES, client)
             torque = (
@@ -146,7 +154,10 @@ class Quadrotor(Plant):
             )
             apply_torque(body, -1, torque, _BODY_AXES, client)
             step(client)
-        self._applied, self._drive.measured = np.array(thrust), np.array(self._rotors.said)
+        self._applied = np.array((a, b, c, d))
+        if plain:
+            rotors.turning = rotors.said = (a, b, c, d)
+        rotors.measured = np.array(rotors.said)
         self._read()
 
     def _read(self) -> None:
