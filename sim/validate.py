@@ -42,14 +42,15 @@ def validate(
     seed = sealed_seed(incumbent.sha256, candidate.sha256) if seed is None else seed
     evidence = gather(workers, twin, incumbent, candidate, seed)
     pairs = evidence.sealed
-    free_nm = gates.FREE_VARIATION * sum(robot.limits.effort)
+    half_ranges = (np.array(robot.limits.effort_high) - robot.limits.effort_low) / 2
+    free = gates.FREE_VARIATION_PER_S * robot.dt_s * float(half_ranges.sum())
     healthy, armed = gates.healthy_plant(evidence, robot.tracking_unit)
     unit = robot.command_unit
     answers = (
         gates.superior_tracking(pairs),
         gates.non_inferior("rms_effort", "effort", gates.EFFORT_MARGIN, pairs, unit=unit),
         gates.non_inferior(
-            "torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free_nm, unit=unit
+            "torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free, unit=unit
         ),
         gates.limits(pairs),
         gates.delay_margin(evidence),

@@ -8,13 +8,15 @@ feedback linearisation, Spong 1994). Load, friction, weak motor and crooked enco
 
 def control(
     dt, q, qd, q_ref, qd_ref, qdd_ref,
-    cart_kp, cart_kd, cart_ki, pole_kp, pole_kd, lean_limit, windup,
+    cart_kp, cart_kd, cart_ki, pole_kp, pole_kd, rate_filter, lean_limit, windup,
     total_mass, pole_moment, pole_inertia, damping, load_height,
-    mass, viscous, coulomb, gain, encoder_offset, integral, tau
+    mass, viscous, coulomb, gain, encoder_offset, integral, pole_rate, tau
 ):
     cart = q[0] - encoder_offset[0]
     pole = q[1] - encoder_offset[1]
     error = q_ref[0] - cart
+
+    pole_rate[0] += (qd[1] - pole_rate[0]) * dt / (dt + rate_filter)
 
     # extra lean that brings the cart back; at its limit the integral may only unwind
     wish = cart_kp * error + cart_kd * (qd_ref[0] - qd[0]) + integral[0]
@@ -27,7 +29,7 @@ def control(
     inertia = pole_inertia + mass * load_height * load_height
 
     # angular acceleration that the pole should have beyond its reference; the cart gives it by moving under the pole
-    turn = pole_kp * (q_ref[1] + lean - pole) + pole_kd * (qd_ref[1] - qd[1])
+    turn = pole_kp * (q_ref[1] + lean - pole) + pole_kd * (qd_ref[1] - pole_rate[0])
     turn += (viscous[1] * qd[1] + coulomb[1] * tanh(qd[1] / 0.05)) / inertia
     acceleration = qdd_ref[0] - turn * inertia / moment
 
