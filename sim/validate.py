@@ -49,9 +49,7 @@ def validate(
     answers = (
         gates.superior_tracking(pairs),
         gates.non_inferior("rms_effort", "effort", gates.EFFORT_MARGIN, pairs, unit=unit),
-        gates.non_inferior(
-            "torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free, unit=unit
-        ),
+        gates.non_inferior("torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free, unit=unit),
         gates.limits(pairs),
         gates.delay_margin(evidence),
         healthy,

@@ -198,7 +198,13 @@ def test_every_key_of_robot_toml_is_documented() -> None:
 
 def test_every_fault_is_documented_as_it_is() -> None:
     text = (ROOT / "docs" / "faults.md").read_text()
-    where = {"robot": "the robot", "joint": "a joint", "sensor": "a sensor", "gyro": "a gyroscope", "actuator": "a drive"}
+    where = {
+        "robot": "the robot",
+        "joint": "a joint",
+        "sensor": "a sensor",
+        "gyro": "a gyroscope",
+        "actuator": "a drive",
+    }
     for kind in CATALOGUE.values():
         parameters = "; ".join(
             f"`{p.name}`: {p.meaning} ({p.unit}, {p.low:g} to {p.high:g}, {p.default:g})" for p in kind.parameters

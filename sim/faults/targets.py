@@ -20,4 +20,3 @@ def efforts(robot: Robot, share: float, joints: Iterable[int]) -> Vector:
     chosen = set(joints)
     strongest = max(robot.limits.effort)
     return tuple(share * behind.get(i, strongest) if i in chosen else 0.0 for i in range(robot.dof))
-
