@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.signal import lfilter
 from scipy.special import logsumexp
 
 from core.rigid_body import Array
@@ -19,6 +20,7 @@ from telemetry.calibration import correlation_time
 from telemetry.drive import LONGEST_S, follow
 
 _HEAD_S = 6.0  # of healthy telemetry that is looked at
+_WITHIN_TICK = 0.5  # variance of ages that jitter draws, against whole ticks: a third for one tick, one for many
 _ATOM = 1e-9  # probability below which an age is not looked at
 
 
@@ -58,6 +60,8 @@ class DriveResponse:
         if age[0] == 1.0:
             return float((self._each(effect, drives) - self._usual[drives]).sum())
         lags = self.healthy.lag_s or np.any(effect.vector("motor_lag_s", m))
+        if lags and (effect.jitter_s or effect.drop_share):
+            return float((self._scattered(age, effect) - self._usual).sum())
         if lags or age.max() == 1.0:
             return float((self._each(effect, slice(None)) - self._usual).sum())
         some = np.flatnonzero(age > _ATOM)
@@ -72,6 +76,29 @@ class DriveResponse:
         expected = self._expected(effect)
         missed = (self._measured - expected)[:, drives] * self._scale[drives]
         each: Array = -0.5 * np.square(missed).sum(axis=0)
+        return each
+
+    def _scattered(self, age: Array, effect: Effect) -> Array:
+        """(m,) log likelihood of each of the drives, which lag, if every tick draws an age of its own.
+
+        What the draw adds to the variance of the command goes through the lag as the command does. A command that
+        comes within a tick is in force for the rest of it, so that ages that jitter draws are less apart than whole
+        ticks.
+        """
+        some = np.flatnonzero(age > _ATOM)
+        asked = self._asked[some]
+        mean = np.tensordot(age[some], asked, axes=1)
+        spread = np.tensordot(age[some], np.square(asked - mean), axes=1)
+        if effect.jitter_s:
+            spread *= _WITHIN_TICK
+        share = -np.expm1(-self._robot.dt_s / (self.healthy.lag_s + effect.vector("motor_lag_s", len(self._limit))))
+        added = np.stack(
+            [lfilter([a * a], [1.0, -((1.0 - a) ** 2)], column) for a, column in zip(share, spread.T, strict=True)],
+            axis=1,
+        )
+        grown = 1.0 + added / np.square(self._noise)
+        missed = (self._measured - self._expected(effect)) * self._scale
+        each: Array = -0.5 * (np.square(missed) / grown + np.log(grown)).sum(axis=0)
         return each
 
     def _expected(self, effect: Effect) -> Array:
