@@ -89,7 +89,6 @@ class Legs:
         self._thigh = np.array([-placement.translation[2] for placement in calf])
         self._shank = np.array([-point[2] for point in foot])
         self.foot_bodies = tuple(last)
-        self._foot_points = [np.array(point) for point in foot]
         self.foot_radius = np.array([_radius(spheres[body]) for body in last])
 
     def inertials(self) -> Array:
@@ -147,33 +146,46 @@ class Legs:
         position, rotation = self.stand(q)
         return np.concatenate([position, pin.Quaternion(rotation).coeffs(), q[: self.m]])
 
-    def foot_jacobians(self, configuration: Array) -> Array:
-        """(k, 3, 6 + m) foot velocity in the world's axes per generalised velocity (base rates in the trunk's axes)."""
-        pin.computeJointJacobians(self.model, self.data, configuration)
-        result = np.empty((self.feet, 3, 6 + self.m))
-        for k, (body, point) in enumerate(zip(self.foot_bodies, self._foot_points, strict=True)):
-            jacobian = pin.getJointJacobian(self.model, self.data, body + 1, pin.LOCAL_WORLD_ALIGNED)
-            lever = self.data.oMi[body + 1].rotation @ point
-            result[k] = jacobian[:3] - pin.skew(lever) @ jacobian[3:]
+    def contacts(self, q: Array) -> tuple[Array, Array]:
+        """Where the feet would touch level ground at coordinates `q` (..., n), in the trunk's frame.
+
+        Returns the lowest points (..., k, 3) and their velocity per joint speed of their leg (..., k, 3, 3). A foot is
+        a ball: it rolls, so it is that point, and not its centre, that stands still.
+        """
+        angles, roll, pitch = q[..., : self.m], q[..., self.m], q[..., self.m + 1]
+        up = np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=-1)
+        below = -self.foot_radius[:, None] * up[..., None, :]
+        hip, thigh, knee = angles[..., 0::3], angles[..., 1::3], angles[..., 1::3] + angles[..., 2::3]
+        shin_ahead, shin_down = -self._shank * np.sin(knee), self._shank * np.cos(knee)
+        ahead, down = shin_ahead - self._thigh * np.sin(thigh), shin_down + self._thigh * np.cos(thigh)
+        s, c, zero = np.sin(hip), np.cos(hip), np.zeros_like(hip)
+        of_hip = np.stack([zero, down * c - self._side * s, down * s + self._side * c], axis=-1)
+        of_thigh = np.stack([-down, ahead * s, -ahead * c], axis=-1)
+        of_calf = np.stack([-shin_down, shin_ahead * s, -shin_ahead * c], axis=-1)
+        across = np.cross(np.stack([zero, c, s], axis=-1), below)
+        jacobians = np.stack([of_hip + np.cross([1.0, 0.0, 0.0], below), of_thigh + across, of_calf + across], axis=-1)
+        return self.foot_positions(angles) + below, jacobians
+
+    def contact_jacobians(self, q: Array) -> Array:
+        """(k, 3, 6 + m) velocity of the contacts in the world's axes, per velocity of trunk (in its own) and joints."""
+        rotation: Array = pin.rpy.rpyToMatrix(*q[self.m :])
+        points, jacobians = self.contacts(q)
+        result = np.zeros((self.feet, 3, 6 + self.m))
+        for k in range(self.feet):
+            result[k, :, :3], result[k, :, 3:6] = rotation, -rotation @ pin.skew(points[k])
+            result[k, :, 6 + 3 * k : 9 + 3 * k] = rotation @ jacobians[k]
         return result
 
-    def standing(self, configuration: Array) -> Array:
-        """(k,) which feet are on the ground, taken as level with the lowest one."""
-        pin.forwardKinematics(self.model, self.data, configuration)
-        lowest = np.array(
-            [
-                self.data.oMi[body + 1].act(point)[2] - radius
-                for body, point, radius in zip(self.foot_bodies, self._foot_points, self.foot_radius, strict=True)
-            ]
-        )
-        return np.asarray(lowest < lowest.min() + _STANDS_M)
+    def standing(self, q: Array) -> Array:
+        """(k,) which feet are on the ground at coordinates `q` (n,), taken as level with the lowest one."""
+        up: Array = pin.rpy.rpyToMatrix(*q[self.m :])[2]
+        bottom = self.foot_positions(q[: self.m]) @ up - self.foot_radius
+        return np.asarray(bottom < bottom.min() + _STANDS_M)
 
     def holding_torque(self, q: Array) -> Array:
         """(m,) joint torque [N*m] that holds the robot at coordinates `q` (n,), forces shared by least squares."""
-        configuration = self.configuration(q)
-        stands = self.standing(configuration)
-        contact = self.foot_jacobians(configuration)[stands].reshape(-1, 6 + self.m)
-        gravity = pin.computeGeneralizedGravity(self.model, self.data, configuration)
+        contact = self.contact_jacobians(q)[self.standing(q)].reshape(-1, 6 + self.m)
+        gravity = pin.computeGeneralizedGravity(self.model, self.data, self.configuration(q))
         force = np.linalg.lstsq(contact[:, :6].T, gravity[:6], rcond=None)[0]
         return np.array(gravity[6:] - contact[:, 6:].T @ force)
 

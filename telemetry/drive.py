@@ -18,7 +18,7 @@ from core.robot import Robot
 
 LONGEST_S = 0.06  # oldest command that may be in force, healthy or not
 _LAGS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)  # candidates for a time constant
-_HEAD_S = 6.0  # of healthy telemetry that is looked at
+_HEAD_ROWS = 3000  # of healthy telemetry that are looked at: 6 s at 500 Hz, several moves of a slow robot
 _LEAST_NOISE = 1e-5  # of the largest effort
 
 
@@ -54,7 +54,7 @@ class HealthyDrive:
 
 def learn_drive(robot: Robot, head: Block) -> HealthyDrive:
     """The drive that explains the measured effort of healthy telemetry best."""
-    recent = head.between(head.t_s[-1] - _HEAD_S, np.inf)
+    recent = head[-_HEAD_ROWS:]
     longest = min(round(LONGEST_S * robot.control_rate_hz), len(recent) // 2)
     prompt = min((_learn(robot, recent, ticks, 0.0) for ticks in range(longest + 1)), key=_misfit)
     # A drive that lags explains part of the delay, and has to explain more than a prompt one to be believed.

@@ -29,7 +29,7 @@ from sim.friction import Friction
 from sim.legs import Legs
 from sim.plant import GRAVITY_M_S2, Plant
 
-_COGGING_PERIODS = 12.0  # of torque ripple, per turn of the joint
+COGGING_PERIODS = 12.0  # of torque ripple, per turn of the joint
 _BRAKE_NM = 1e3  # a closed brake holds more than any drive gives
 _LOST = 1e6  # a sum of joint speeds beyond this is a simulation that has come apart
 _IN_THE_AIR_M = 2.0  # far enough for no contact
@@ -94,10 +94,8 @@ class Legged(Plant):
         position, rotation = legs.stand(q)
         place = pin.SE3(rotation, position) * self._principal
         turn = rotation @ v[legs.m :]
-        configuration = legs.configuration(q)
-        stands = legs.standing(configuration)
         moving = np.concatenate([np.zeros(3), v[legs.m :], v[: legs.m]])
-        drift = -(legs.foot_jacobians(configuration)[stands] @ moving).mean(axis=0)  # the feet that stand do not slide
+        drift = -(legs.contact_jacobians(q)[legs.standing(q)] @ moving).mean(axis=0)  # the feet that stand do not slide
         bullet.resetBasePositionAndOrientation(
             body, place.translation.tolist(), pin.Quaternion(place.rotation).coeffs().tolist(), physicsClientId=client
         )
@@ -106,6 +104,7 @@ class Legged(Plant):
         for joint, angle, speed in zip(self._joints, q.tolist(), v.tolist(), strict=False):
             bullet.resetJointState(body, joint, angle, speed, client)
         self._leg_q, self._leg_v = self._q[: legs.m], self._v[: legs.m]
+        self._last_q = self._leg_q
         self._stuck_at: Array | None = None
 
     def _holding(self, q: Array) -> Array:
@@ -162,7 +161,7 @@ class Legged(Plant):
         self._applied = effort = self._drive.step(self._effort_of(command))
         if self._drags:
             effort = effort - self._spring * (self._leg_q - self._home)
-            effort -= self._ripple * np.sin(_COGGING_PERIODS * self._leg_q)
+            effort -= self._ripple * np.sin(COGGING_PERIODS * self._leg_q)
         self._set_friction(self._leg_v)
         bullet.setJointMotorControlArray(
             body, joints, bullet.TORQUE_CONTROL, forces=effort.tolist(), physicsClientId=client
@@ -195,12 +194,17 @@ class Legged(Plant):
             )
 
     def _read_trunk(self) -> None:
-        """Bring the state to this tick: leg angles, attitude, and the rates that a gyroscope has."""
+        """Bring the state to this tick: angles, the speeds that encoders report, and the rates of a gyroscope.
+
+        An encoder counts steps, so the speed that it reports is the mean over the last control period.
+        """
         _, quaternion = bullet.getBasePositionAndOrientation(self._body, self._client)
         _, turn = bullet.getBaseVelocity(self._body, self._client)
         rotation = np.array(bullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3) @ self._principal.rotation.T
         self._q = np.concatenate([self._leg_q, pin.rpy.matrixToRpy(rotation)])
-        self._v = np.concatenate([self._leg_v, rotation.T @ np.array(turn)])
+        mean_speed = (self._leg_q - self._last_q) / self.robot.dt_s
+        self._v = np.concatenate([mean_speed, rotation.T @ np.array(turn)])
+        self._last_q = self._leg_q
 
     def trunk_position(self) -> Array:
         """(3,) true position of the trunk's origin [m]. For the scorer; no controller or detector may call it."""

@@ -26,13 +26,13 @@ _SQUAT_M = (-0.09, 0.03)
 _MOVE_S = 1.1  # of one shift or squat
 _REST = 0.15  # share of a move in which nothing moves
 
-_SPEED_M_S = (0.03, 0.06)
-_CYCLE_S = 2.0  # four steps; a task shorter than two cycles steps faster
+_SPEED_M_S = (0.03, 0.05)
+_CYCLE_S = 2.4  # four steps, at least; a task shorter than two cycles steps faster
 _SHORTEST_CYCLE_S = 1.4
-_SWING = 0.13  # share of the cycle in which a foot is in the air
-_MIDDLE = {"RL": 0.16, "FL": 0.34, "RR": 0.66, "FR": 0.84}  # of each leg's swing, in cycles
-_LIFT_M = 0.04
-_SWAY_M = 0.05
+_SWING = 0.17  # share of the cycle in which a foot is in the air
+_MIDDLE = {"RL": 0.165, "FL": 0.335, "RR": 0.665, "FR": 0.835}  # of each leg's swing, in cycles
+_LIFT_M = 0.03
+_SWAY_M = 0.055
 
 
 @lru_cache(maxsize=8)
@@ -50,7 +50,7 @@ def walk(robot: Robot, start: Array, ticks: int, speed_m_s: float) -> tuple[Arra
     order = _order(robot)
     t: Array = np.arange(1, ticks + 1, dtype=np.float64) * robot.dt_s
     end_s = ticks * robot.dt_s
-    cycles = max(1, round(end_s / _CYCLE_S) - 1)
+    cycles = max(1, int(end_s / _CYCLE_S) - 1)
     cycle_s = end_s / (cycles + 1)
     if cycle_s < _SHORTEST_CYCLE_S:
         cycles, cycle_s, speed_m_s = 0, max(end_s, _SHORTEST_CYCLE_S), 0.0

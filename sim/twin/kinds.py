@@ -18,9 +18,11 @@ from core.rigid_body import Array
 from core.robot import Robot
 from sim.kinds import nominal_physics
 from sim.physics import Physics, physical_inertials
+from sim.twin.balance import LegCalibration, calibrate_legs, leg_rates, legs_physics
 from sim.twin.flight import FlightCalibration, calibrate_flight, coordinate_rates, flight_physics
 from sim.twin.grip import Grip
 from sim.twin.parts import Corrections, Likelihood, Rows, Stretch
+from sim.twin.stance import StanceRows
 from sim.twin.torque import TorqueRows
 from sim.twin.travel import WheelCalibration, base_physics, calibrate_base
 from sim.twin.wheels import GroundRows, WheelTorqueRows
@@ -74,6 +76,11 @@ def _flight_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
     return [WrenchRows(stretch, corrections)]
 
 
+def _leg_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
+    assert isinstance(corrections, LegCalibration)
+    return [StanceRows(stretch, corrections)]
+
+
 _SHIPPED = (
     TwinKind(
         name="fixed_base",
@@ -94,6 +101,13 @@ _SHIPPED = (
         rows=_flight_rows,
         physics=flight_physics,
         rates=coordinate_rates,
+    ),
+    TwinKind(
+        name="legged",
+        calibrate=calibrate_legs,
+        rows=_leg_rows,
+        physics=legs_physics,
+        rates=leg_rates,
     ),
 )
 TWINS = Registry("remend.twins", TwinKind, _SHIPPED)

@@ -121,10 +121,10 @@ def fit_twin(
     """
     kind = twin_kind_of(robot)
     calibration = kind.calibrate(robot, head) if calibration is None else calibration
-    drive = learn_drive(robot, head)
+    drive = learn_drive(robot, kind.rates(head))
     stretch = Stretch(robot=robot, head=head, after=after_onset, around=around_onset, drive=drive)
     moved = _in_rates(stretch, kind.rates)
-    drives = DriveResponse(stretch)
+    drives = DriveResponse(moved)
     stack = Stack([*kind.rows(stretch, calibration), SlipRows(moved), *jump_rows(moved)], drives)
     common = (drives, ReadingStatistics(moved), Standstill(stretch))
     likelihoods: list[Likelihood] = [*common, *kind.likelihoods(stretch, calibration)]

@@ -284,24 +284,23 @@ def test_it_stands_for_three_seconds(hidden: Legged, robot: Robot) -> None:
     np.testing.assert_allclose(went, 0.0, atol=0.005)
 
 
-@pytest.mark.parametrize("speed_m_s", [0.03, 0.06, -0.04])
+@pytest.mark.parametrize("speed_m_s", [0.03, 0.05, -0.04])
 def test_it_walks_at_the_speed_that_was_asked_for(hidden: Legged, robot: Robot, speed_m_s: float) -> None:
     q, qd, qdd = walk(robot, np.array(robot.home), 800, speed_m_s)
     trace, went = driven(hidden, Task(kind="walk", q=q, qd=qd, qdd=qdd))
     assert not trace.diverged
-    # 8 s are a second of sway, three cycles of two seconds that begin and end in half a second each, a second of sway
-    assert went[0] == pytest.approx(5.5 * speed_m_s, rel=0.2)
+    # 8 s are half a cycle of sway, two cycles that start and stop in a quarter each, and again half a cycle of sway
+    assert went[0] == pytest.approx((2.0 - 0.25) * 8.0 / 3.0 * speed_m_s, rel=0.15)
     assert abs(went[1]) < 0.02
     assert np.abs(trace.error[:, 12:14]).max() < 0.03
 
 
 def test_a_law_that_knows_of_a_load_carries_it_as_if_it_were_not_there(hidden: Legged, robot: Robot) -> None:
-    task = draw_task(robot, "walk", np.array(robot.home), 4.0, np.random.default_rng(2))
+    task = draw_task(robot, "squat", np.array(robot.home), 3.0, np.random.default_rng(2))
     healthy, _ = driven(hidden, task)
-    loaded, went = driven(hidden, task, Effect(payload_kg=2.0))
+    loaded, _ = driven(hidden, task, Effect(payload_kg=2.0))
     assert not loaded.diverged
     assert loaded.safety_share == 0.0
-    assert went[0] > 0.05
     incumbent = find_law(robot, robot.controller)
     params = incumbent.files["params.toml"].replace(b"mass = 0.0", b"mass = 2.0")
     patched = replace(incumbent, files={**incumbent.files, "params.toml": params})
@@ -309,8 +308,8 @@ def test_a_law_that_knows_of_a_load_carries_it_as_if_it_were_not_there(hidden: L
     hidden.reset(task.q[0])
     knows = run(hidden, make_runtime(robot, patched), task.references())
     errors = [trace.metrics()["rms_tracking_error"] for trace in (healthy, loaded, knows)]
-    assert errors[1] > 1.15 * errors[0]
-    assert errors[2] < 0.5 * (errors[0] + errors[1])
+    assert errors[1] > 1.5 * errors[0]
+    assert errors[2] < errors[0] + 0.3 * (errors[1] - errors[0])
 
 
 def test_a_dead_knee_brings_it_down(hidden: Legged, robot: Robot) -> None:

@@ -1,0 +1,205 @@
+"""The balance of forces and moments on a trunk that legs carry, and what healthy telemetry corrects in it.
+
+A foot pushes with the force that its leg's torques and weight say, whether it stands or swings:
+
+    f = J^-T (w_leg - tau)              w: inverse dynamics without contact, tau: torque of the joints
+
+so the six rows of the floating base balance without any knowledge of the contacts (Featherstone 2008, ch. 9):
+
+    0 = P (w_legs - tau) - w_trunk      P = J_trunk^T J_leg^-T
+
+Corrections of inertias and friction enter linearly, as on an arm (`telemetry.calibration`). The trunk moves as the legs
+that stand say. Only the finished balance is smoothed: its terms are products of signals, and a swinging leg is fast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pinocchio as pin
+from scipy.linalg import cho_factor, cho_solve
+
+from core.block import Block
+from core.errors import BadInput
+from core.rigid_body import Array
+from core.robot import Robot
+from sim.kinds import nominal_physics
+from sim.legs import Legs
+from sim.physics import Physics, physical_inertials
+from telemetry.calibration import correlation_time, smooth_sign
+from telemetry.drive import HealthyDrive, learn_drive
+from telemetry.motion import smooth
+
+CUTOFF_HZ = 5.0  # above the gait, below most of the noise of differentiated speeds
+DRY_RAD_S = np.array(0.03)  # speed over which dry friction changes sign
+_STANDS_N = (3.0, 9.0)  # a foot counts as standing from the first force on, in full from the second
+_SHARE = 0.1  # prior standard deviation of a body's mass and inertia, as a share of nominal
+_COM_M = 0.01  # prior standard deviation of a centre of mass
+_MIN_HEAD_S = 9.0
+_LEAST_NOISE = 1e-3  # N or N*m
+_ROUNDS = 4  # noise and corrections settle each other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegCalibration:
+    """The healthy legged robot: posterior of its corrections, and what the balance leaves unexplained."""
+
+    correction: Array  # (10 (m + 1) + 2 m,) inertial parameters of trunk and legs, then viscous and Coulomb friction
+    covariance: Array  # (p, p)
+    noise: Array  # (6,) standard deviation of the smoothed balance [N, N*m]
+    inflation: Array  # (6,) samples of it for each independent one, at least 1
+
+
+class Balance:
+    """The six rows over one stretch of telemetry: M ticks, or N smoothed samples of them."""
+
+    def __init__(self, robot: Robot, block: Block, drive: HealthyDrive) -> None:
+        self.legs = Legs(robot)
+        m, prompt = self.legs.m, prompt_speeds(block)
+        effort = drive.expected(robot, prompt)  # what was asked for has no noise of measurement
+        self._wide = smooth(prompt, robot.control_rate_hz, effort=effort, cutoff_hz=CUTOFF_HZ).wide
+        self.q, self.v, self.tau = self._wide.q, self._wide.v, self._wide.tau
+        self._velocity = np.concatenate([self._trunk_velocity(), self.v[:, m:], self.v[:, :m]], axis=1)
+        self._acceleration = np.gradient(self._velocity, robot.dt_s, axis=0)
+        self.P, self.w = self.terms(self.q)
+
+    def reduce(self, signal: Array) -> Array:
+        """(N, ...) `signal` (M, ...), smoothed and sampled."""
+        reduced: Array = self._wide.reduce(signal.reshape(len(signal), -1)).reshape(-1, *signal.shape[1:])
+        return reduced
+
+    def _trunk_velocity(self) -> Array:
+        """(M, 3) velocity of the trunk in its own axes: its joints and its turning take the standing feet nowhere."""
+        legs, m = self.legs, self.legs.m
+        points, jacobian = legs.contacts(self.q)
+        torque = self.tau.reshape(-1, legs.feet, 3, 1)
+        push = -np.linalg.solve(np.swapaxes(jacobian, 2, 3), torque)[..., 0]
+        standing = (np.einsum("nki,ni->nk", push, up_in_trunk(self.q[:, m:])) - _STANDS_N[0]) / np.diff(_STANDS_N)
+        weight = np.clip(standing, 1e-6, 1.0)
+        feet = np.einsum("nkij,nkj->nki", jacobian, self.v[:, :m].reshape(-1, legs.feet, 3))
+        feet += np.cross(self.v[:, None, m:], points)
+        velocity: Array = -(weight[..., None] * feet).sum(axis=1) / weight.sum(axis=1)[:, None]
+        return velocity
+
+    def terms(self, q: Array) -> tuple[Array, Array]:
+        """P (M, 6, m) and w (M, 6 + m) of the legs' present inertias at positions `q` (M, n)."""
+        legs, m = self.legs, self.legs.m
+        points, jacobian = legs.contacts(q)
+        push = np.linalg.inv(np.swapaxes(jacobian, 2, 3))  # (M, k, 3, 3) force per torque
+        P = np.zeros((len(q), 6, m))
+        for k in range(legs.feet):
+            of_leg = slice(3 * k, 3 * k + 3)
+            P[:, :3, of_leg] = push[:, k]
+            P[:, 3:, of_leg] = np.cross(points[:, k, None], np.swapaxes(push[:, k], 1, 2)).swapaxes(1, 2)
+        return P, np.array([pin.rnea(legs.model, legs.data, *row) for row in self._rows(q)])
+
+    def _rows(self, q: Array) -> list[tuple[Array, Array, Array]]:
+        """Configuration, velocity and acceleration of each tick, as Pinocchio takes them."""
+        m = self.legs.m
+        turns = np.array([pin.Quaternion(pin.rpy.rpyToMatrix(*row)).coeffs() for row in q[:, m:]])
+        configurations = np.concatenate([np.zeros((len(q), 3)), turns, q[:, :m]], axis=1)
+        return list(zip(configurations, self._velocity, self._acceleration, strict=True))
+
+    def missing(self, P: Array, w: Array) -> Array:
+        """(M, 6) force [N] and moment [N*m], in the trunk's axes, by which the legs do more than they have to."""
+        missing: Array = np.einsum("nij,nj->ni", P, w[:, 6:] - self.tau) - w[:, :6]
+        return missing
+
+    def of_joints(self, torque: Array) -> Array:
+        """(N, 6, m) what a loss of `torque` (M, m) at each joint adds to the balance."""
+        return -self.reduce(self.P * torque[:, None, :])
+
+    def system(self) -> tuple[Array, Array]:
+        """Columns (N, 6, p) of the corrections, and what they have to explain (N, 6)."""
+        legs, p = self.legs, 10 * (self.legs.m + 1)
+        inertial = np.empty((len(self.q), 6, p))
+        for t, row in enumerate(self._rows(self.q)):
+            regressor = pin.computeJointTorqueRegressor(legs.model, legs.data, *row)
+            inertial[t] = regressor[:6] - self.P[t] @ regressor[6:]
+        speed = self.v[:, : legs.m]
+        friction = [self.of_joints(speed), self.of_joints(smooth_sign(speed, DRY_RAD_S))]
+        columns = np.concatenate([self.reduce(inertial), *friction], axis=2)
+        return columns, self.reduce(self.missing(self.P, self.w))
+
+
+def calibrate_legs(robot: Robot, head: Block) -> LegCalibration:
+    """Fit the corrections to a healthy stretch of telemetry.
+
+    Raises:
+        BadInput: the stretch is too short to learn from.
+    """
+    length_s = len(head) * robot.dt_s
+    if length_s < _MIN_HEAD_S:
+        raise BadInput(
+            f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
+        )
+    columns, target = Balance(robot, head, learn_drive(robot, prompt_speeds(head))).system()
+    count = len(target)
+    prior = np.diag(1.0 / np.square(_prior_scale(robot)))
+    flat, y = columns.reshape(6 * count, -1), target.reshape(-1)
+    noise, inflation = np.maximum(target.std(axis=0), _LEAST_NOISE), np.ones(6)
+    for _ in range(_ROUNDS):
+        weight = np.tile(1.0 / (noise * np.sqrt(inflation)), count)
+        rows = flat * weight[:, None]
+        factor = cho_factor(rows.T @ rows + prior)
+        correction = cho_solve(factor, rows.T @ (y * weight))
+        left = (y - flat @ correction).reshape(count, 6)
+        noise, inflation = np.maximum(left.std(axis=0), _LEAST_NOISE), correlation_time(left)
+    covariance = cho_solve(factor, np.eye(len(prior)))
+    return LegCalibration(correction=correction, covariance=covariance, noise=noise, inflation=inflation)
+
+
+def _prior_scale(robot: Robot) -> Array:
+    """(p,) prior standard deviations of the corrections."""
+    blocks = []
+    for pi in Legs(robot).inertials().reshape(-1, 10):
+        mass, moment = pi[0], np.array([pi[4], pi[6], pi[9]]).mean()
+        first = np.abs(pi[1:4]) * _SHARE + mass * _COM_M
+        blocks.append(np.concatenate([[_SHARE * mass], first, np.full(6, _SHARE * moment)]))
+    m = len(robot.actuators)
+    viscous = 0.3 * np.array(robot.limits.damping[:m]) + 0.02
+    return np.concatenate([*blocks, viscous, 0.01 * np.array(robot.limits.effort)])
+
+
+def legs_physics(robot: Robot, correction: Array) -> Physics:
+    """The twin's physics for one value of the corrections."""
+    nominal, m = nominal_physics(robot), len(robot.actuators)
+    inertials, viscous, coulomb = np.split(correction, [10 * (m + 1), 10 * (m + 1) + m])
+    of_trunk = np.zeros(robot.dof - m)
+    dry = np.concatenate([np.maximum(coulomb, 0.0), of_trunk])
+    return replace(
+        nominal,
+        inertials=physical_inertials(nominal.inertials + inertials),
+        viscous=np.maximum(nominal.viscous + np.concatenate([viscous, of_trunk]), 0.0),
+        coulomb=dry,
+        stiction=dry,
+    )
+
+
+def up_in_trunk(attitude: Array) -> Array:
+    """(M, 3) the vertical in the trunk's axes at roll, pitch and yaw (M, 3)."""
+    roll, pitch = attitude[:, 0], attitude[:, 1]
+    return np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=1)
+
+
+def leg_rates(block: Block) -> Block:
+    """`block` with velocities that are the rates of its positions, at the same instant."""
+    changed, n = prompt_speeds(block), block.dof
+    roll, pitch = block.group("q")[:, n - 3 : n - 1].T
+    x, y, z = block.group("qd")[:, n - 3 :].T
+    across = y * np.sin(roll) + z * np.cos(roll)
+    changed.group("qd")[:, n - 3 :] = np.stack(
+        [x + across * np.tan(pitch), y * np.cos(roll) - z * np.sin(roll), across / np.cos(pitch)], axis=1
+    )
+    return changed
+
+
+def prompt_speeds(block: Block) -> Block:
+    """`block` with joint speeds of the instant: what an encoder says is the mean over the control period before."""
+    changed = Block(data=block.data.copy(), actuators=block.actuators)
+    mean = block.group("qd")[:, : block.dof - 3]
+    speed = changed.group("qd")[:, : block.dof - 3]
+    speed[:-1] = 0.5 * (mean[:-1] + mean[1:])
+    speed[1:-2] = (7.0 * (mean[1:-2] + mean[2:-1]) - mean[:-3] - mean[3:]) / 12.0  # of fourth order in the period
+    return changed

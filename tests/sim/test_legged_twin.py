@@ -1,0 +1,128 @@
+"""The twin of a quadruped: the balance on its trunk holds, and faults of legs, load and sensors are told apart."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim
+from controllers.library import find_law
+from core.block import Block, flat_row
+from core.errors import BadInput
+from core.robot_toml import load_robot
+from sim.effect import Effect
+from sim.faults.course import FaultCourse
+from sim.faults.notation import parse_faults
+from sim.kinds import hidden_physics, nominal_physics, open_plant
+from sim.physics import Physics
+from sim.rollout import make_runtime
+from sim.tasks.catalogue import endless_tasks
+from sim.twin.balance import LegCalibration, calibrate_legs, leg_rates, legs_physics
+from sim.twin.parts import Stretch
+from sim.twin.stance import StanceRows
+from sim.twin.twin import fit_twin
+from telemetry.drive import learn_drive
+
+ROBOT = load_robot(Path(str(sim.__file__)).parent / "robots" / "quadruped" / "robot.toml")
+ONSET_S = 3.0
+
+
+def record(physics: Physics, seconds: float, spec: str = "none", day: int = 1) -> Block:
+    """Telemetry of a working day under the nominal law."""
+    rows = []
+    runtime = make_runtime(ROBOT, find_law(ROBOT, ROBOT.controller))
+    course = FaultCourse(faults=parse_faults(spec, ROBOT), onset_s=ONSET_S)
+    with open_plant(ROBOT, physics, course, seed=day) as plant:
+        for reference in islice(endless_tasks(ROBOT, day, segment_s=4.0), round(seconds * ROBOT.control_rate_hz)):
+            frame = plant.measure()
+            rows.append(flat_row(frame, reference))
+            plant.apply(runtime.tick(frame, reference, frame.stamp_ns).tau)
+    return Block(data=np.array(rows), actuators=len(ROBOT.actuators))
+
+
+@pytest.fixture(scope="module")
+def physics() -> Physics:
+    return hidden_physics(ROBOT, 1)
+
+
+@pytest.fixture(scope="module")
+def head(physics: Physics) -> Block:
+    return record(physics, 30.0)
+
+
+@pytest.fixture(scope="module")
+def calibration(head: Block) -> LegCalibration:
+    return calibrate_legs(ROBOT, head)
+
+
+def rows_of(head: Block, after: Block, calibration: LegCalibration) -> StanceRows:
+    drive = learn_drive(ROBOT, leg_rates(head))
+    return StanceRows(Stretch(robot=ROBOT, head=head, after=after, around=None, drive=drive), calibration)
+
+
+def test_a_healthy_robot_is_in_balance(head: Block, physics: Physics, calibration: LegCalibration) -> None:
+    rows = rows_of(head, record(physics, 4.0, day=7), calibration)
+    assert np.all(calibration.noise[:3] < 2.5)  # N, of a robot that weighs 122 N
+    assert np.all(calibration.noise[3:] < 0.4)  # N*m
+    assert np.all(np.sqrt(np.mean(np.square(rows.residual), axis=0)) < 2.0 * calibration.noise)
+
+
+@pytest.mark.parametrize(
+    ("spec", "effect", "signal"),
+    [
+        ("payload:mass=3", Effect(payload_kg=3.0), 2),
+        ("com:mass=3,x=0.06,y=-0.04", Effect(payload_kg=3.0, moment_kgm=(0.18, -0.12, 0.0)), 4),
+        ("actuator_loss:joint=RL_calf,gain=0.6", Effect(gain_loss=(0.0,) * 8 + (0.4,) + (0.0,) * 3), 2),
+        ("friction:joint=FR_calf,scale=20", Effect(viscous=(0.0,) * 5 + (1.9,) + (0.0,) * 9), 2),
+    ],
+)
+def test_a_fault_shifts_the_balance_as_it_is_said_to(
+    head: Block, physics: Physics, calibration: LegCalibration, spec: str, effect: Effect, signal: int
+) -> None:
+    after = record(physics, ONSET_S + 4.0, spec, day=7).between(ONSET_S + 0.3, ONSET_S + 4.0)
+    rows = rows_of(head, after, calibration)
+    shift = rows.shift(effect)
+    before, left = (np.sqrt(np.mean(np.square(x[:, signal]))) for x in (rows.residual, rows.residual - shift))
+    assert left < 0.5 * before
+    assert left < 3.0 * calibration.noise[signal]
+
+
+def test_corrections_become_the_robot_that_taught_them(physics: Physics, calibration: LegCalibration) -> None:
+    twin = legs_physics(ROBOT, calibration.correction)
+    mass, learnt = (each.inertials.reshape(-1, 10)[:, 0].sum() for each in (physics, twin))
+    assert learnt == pytest.approx(mass, rel=0.02)
+    assert twin.substeps == nominal_physics(ROBOT).substeps
+    assert np.all(twin.viscous >= 0.0)
+    assert not np.any(twin.coulomb[12:])
+
+
+def test_a_head_too_short_to_learn_from_is_refused(head: Block) -> None:
+    with pytest.raises(BadInput, match=r"5\.0 s of healthy motion are too few"):
+        calibrate_legs(ROBOT, head[:500])
+
+
+@pytest.mark.parametrize(
+    ("spec", "estimate"),
+    [
+        ("payload", ("mass", 5.0, 0.3)),
+        ("actuator_loss:joint=FL_calf", ("gain", 0.6, 0.05)),
+        ("sensor_bias:joint=RR_thigh", ("rad", 0.05, 0.01)),
+        ("stuck:joint=RL_calf", None),
+    ],
+)
+def test_the_first_cause_is_the_fault_that_was_there(
+    head: Block, physics: Physics, calibration: LegCalibration, spec: str, estimate: tuple[str, float, float] | None
+) -> None:
+    telemetry = record(physics, ONSET_S + 3.1, spec, day=9)
+    after, around = telemetry.between(ONSET_S + 0.05, ONSET_S + 3.05), telemetry.between(1.0, ONSET_S + 0.05)
+    top = fit_twin(ROBOT, head, after, calibration, around).causes[0]
+    assert top.cause == spec.partition(":")[0]
+    found = top.describe(top.theta)
+    if ":" in spec:
+        assert ROBOT.joints[round(found["joint"]) - 1] == spec.partition("=")[2]
+    if estimate is not None:
+        name, value, tolerance = estimate
+        assert found[name] == pytest.approx(value, abs=tolerance)
