@@ -18,6 +18,7 @@ from core.block import Array, Block
 from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
+from core.threads import one_thread
 from telemetry.drive import given_effort, learn_drive
 from telemetry.motion import Motion, best_cutoff_hz, smooth
 
@@ -56,6 +57,7 @@ class Calibration:
         return self.correction[-len(self.noise_nm) :]
 
 
+@one_thread()
 def calibrate(robot: Robot, head: Block) -> Calibration:
     """Fit the corrections to a healthy stretch of telemetry.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.block import Array, Block
 from core.robot import Robot
+from core.threads import one_thread
 from sim.effect import Effect, combine
 from sim.physics import Physics
 from sim.twin.cause import Cause, causes_of
@@ -101,6 +102,7 @@ def _draw(rng: np.random.Generator, mean: Array, covariance: Array) -> Array:
     return rng.multivariate_normal(mean, symmetric, method="eigh", check_valid="ignore")
 
 
+@one_thread()
 def fit_twin(
     robot: Robot,
     head: Block,
