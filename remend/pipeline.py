@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from controllers.artefact import Artefact
 from core.block import Block
 from core.clock import Clock
@@ -303,7 +305,8 @@ class Pipeline:
         effect, n = twin.effect, self.robot.dof
         m = len(self.robot.actuators)
         model = self.monitor.calibration.model(self.robot)
-        model.set_payload(effect.payload_kg)
+        lever_m = np.array(effect.moment_kgm) / effect.payload_kg if effect.payload_kg and effect.moment_kgm else None
+        model.set_payload(effect.payload_kg, lever_m)
         model.damping = model.damping + effect.vector("viscous", n)
         coulomb = self.monitor.calibration.coulomb + effect.vector("coulomb", n)
         gain, offset = 1.0 - effect.vector("gain_loss", m), effect.vector("offset", n)
