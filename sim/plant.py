@@ -1,7 +1,7 @@
 """A simulated robot of any kind: bus, drives and sensors around a body in PyBullet.
 
 It speaks frames and takes commands, as the hardware does. What it knows beyond a frame (true state, fault) is read by
-the scorer alone. A kind of robot (`sim.plants`) adds its body and one physics step.
+the scorer alone. A kind of robot (`sim.plants`) adds its body, and how it moves in a control period.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ class Plant(ABC):
             bullet.setPhysicsEngineParameter(
                 enableFileCaching=0,  # a file rewritten under one name would come back with the old masses
                 deterministicOverlappingPairs=1,
-                fixedTimeStep=self.step_s,
-                numSubSteps=0,
                 physicsClientId=self._client,
             )
+            self._take_together(1)
             bullet.setGravity(0, 0, -GRAVITY_M_S2, physicsClientId=self._client)
             self._load()
             self.restart(course, seed)
@@ -109,9 +108,9 @@ class Plant(ABC):
         self._tick = 0
         self._place(self._q, self._v)
         hold = self._holding(self._q) if command is None else command
-        self._path.restart(hold)
+        self._path.restart(hold.tolist())
         self._update_fault()
-        self._drive.restart(self._effort_of(self._path.limited))
+        self._drive.restart(self._effort_of(np.array(self._path.limited)))
         self._sensors.restart()
         self._applied = self._drive.measured
 
@@ -129,7 +128,7 @@ class Plant(ABC):
     def measure(self) -> Frame:
         """What the robot says at the start of this tick."""
         n = self.robot.dof
-        reading = self._sensors.read(self._q, self._v, self._drive.measured)
+        reading = self._sensors.read(self._truth())
         return Frame(
             seq=self._tick,
             stamp_ns=round(self._tick * self.robot.dt_s * 1e9),
@@ -146,7 +145,8 @@ class Plant(ABC):
             FloatingPointError: the simulated robot has diverged.
         """
         self._path.send(command)
-        self._pass_period()
+        for due, steps in self._path.period():
+            self._advance(due, steps)
         self._tick += 1
         self._update_fault()
 
@@ -155,9 +155,9 @@ class Plant(ABC):
         """What became of the last command, at the last physics step."""
         return Stages(
             raw=list(self._path.raw),
-            limited=self._path.limited.tolist(),
-            delayed=self._path.due(self.physics.substeps - 1).tolist(),
-            applied=self._applied.tolist(),
+            limited=list(self._path.limited),
+            delayed=list(self._path.due(self.physics.substeps - 1)),
+            applied=list(self._given()),
         )
 
     def true_state(self) -> tuple[Array, Array]:
@@ -168,10 +168,21 @@ class Plant(ABC):
         """The fault in force now. For the scorer and for labels; no controller or detector may call it."""
         return self._course.at(self._tick * self.robot.dt_s)
 
-    def _pass_period(self) -> None:
-        """One control period, step by step; kinds that can take steps together do so here."""
-        for substep in range(self.physics.substeps):
-            self._advance(self._path.due(substep))
+    def _take_together(self, steps: int) -> None:
+        """From now on Bullet takes so many physics steps in one call."""
+        self._together, self._span_s = steps, steps * self.step_s
+        bullet.setPhysicsEngineParameter(
+            fixedTimeStep=self._span_s, numSubSteps=steps if steps > 1 else 0, physicsClientId=self._client
+        )
+
+    def _truth(self) -> Array:
+        """(2 n + m,) what the sensors see: position, velocity, and effort of the drives."""
+        return np.concatenate((self._q, self._v, self._drive.measured))
+
+    def _given(self) -> Sequence[float]:
+        """(m) effort that reached the body in the last physics step."""
+        applied: list[float] = self._applied.tolist()
+        return applied
 
     def _make_drive(self) -> Drive:
         """The drives of this robot; kinds whose drives lag or cannot push say so here."""
@@ -208,8 +219,8 @@ class Plant(ABC):
         """Bring into force what an effect does to the body; bus, drives and sensors have it already."""
 
     @abstractmethod
-    def _advance(self, command: Array) -> None:
-        """One physics step under `command` (m,); sets `_q`, `_v` and `_applied`.
+    def _advance(self, command: list[float], steps: int) -> None:
+        """`steps` physics steps under `command` (m); sets `_q`, `_v` and `_applied`.
 
         Raises:
             FloatingPointError: the simulated robot has diverged.

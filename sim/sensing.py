@@ -45,18 +45,17 @@ class Sensors:
         odd = (effect.offset, effect.scale, effect.noise, effect.quantum, effect.rate_offset)
         self._healthy = not self._repeats and not any(map(any, odd))
 
-    def read(self, q: Array, v: Array, effort: Array) -> list[float]:
-        """2 n + m readings in this order, for one tick."""
+    def read(self, truth: Array) -> list[float]:
+        """2 n + m readings of the true position, velocity and effort of the drives (2 n + m,), for one tick."""
         while self._tick >= len(self._rows):  # grows: after a restart the same rows come again
             rows = self._random.standard_normal((_ROWS, len(self._std))) * self._std
             self._rows = np.concatenate([self._rows, rows])
         noise = self._rows[self._tick]
         self._tick += 1
-        truth = np.concatenate((q, v, effort))
         if self._healthy:
             return (truth + noise).tolist()  # type: ignore[no-any-return]
         n = self._n
-        position = q * self._factor + self._offset + noise[:n] * self._noise_factor
+        position = truth[:n] * self._factor + self._offset + noise[:n] * self._noise_factor
         if self._quantum.any():
             steps = np.where(self._quantum > 0, self._quantum, 1.0)
             position = np.where(self._quantum > 0, np.round(position / steps) * steps, position)

@@ -81,10 +81,11 @@ class Puck(Plant):
     def _take(self, effect):
         pass
 
-    def _advance(self, command):
-        self._applied = self._drive.step(command)
-        self._v = self._v + self.step_s * self._applied / self._mass
-        self._q = self._q + self.step_s * self._v
+    def _advance(self, command, steps):
+        for _ in range(steps):
+            self._applied = self._drive.step(np.array(command))
+            self._v = self._v + self.step_s * self._applied / self._mass
+            self._q = self._q + self.step_s * self._v
 
 
 def _made(robot, rng=None):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -148,11 +149,17 @@ class DiffDrive(Plant):
         grip = constant(physics, "ground_friction")[0] * max(1.0 - effect.ground_loss, 0.0)
         bullet.changeDynamics(self._ground, -1, lateralFriction=grip, physicsClientId=client)
 
-    def _pass_period(self) -> None:
-        super()._pass_period()
+    def apply(self, command: Sequence[float]) -> None:
+        super().apply(command)
         self._read()  # the pose once a tick: reading costs like stepping
 
-    def _advance(self, command: Array) -> None:
+    def _advance(self, command: list[float], steps: int) -> None:
+        due = np.array(command)
+        for _ in range(steps):
+            self._move(due)
+
+    def _move(self, command: Array) -> None:
+        """One physics step under a command (m,)."""
         self._applied = self._drive.step(command)
         effort, torque, friction = self._applied.tolist(), [0.0, 0.0], [0.0, 0.0]
         for i in (0, 1):

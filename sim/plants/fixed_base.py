@@ -44,7 +44,6 @@ class FixedBase(Plant):
         driven = [joint for joint in robot.drives if joint is not None]
         self._driven = None if driven == list(range(robot.dof)) else np.array(driven)
         self._home = np.array(robot.home)
-        self._steps, self._span_s = 1, self.step_s  # of physics under one torque
         with tempfile.TemporaryDirectory(prefix="remend-body-") as folder:
             urdf = write_body(Path(folder), robot, self.physics.inertials)
             # Without USE_INERTIA_FROM_FILE Bullet makes inertia up from collision shapes, of which there are none.
@@ -102,33 +101,25 @@ class FixedBase(Plant):
         self._friction.take(effect)
         self._stiffness, self._ripple = effect.vector("stiffness", n), effect.vector("ripple", n)
         self._drags = bool(self._stiffness.any() or self._ripple.any())
-        self._together = self.robot.substeps if self._drive.is_prompt and not self._drags else 1
+        self._most_together = self.robot.substeps if self._drive.is_prompt and not self._drags else 1
         self._set_armature(self._friction.slope(self._v))
 
     def _set_armature(self, slope: Array) -> None:
         self._armature = self._rotor + self._span_s * slope
         self._pin.armature = self._armature
 
-    def _take_together(self, steps: int) -> None:
-        """From now on one torque lasts for so many physics steps."""
-        self._steps, self._span_s = steps, steps * self.step_s
-        bullet.setPhysicsEngineParameter(
-            fixedTimeStep=self._span_s, numSubSteps=steps if steps > 1 else 0, physicsClientId=self._client
-        )
-        self._set_armature(self._friction.slope(self._v))
+    def _advance(self, command: list[float], steps: int) -> None:
+        due = np.array(command)
+        while steps:
+            together = min(steps, self._most_together)
+            if together != self._together:
+                self._take_together(together)
+                self._set_armature(self._friction.slope(self._v))
+            self._move(due)
+            steps -= together
 
-    def _pass_period(self) -> None:
-        due, total, start = self._path.due, self.physics.substeps, 0
-        while start < total:
-            command, end = due(start), start + 1
-            while end < total and end - start < self._together and due(end) is command:
-                end += 1
-            if end - start != self._steps:
-                self._take_together(end - start)
-            self._advance(command)
-            start = end
-
-    def _advance(self, command: Array) -> None:
+    def _move(self, command: Array) -> None:
+        """As many physics steps as are taken together, under one command (m,) and one torque."""
         q, v = self._q, self._v
         self._applied = effort = self._drive.step(command)
         if self._driven is not None:

@@ -156,7 +156,13 @@ class Legged(Plant):
         super().apply(command)
         self._read_trunk()
 
-    def _advance(self, command: Array) -> None:
+    def _advance(self, command: list[float], steps: int) -> None:
+        due = np.array(command)
+        for _ in range(steps):
+            self._move(due)
+
+    def _move(self, command: Array) -> None:
+        """One physics step under a command (m,)."""
         client, body, joints = self._client, self._body, self._joints
         self._applied = effort = self._drive.step(self._effort_of(command))
         if self._drags:

@@ -17,7 +17,7 @@ def path(robot: Robot, substeps: int = 2, seed: int = 1, **effect: float) -> Com
     made = CommandPath(quick, substeps)
     made.take(Effect(**effect))
     made.reseed(seed)
-    made.restart(np.zeros(robot.dof))
+    made.restart([0.0] * robot.dof)
     return made
 
 
@@ -26,7 +26,9 @@ def sent(made: CommandPath, ticks: int, substeps: int = 2) -> list[int]:
     seen: list[int] = []
     for k in range(1, ticks + 1):
         made.send([0.01 * k] * 7)
-        seen += [round(100 * float(made.due(s)[0])) for s in range(substeps)]
+        steps = [round(100 * made.due(s)[0]) for s in range(substeps)]
+        assert [round(100 * command[0]) for command, lasts in made.period() for _ in range(lasts)] == steps
+        seen += steps
     return seen
 
 
@@ -34,7 +36,7 @@ def test_a_command_beyond_the_rated_range_is_cut_and_remembered_as_sent(iiwa: Ro
     made = path(iiwa)
     made.send([1e6] * 7)
     assert made.raw == [1e6] * 7
-    assert made.limited.tolist() == list(iiwa.limits.effort_high)
+    assert made.limited == list(iiwa.limits.effort_high)
     made.send([float("nan")] * 7)
     assert np.all(np.isnan(made.limited))
 
@@ -65,6 +67,6 @@ def test_a_lost_command_leaves_the_one_before_it_in_force(iiwa: Robot) -> None:
 def test_a_restart_repeats_the_bus_and_another_seed_does_not(iiwa: Robot) -> None:
     made = path(iiwa, jitter_s=0.006, drop_share=0.2)
     first = sent(made, 100)
-    made.restart(np.zeros(7))
+    made.restart([0.0] * 7)
     assert sent(made, 100) == first
     assert sent(path(iiwa, seed=2, jitter_s=0.006, drop_share=0.2), 100) != first

@@ -267,9 +267,9 @@ def drive_torques(robot: Robot, physics: Physics, delay_ms: float, ticks: int = 
     seen: list[float] = []
 
     class Watched(FixedBase):
-        def _advance(self, command: Array) -> None:
-            seen.append(float(command[0]))
-            super()._advance(command)
+        def _advance(self, command: list[float], steps: int) -> None:
+            seen.extend([command[0]] * steps)
+            super()._advance(command, steps)
 
     course = FaultCourse.constant(Effect(delay_s=delay_ms / 1000.0))
     with Watched(robot, physics, course, seed=1) as plant:

@@ -267,16 +267,18 @@ def test_rotors_in_plain_floats_are_the_drives_of_every_other_robot() -> None:
         Effect(limit_loss=(0.5, 0.0, 0.0, 0.6), motor_lag_s=(0.0, 0.03, 0.0, 0.0), sag=0.2),
     ]
     for effect in faults:
-        drive = Drive(limit, OFF, lag_s, 1e-3, OFF, asks_rated=True)
+        drive = Drive(limit, OFF, lag_s, 1e-3 / 64, OFF, asks_rated=True)
         rotors = Rotors(limit, OFF, lag_s, 1e-3, OFF, asks_rated=True)
         for each in (drive, rotors):
             each.take(effect)
             each.restart(np.full(4, HOVER_N))
-        for _ in range(200):
-            a, b, c, d = asked = rng.uniform(0.0, 0.15, 4)
-            given = rotors.push((a, b, c, d))
-            assert given == pytest.approx(drive.step(asked), abs=1e-15)
+        for steps in [1, 4] * 20:
+            asked = rng.uniform(0.0, 0.15, 4)
+            mean = rotors.push(asked.tolist(), steps)
+            given = np.array([drive.step(asked) for _ in range(64 * steps)])  # 64 steps for one
             assert rotors.said == pytest.approx(drive.measured, abs=1e-15)
+            assert mean == pytest.approx(given.mean(axis=0), abs=3e-5)
+            assert rotors.given(rotors.turning) == pytest.approx(given[-1], abs=1e-15)
 
 
 def test_it_hovers_within_a_centimetre_on_noisy_sensors(crazyflie: Robot) -> None:

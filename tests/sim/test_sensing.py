@@ -16,12 +16,16 @@ N = 7
 Q, V, TAU = np.linspace(-1.0, 1.0, N), np.linspace(0.5, -0.5, N), np.linspace(3.0, 9.0, N)
 
 
+def truth(q: Array = Q) -> Array:
+    return np.concatenate([q, V, TAU])
+
+
 def readings(robot: Robot, ticks: int = 1, seed: int = 1, moving: bool = False, **effect: object) -> Array:
     """(ticks, 21) readings of a robot that stands, or moves by 1 mrad a tick."""
     sensors = Sensors(robot)
     sensors.reseed(seed)
     sensors.take(Effect(**effect))  # type: ignore[arg-type]
-    return np.array([sensors.read(Q + 0.001 * k * moving, V, TAU) for k in range(ticks)])
+    return np.array([sensors.read(truth(Q + 0.001 * k * moving)) for k in range(ticks)])
 
 
 def test_without_noise_and_fault_the_readings_are_the_truth(quiet: Robot) -> None:
@@ -53,9 +57,9 @@ def test_a_gyroscope_offset_changes_the_rate_alone(quiet: Robot) -> None:
 def test_a_frozen_reading_keeps_its_last_good_value(quiet: Robot) -> None:
     sensors = Sensors(quiet)
     sensors.take(Effect())
-    sensors.read(Q - 0.1, V, TAU)
+    sensors.read(truth(Q - 0.1))
     sensors.take(Effect(freeze=on([4], N, 1.0)))
-    rows = np.array([sensors.read(Q + 0.01 * k, V, TAU) for k in range(5)])
+    rows = np.array([sensors.read(truth(Q + 0.01 * k)) for k in range(5)])
     assert np.all(rows[:, 4] == Q[4])  # the first reading after the onset is the one that stays
     assert np.all(np.diff(rows[:, 3]) > 0)
 
@@ -77,12 +81,12 @@ def test_a_restart_repeats_the_noise_and_a_fault_does_not_shift_it(iiwa: Robot) 
     sensors = Sensors(iiwa)
     sensors.reseed(3)
     sensors.take(Effect())
-    first = [sensors.read(Q, V, TAU) for _ in range(1500)]  # more than one block of noise
+    first = [sensors.read(truth()) for _ in range(1500)]  # more than one block of noise
     sensors.restart()
-    assert [sensors.read(Q, V, TAU) for _ in range(1500)] == first
+    assert [sensors.read(truth()) for _ in range(1500)] == first
     sensors.restart()
     sensors.take(Effect(dropout=on([0], N, 0.5)))
-    other = np.array([sensors.read(Q, V, TAU) for _ in range(1500)])
+    other = np.array([sensors.read(truth()) for _ in range(1500)])
     np.testing.assert_array_equal(other[:, 1:], np.array(first)[:, 1:])
 
 
