@@ -24,7 +24,7 @@ from controllers.canary import CanaryLimits, CanaryMonitor
 from controllers.envelope import Breach, Envelope, Ruling
 from controllers.slot import Slot
 from core.frames import Frame, Reference
-from core.rigid_body import RigidBodyModel
+from core.rigid_body import RigidBodyModel, load_held_at_home
 from core.robot import FIXED_BASE, Robot
 
 _LAW_FAULTS = (Breach.NOT_FINITE, Breach.FAR_BEYOND_LIMIT)  # what no measurement and no state of the robot excuses
@@ -60,13 +60,7 @@ class Note:
 
 def heaviest_load(robot: Robot) -> float:
     """Load [kg] that braking allows for: 5 kg, or what the motors of a smaller arm hold at home."""
-    model, home = RigidBodyModel(robot), np.array(robot.home)
-    bare = model.gravity(home).copy()
-    model.set_payload(1.0)
-    per_kg = np.abs(model.gravity(home) - bare)
-    driven = [(k, joint) for k, joint in enumerate(robot.drives) if joint is not None and per_kg[joint] > 1e-6]
-    held = [(robot.limits.effort[k] - abs(bare[joint])) / per_kg[joint] for k, joint in driven]
-    return float(max(0.0, min([_HEAVIEST_KG, *held])))
+    return min(_HEAVIEST_KG, load_held_at_home(robot))
 
 
 @lru_cache(maxsize=8)

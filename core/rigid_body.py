@@ -124,6 +124,18 @@ class RigidBodyModel:
         return np.array(self.data.dtau_dq)
 
 
+@lru_cache(maxsize=8)
+def load_held_at_home(robot: Robot) -> float:
+    """Load [kg] at the payload point that the motors hold at home, at their limits; infinite if none has to hold it."""
+    model, home = RigidBodyModel(robot), np.array(robot.home)
+    bare = model.gravity(home).copy()
+    model.set_payload(1.0)
+    per_kg = np.abs(model.gravity(home) - bare)
+    driven = [(k, joint) for k, joint in enumerate(robot.drives) if joint is not None and per_kg[joint] > 1e-6]
+    held = [(robot.limits.effort[k] - abs(bare[joint])) / per_kg[joint] for k, joint in driven]
+    return float(max(0.0, min(held, default=np.inf)))
+
+
 class ModelTerms:
     """The model signals of the catalogue for one tick, as plain float lists.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from core.rigid_body import load_held_at_home
 from core.robot import Robot
 from sim.effect import Effect
 
@@ -13,6 +14,7 @@ ALL = frozenset({FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED})
 JOINTED = frozenset({FIXED_BASE, LEGGED})
 
 _GRAVITY_M_S2 = 9.81
+_COMFORT = 0.5  # share of what an arm's motors hold at home that it gets as load by default
 _LOAD, _WIND = 0.25, 0.5  # share of what its rotors lift that a flying robot may get as load and as wind
 
 Values = Mapping[str, float]
@@ -28,6 +30,11 @@ class Parameter:
     low: float
     high: float
     meaning: str
+
+
+def _carried(parameter: Parameter, most_kg: float) -> Parameter:
+    """A load that an arm which carries `most_kg` with ease gets unless told otherwise."""
+    return replace(parameter, default=min(parameter.default, float(f"{most_kg:.2g}"))) if parameter.unit == "kg" else parameter
 
 
 def _lifted(parameter: Parameter, lift_n: float) -> Parameter:
@@ -60,7 +67,13 @@ class FaultKind:
         return has_place and (robot.kind in self.kinds or robot.kind not in ALL)
 
     def fitted_to(self, robot: Robot) -> FaultKind:
-        """The same fault with loads and winds in the size of a robot that hangs on its rotors; others stand firm."""
+        """The same fault with loads and winds in the size of this robot.
+
+        Left to itself, the load of an arm is at most half of what its motors hold at home.
+        """
+        if robot.kind == FIXED_BASE:
+            most_kg = _COMFORT * load_held_at_home(robot)
+            return replace(self, parameters=tuple(_carried(parameter, most_kg) for parameter in self.parameters))
         if robot.mode != "thrust":
             return self
         lift_n = sum(robot.limits.effort_high)

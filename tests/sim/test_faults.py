@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from controllers.artefact import Artefact
 from core.errors import BadInput
+from core.rigid_body import RigidBodyModel, load_held_at_home
 from core.robot import Robot
+from sim.catalogue import find_robot
 from sim.effect import NO_EFFECT, Effect, combine
 from sim.faults.catalogue import CATALOGUE, faults_of
 from sim.faults.course import Fault, FaultCourse
@@ -251,3 +253,14 @@ def test_every_fault_changes_what_an_arm_does_or_says(iiwa: Robot, computed_torq
     specs = {name: name for name in faults_of(iiwa)} | {"torque_limit": "torque_limit:share=0.1"}
     for spec in specs.values():
         assert run_of(only(parse_faults(spec, iiwa)).effect) != healthy, spec
+
+
+def test_a_small_arm_gets_a_load_that_it_can_lift() -> None:
+    arm2 = find_robot("arm2")
+    held_kg = load_held_at_home(arm2)
+    load = only(parse_faults("payload", arm2)).effect.payload_kg
+    assert load == pytest.approx(0.5 * held_kg, rel=0.02)
+    model = RigidBodyModel(arm2, payload_kg=held_kg)
+    torque = np.abs(model.gravity(np.array(arm2.home))) / np.array(arm2.limits.effort)
+    assert torque.max() == pytest.approx(1.0)
+    assert only(parse_faults("payload:mass=9", arm2)).effect.payload_kg == 9.0  # who asks for more gets it
