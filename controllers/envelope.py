@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from core.frames import Frame
 from core.robot import Robot
@@ -34,9 +34,8 @@ class Breach(StrEnum):
     POWER = "mechanical power beyond the limit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    """The envelope's answer: a command that may go out, or the reason why none may."""
+class Ruling(NamedTuple):
+    """The envelope's answer: a command that may go out, or the reason why none may. Made in every tick."""
 
     tau: list[float] | None  # (m,) in the unit of the robot's mode; None when rejected
     breach: Breach | None
@@ -118,7 +117,7 @@ class Envelope:
             power += abs(out[k] * qd[i])
         if power > self._power_w:
             return _reject(Breach.POWER, None)
-        return Ruling(tau=out, breach=None, joint=None, clipped=clipped)
+        return Ruling(out, None, None, clipped)
 
     def clip(self, k: int, value: float, previous: float) -> float:
         """`value` as the drive of actuator `k` would follow it from `previous`: its rate, and above all its range."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +42,7 @@ class Stage(StrEnum):
     READY = "ready"  # B passed its canary and waits for commit, still watched
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """What goes to the drives in one tick."""
 
     tau: list[float]  # m, in the unit of the robot's mode: torque, position or thrust
@@ -238,12 +238,13 @@ class Runtime:
         self, tau_a: Sequence[float], frame: Frame, previous: Sequence[float], now_ns: int
     ) -> Command:
         ruling = self._envelope.rule(tau_a, frame, previous, now_ns)
-        self._a_failed = ruling.breach not in (None, Breach.STALE, Breach.BAD_MEASUREMENT)
+        breach = ruling.breach
+        self._a_failed = breach is not None and breach not in (Breach.STALE, Breach.BAD_MEASUREMENT)
         if ruling.tau is not None:
             self._a_ok += 1
             if self._hold is None or self._a_ok >= _A_OK_TICKS:
                 self._hold = None
-                return Command(tau=ruling.tau, source="a", clipped=ruling.clipped)
+                return Command(ruling.tau, "a", ruling.clipped)
         else:
             self._a_ok = 0
             if self._hold is None:

@@ -50,6 +50,7 @@ class Plant(ABC):
 
     def __init__(self, robot: Robot, physics: Physics, course: FaultCourse, seed: int) -> None:
         self.robot, self.physics = robot, physics
+        self._n, self._dt_s = robot.dof, robot.dt_s  # `measure` asks in every tick
         self.step_s = robot.dt_s / physics.substeps
         self._path, self._sensors = CommandPath(robot, physics.substeps), Sensors(robot)
         self._drive = self._make_drive()
@@ -116,7 +117,7 @@ class Plant(ABC):
 
     def _update_fault(self) -> None:
         """Bring the plant to what the fault course says for this tick."""
-        effect = self._course.at(self._tick * self.robot.dt_s)
+        effect = self._course.at(self._tick * self._dt_s)
         if effect is self._effect:
             return
         self._path.take(effect)
@@ -127,16 +128,10 @@ class Plant(ABC):
 
     def measure(self) -> Frame:
         """What the robot says at the start of this tick."""
-        n = self.robot.dof
+        n, tick = self._n, self._tick
         reading = self._sensors.read(self._truth())
-        return Frame(
-            seq=self._tick,
-            stamp_ns=round(self._tick * self.robot.dt_s * 1e9),
-            q=reading[:n],
-            qd=reading[n : 2 * n],
-            tau_meas=reading[2 * n :],
-            tau_cmd=list(self._path.raw),
-        )
+        stamp_ns = round(tick * self._dt_s * 1e9)
+        return Frame(tick, stamp_ns, reading[:n], reading[n : 2 * n], reading[2 * n :], list(self._path.raw))
 
     def apply(self, command: Sequence[float]) -> None:
         """Send a command and let one control period pass.

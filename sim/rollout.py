@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -51,31 +52,36 @@ def make_runtime(robot: Robot, artefact: Artefact) -> Runtime:
 
 def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trace:
     """Let `runtime` drive `plant` along `references`, one per tick; stops early when the simulation breaks down."""
-    robot = plant.robot
-    true, measured, commands = [], [], []
+    robot, n = plant.robot, plant.robot.dof
+    measure, tick, apply, state = plant.measure, runtime.tick, plant.apply, plant.true_state
+    # All ticks in one list: that is half the time of a list for each, and nothing for the garbage collector.
+    true: list[Array] = []
+    measured: list[float] = []
+    commands: list[float] = []
     clipped = safety = 0
     diverged = False
     for reference in references:
-        frame = plant.measure()
-        command = runtime.tick(frame, reference, frame.stamp_ns)
-        true.append(plant.true_state()[0])
-        measured.append(frame.q)
-        commands.append(command.tau)
+        frame = measure()
+        command = tick(frame, reference, frame.stamp_ns)
+        true.append(state()[0])
+        measured += frame.q
+        commands += command.tau
         clipped += command.clipped
         safety += command.source == "safety"
         try:
-            plant.apply(command.tau)
+            apply(command.tau)
         except FloatingPointError:
             diverged = True
             break
-    q_true, q_ref = np.array(true), np.array([reference.q_ref for reference in references[: len(true)]])
+    asked = chain.from_iterable(reference.q_ref for reference in references[: len(true)])
+    q_true, q_ref = np.concatenate(true).reshape(-1, n), np.fromiter(asked, float).reshape(-1, n)
     error = q_ref - q_true
     lost = np.abs(error) >= robot.lost_error
     diverged = diverged or bool(np.any(lost[:, robot.tracked])) or not bool(np.all(np.isfinite(error)))
     return Trace(
         error=error,
-        measured_error=q_ref - np.array(measured),
-        command=np.array(commands),
+        measured_error=q_ref - np.array(measured).reshape(-1, n),
+        command=np.array(commands).reshape(len(true), -1),
         q_true=q_true,
         tracked=robot.tracked,
         scale=robot.tracking_scale,

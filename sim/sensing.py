@@ -23,8 +23,8 @@ class Sensors:
 
     def reseed(self, seed: int) -> None:
         """The noise from now on."""
-        self._random = np.random.default_rng([seed, 0x5E5E])
-        self._misses = np.random.default_rng([seed, 0xD209])
+        self._seed, self._random = seed, np.random.default_rng([seed, 0x5E5E])
+        self._misses: np.random.Generator | None = None
         self._rows = np.zeros((0, len(self._std)))
         self._missed = np.zeros((0, self._n))
 
@@ -68,6 +68,8 @@ class Sensors:
 
     def _repeat(self, position: Array) -> Array:
         """Readings that stand still keep their last value; the first reading after a fault sets in is a good one."""
+        if self._misses is None:  # made only when needed: a restart must be cheap
+            self._misses = np.random.default_rng([self._seed, 0xD209])
         while self._tick >= len(self._missed):
             self._missed = np.concatenate([self._missed, self._misses.uniform(size=(_ROWS, self._n))])
         still = self._frozen | (self._missed[self._tick] < self._dropout)

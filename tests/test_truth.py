@@ -171,8 +171,8 @@ def test_the_contract_on_imports_covers_all_that_knows_the_truth() -> None:
 
 
 def test_a_frame_has_no_field_for_the_truth() -> None:
-    assert [field.name for field in fields(Frame)] == ["seq", "stamp_ns", "q", "qd", "tau_meas", "tau_cmd"]
-    assert [field.name for field in fields(Reference)] == ["q_ref", "qd_ref", "qdd_ref"]
+    assert Frame._fields == ("seq", "stamp_ns", "q", "qd", "tau_meas", "tau_cmd")
+    assert Reference._fields == ("q_ref", "qd_ref", "qdd_ref")
     assert [field.name for field in fields(TelemetryRow)] == ["frame", "reference"]
 
 

@@ -23,8 +23,7 @@ class Task:
 
     def references(self) -> list[Reference]:
         """The rows as plain lists, ready for the control loop."""
-        rows = zip(self.q.tolist(), self.qd.tolist(), self.qdd.tolist(), strict=True)
-        return [Reference(q_ref=q, qd_ref=qd, qdd_ref=qdd) for q, qd, qdd in rows]
+        return list(map(Reference, self.q.tolist(), self.qd.tolist(), self.qdd.tolist()))
 
 
 Draw = Callable[[Robot, Array, int, np.random.Generator], tuple[Array, Array, Array]]

@@ -99,7 +99,7 @@ class StillWorld:
         n = self.robot.dof
         values = {"q": list(self.robot.home), "qd": [0.0] * n, "tau_meas": [0.0] * n, "tau_cmd": self.tau_cmd}
         stamp_ns = round(self.seq * self.robot.dt_s * 1e9)
-        return replace(Frame(seq=self.seq, stamp_ns=stamp_ns, **values), **changes)  # type: ignore[arg-type]
+        return Frame(seq=self.seq, stamp_ns=stamp_ns, **values)._replace(**changes)  # type: ignore[arg-type]
 
     def reference(self) -> Reference:
         n = self.robot.dof

@@ -531,7 +531,7 @@ def test_an_armed_patch_is_held_to_what_simulation_showed_of_it_settled() -> Non
 def test_the_first_command_starts_from_what_the_drives_say_they_hold(reading: float) -> None:
     loop = Loop()
     loop.world.error_rad = 0.3  # the controller wants more than the drives can follow in one tick
-    frame = replace(loop.world.frame(), tau_cmd=[reading] * 7)
+    frame = loop.world.frame()._replace(tau_cmd=[reading] * 7)
     wanted = Slot(ROBOT, BASE).compute(frame, loop.world.reference())
     command = loop.runtime.tick(frame, loop.world.reference(), 0)
     assert command.source == "a"
