@@ -40,7 +40,7 @@ class Calibration:
     inflation: Array  # (n,) samples of that residual for each independent one, at least 1
     dry_rad_s: Array  # (n,) speed v0 over which dry friction changes sign
     trust: Array  # (m,) share of the difference between measured and commanded effort that is real
-    cutoff_hz: float  # of the filter that noise and corrections belong to
+    cutoff_hz: float  # noise and corrections belong to torque without what is faster
     samples: int
 
     def model(self, robot: Robot) -> RigidBodyModel:
@@ -73,17 +73,19 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
     rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
     cutoff_hz = best_cutoff_hz(head, rate_hz)
     effort = given_effort(robot, drive, head, np.zeros(len(robot.actuators)))
-    motion = smooth(head, rate_hz, lag_s, effort, cutoff_hz)
+    motion = smooth(head, rate_hz, lag_s, effort)
     # (N, m) measured minus expected effort
-    missed = smooth(head, rate_hz, lag_s, cutoff_hz=cutoff_hz).tau - motion.tau
-    n, count = robot.dof, len(motion)
+    missed = motion.calm(smooth(head, rate_hz, lag_s).tau - motion.tau, cutoff_hz)
+    n, count = robot.dof, len(missed)
     prior = 1.0 / np.square(_prior_scale(robot))
-    columns, target = linear_system(robot, RigidBodyModel(robot), motion, np.zeros((count, n)))
+    system = linear_system(robot, RigidBodyModel(robot), motion, np.zeros((len(motion), n)))
+    calm = [motion.calm(each.reshape(len(motion), -1), cutoff_hz) for each in system]
+    columns, target = calm[0].reshape(-1, len(prior)), calm[1].reshape(-1)
     _take_scale_out(robot, columns, target, prior)
 
     def fit(dry_rad_s: Array, noise: Array, rounds: int) -> tuple[Array, Array, Array]:
         """Corrections, (N, n) residual and (12 n, 12 n) covariance; noise and fit depend on each other."""
-        _set_dry(columns, dry_friction(motion, dry_rad_s))
+        _set_dry(columns, motion.calm(dry_friction(motion, dry_rad_s), cutoff_hz))
         for _ in range(rounds):
             weights = np.tile(1.0 / noise, count)
             rows = columns * weights[:, None]

@@ -36,6 +36,10 @@ class Wide:
     rate_hz: float
     cutoff_hz: float  # of the `Motion`
 
+    def sample(self, signal: Array) -> Array:
+        """(N, k) rows of `signal` (M, k) at the instants of `Motion`, as they are."""
+        return signal[_kept(len(signal), self.rate_hz, self.cutoff_hz)]
+
     def reduce(self, signal: Array) -> Array:
         """(N, k) rows of `signal` (M, k), smoothed and sampled like `Motion`."""
         kept = _kept(len(signal), self.rate_hz, self.cutoff_hz)
@@ -58,6 +62,21 @@ class Motion:
 
     def __len__(self) -> int:
         return len(self.t_s)
+
+    def calm(self, rows: Array, cutoff_hz: float) -> Array:
+        """(N', ...) `rows` (N, ...) at all instants but the first and last, without what is faster than `cutoff_hz`.
+
+        Torque is not linear in fast motion: filtered before it is computed, a pole that whirls is another pole. So a
+        noisy robot's torque is computed from motion as fast as it is, and calmed afterwards.
+        """
+        if cutoff_hz >= self.wide.cutoff_hz:
+            return rows
+        rate_hz = self.wide.rate_hz / _stride(self.wide.rate_hz)
+        sections = _sections(cutoff_hz, rate_hz)
+        padding = min(3 * (2 * len(sections) + 1), len(rows) - 1)
+        calmed = np.asarray(sosfiltfilt(sections, rows, axis=0, padlen=padding))
+        edge = round((1.0 / cutoff_hz - 1.0 / self.wide.cutoff_hz) * _EDGE_PERIODS * rate_hz)
+        return calmed[edge : len(calmed) - edge]
 
 
 def best_cutoff_hz(block: Block, rate_hz: float) -> float:
@@ -132,4 +151,8 @@ def _sections(cutoff_hz: float, rate_hz: float) -> Array:
 
 def _kept(rows: int, rate_hz: float, cutoff_hz: float) -> slice:
     edge = round(_EDGE_PERIODS / cutoff_hz * rate_hz)
-    return slice(edge, rows - edge, max(1, round(rate_hz / SAMPLE_HZ)))
+    return slice(edge, rows - edge, _stride(rate_hz))
+
+
+def _stride(rate_hz: float) -> int:
+    return max(1, round(rate_hz / SAMPLE_HZ))

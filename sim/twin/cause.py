@@ -24,6 +24,7 @@ _EACH_ITS_OWN = frozenset(
     {"viscous", "coulomb", "stiction", "stiffness", "ripple", "gain_loss", "offset", "scale", "rate_offset"}
 )
 _FIELDS = tuple(spec.name for spec in fields(Effect))
+_ALL_PLACES = 0.1  # a fault of all places at once, against one of a single place
 _LOAD_OFFSET_M = 0.05  # standard deviation of a load's centre of mass
 
 
@@ -69,7 +70,9 @@ def causes_of(robot: Robot) -> list[Cause]:
             where.append(places)
         made = [cause for chosen in where for cause in _of(robot, kind, chosen, log_kind)]
         seen = [cause for cause in made if cause.touched]  # a gyroscope's fault has no effect on a joint
-        found += [_with_prior(cause, log_kind - float(np.log(len(seen)))) for cause in seen]
+        share = np.array([_ALL_PLACES if len(cause.places) > 1 else 1.0 for cause in seen])
+        log_share = log_kind + np.log(share / share.sum())
+        found += [_with_prior(cause, float(prior)) for cause, prior in zip(seen, log_share, strict=True)]
     return found
 
 

@@ -8,6 +8,7 @@ drive changes what it makes of that command. What a healthy drive makes of it is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
@@ -21,7 +22,12 @@ from telemetry.drive import LONGEST_S, follow
 
 _HEAD_S = 6.0  # of healthy telemetry that is looked at
 _WITHIN_TICK = 0.5  # variance of ages that jitter draws, against whole ticks: a third for one tick, one for many
+_READ_EARLY = 0.2  # of a tick: effort that is read at its end is that of its last physics step
+_LEAST_SLACK = 0.1  # of a tick
 _ATOM = 1e-9  # probability below which an age is not looked at
+
+
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 class DriveResponse:
@@ -38,6 +44,9 @@ class DriveResponse:
         head = stretch.head.between(stretch.head.t_s[-1] - _HEAD_S, np.inf)
         left = head.group("tau_meas") - self.healthy.expected(robot, head)
         self._inflation = correlation_time(left[self._oldest :])
+        self._tick = np.arange(self._oldest + 1)
+        # ticks by which a command used to arrive before its effort was read
+        self._slack = max(1.0 - _READ_EARLY - robot.drive.command_delay_s / robot.dt_s % 1.0, _LEAST_SLACK)
         self._start = min(self.healthy.ticks + self._oldest, len(after) - 1)  # from then on all commands are known
         self._all_measured = after.group("tau_meas")
         # (A, N, m) effort asked for if the command in force were 0, 1, 2 ... ticks older than usual
@@ -55,21 +64,28 @@ class DriveResponse:
     def gain(self, effect: Effect) -> float:
         """Log likelihood under `effect` minus that of a healthy robot."""
         m = len(self._limit)
-        age = self._ages(effect)
         drives = (effect.vector("limit_loss", m) != 0) | (effect.vector("motor_lag_s", m) != 0) | (effect.sag != 0)
-        if age[0] == 1.0:
+        if not (effect.delay_s or effect.jitter_s or effect.drop_share):
             return float((self._each(effect, drives) - self._usual[drives]).sum())
-        lags = self.healthy.lag_s or np.any(effect.vector("motor_lag_s", m))
-        if lags and (effect.jitter_s or effect.drop_share):
-            return float((self._scattered(age, effect) - self._usual).sum())
-        if lags or age.max() == 1.0:
+        if self._lags(effect):
+            if effect.jitter_s or effect.drop_share:
+                return float((self._scattered(self._ages(effect), effect) - self._usual).sum())
             return float((self._each(effect, slice(None)) - self._usual).sum())
-        some = np.flatnonzero(age > _ATOM)
-        fits = self._by_age[some]
+        fits = self._by_age
         if np.any(drives):
-            given = self._given(self._asked[some], effect)
+            given = self._given(self._asked, effect)
             fits = -0.5 * np.square((self._measured - given) * self._scale).sum(axis=2)
-        return float(logsumexp(fits + np.log(age[some])[:, None], axis=0).sum() - self._usual.sum())
+        choices = [np.log(weight) + self._drawn(fits, ages) for weight, ages in self._draws(effect)]
+        return float(logsumexp(choices) - self._usual.sum())
+
+    def _lags(self, effect: Effect) -> bool:
+        return bool(self.healthy.lag_s or np.any(effect.vector("motor_lag_s", len(self._limit))))
+
+    @staticmethod
+    def _drawn(fits: Array, age: Array) -> float:
+        """Log likelihood if every tick draws an age from `age` (A,), from that of each age (A, M)."""
+        some = np.flatnonzero(age > _ATOM)
+        return float(logsumexp(fits[some] + np.log(age[some])[:, None], axis=0).sum())
 
     def _each(self, effect: Effect, drives: slice | Array) -> Array:
         """(d,) log likelihood of each of `drives`, if the command in force is the mean over ages."""
@@ -91,7 +107,8 @@ class DriveResponse:
         spread = np.tensordot(age[some], np.square(asked - mean), axes=1)
         if effect.jitter_s:
             spread *= _WITHIN_TICK
-        share = -np.expm1(-self._robot.dt_s / (self.healthy.lag_s + effect.vector("motor_lag_s", len(self._limit))))
+        lag_s = self.healthy.lag_s + effect.vector("motor_lag_s", len(self._limit))
+        share = -np.expm1(-self._robot.dt_s / np.maximum(lag_s, 1e-9))
         added = np.stack(
             [lfilter([a * a], [1.0, -((1.0 - a) ** 2)], column) for a, column in zip(share, spread.T, strict=True)],
             axis=1,
@@ -124,14 +141,21 @@ class DriveResponse:
 
     def change(self, effect: Effect) -> Array:
         """(N, m) effort under `effect` minus that of healthy drives, at every tick, as the measurement suggests it."""
-        age = self._ages(effect)
-        some = np.flatnonzero(age > _ATOM)
         healthy = self._given(self._all_asked[0], NO_EFFECT)
-        lags = self.healthy.lag_s or np.any(effect.vector("motor_lag_s", len(self._limit)))
-        if len(some) == 1 or lags:
+        if self._lags(effect):
+            age = self._ages(effect)
+            some = np.flatnonzero(age > _ATOM)
             return self._given(np.tensordot(age[some], self._all_asked[some], axes=1), effect) - healthy
+        draws = [age for _, age in self._draws(effect)]
+        some = np.flatnonzero(np.max(draws, axis=0) > _ATOM)
         given = self._given(self._all_asked[some], effect)
-        fits = -0.5 * np.square((self._all_measured - given) * self._scale).sum(axis=2) + np.log(age[some])[:, None]
+        if len(some) == 1:
+            only: Array = given[0] - healthy
+            return only
+        fits = -0.5 * np.square((self._all_measured - given) * self._scale).sum(axis=2)
+        with np.errstate(divide="ignore"):
+            drawn = [fits + np.log(age[some])[:, None] for age in draws]
+        fits = max(drawn, key=lambda each: float(logsumexp(each, axis=0).sum()))
         share = np.exp(fits - logsumexp(fits, axis=0))  # (a, N) which command was in force at each tick
         effort: Array = np.einsum("an,anm->nm", share, given)
         return effort - healthy
@@ -139,13 +163,34 @@ class DriveResponse:
     def _ages(self, effect: Effect) -> Array:
         """(A,) probability that the command in force is so many ticks older than usual.
 
-        A command has arrived after i ticks with probability a_i; the newest that has arrived is in force.
+        A drive that lags feels a command that comes within a tick for the rest of it, so ages there are a mean.
+        """
+        if not self._lags(effect):
+            return np.asarray(sum(weight * ages for weight, ages in self._draws(effect)))
+        late, spread = effect.delay_s / self._robot.dt_s, max(effect.jitter_s, 0.0) / self._robot.dt_s
+        within = 1.0 - 0.5 * min(spread, 1.0)
+        return self._newest((self._tick - late + within) / max(spread, 1.0), effect)
+
+    def _draws(self, effect: Effect) -> list[tuple[float, Array]]:
+        """Probabilities of what can be, and for each the ages (A,) that every tick draws from, for prompt drives.
+
+        Without jitter, delay makes each command the same number of ticks older; which one depends on when within a
+        tick commands used to arrive, and that is known about.
         """
         late, spread = effect.delay_s / self._robot.dt_s, max(effect.jitter_s, 0.0) / self._robot.dt_s
-        tick = np.arange(self._oldest + 1)
-        within = 1.0 - 0.5 * min(spread, 1.0)  # where in its tick a command arrives is known on average only
-        arrived = np.clip((tick - late + within) / max(spread, 1.0), 0.0, 1.0) * (1.0 - effect.drop_share)
-        age: Array = arrived * np.concatenate([[1.0], np.cumprod(1.0 - arrived)[:-1]])
+        if spread > 0:
+            return [(1.0, self._newest((self._tick + self._slack - late) / spread, effect))]
+        one = self._slack + 0.5  # ticks of delay in the middle of those that make a command one tick older
+        begins = max(one - 1.0, 0.0)
+        mean = late - one + 1.0 if late > one else max(late - begins, 0.0) / (one - begins)
+        older, share = divmod(mean, 1.0)
+        choices = ((1.0 - share, older), (share, older + 1.0))
+        return [(w, self._newest((self._tick >= ticks).astype(float), effect)) for w, ticks in choices if w > 0]
+
+    def _newest(self, arrived: Floats, effect: Effect) -> Array:
+        """(A,) probability of each age of the newest command that has arrived, which does so by then with `arrived`."""
+        kept = np.clip(arrived, 0.0, 1.0) * (1.0 - effect.drop_share)
+        age: Array = kept * np.concatenate([[1.0], np.cumprod(1.0 - kept)[:-1]])
         total = age.sum()
         if total <= 0:  # nothing arrives: the oldest command stays
             age[-1] = total = 1.0

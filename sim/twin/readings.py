@@ -1,7 +1,8 @@
 """How position readings scatter from tick to tick: noise, steps, and readings that only repeat the last one.
 
 A reading is compared with the last one plus the way by velocity since then. On the healthy robot the difference is
-noise; repeats happen by chance or never; and values lie on no grid, or on the fine grid of the sensor.
+noise; repeats happen by chance or never; and values lie on no grid, or on the fine grid of the sensor. Where velocity
+jumps within a tick, as it does at a stop, the way depends on when it did.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _STEADY = 1e-4  # probability that a frozen reading moves after all
 _ON_GRID = 1e-6  # distance from a grid point, as a share of the grid's step, that rounding allows
 _LEAST_CHANGES = 3  # readings that are needed before they make a grid
 _WEIGHT = 0.5  # differences of neighbouring readings share a reading, so two of them count as one
+_SMOOTH = 9.0  # of the healthy mean square of changes of acceleration: what is beyond counts as a jump
 _MOST_STEPS = 1e7  # a grid with more steps within the motion than this is floating-point rounding
 
 
@@ -32,6 +34,7 @@ class _Readings:
     ticks: int
     missed: Array  # (C,) reading minus what was expected from the last change
     gap: Array  # (C,) ticks since the last change
+    jumps: Array  # (C,) variance of the way, if velocity has jumped at a random moment of a tick
     grid: float  # step of the grid on which all readings lie, 0 if there is none
 
 
@@ -44,8 +47,10 @@ class ReadingStatistics:
     def __init__(self, stretch: Stretch) -> None:
         robot = self._robot = stretch.robot
         head = stretch.head.between(stretch.head.t_s[-1] - _HEAD_S, np.inf)
-        self._healthy, self._now = _read(head, robot.dt_s), _read(stretch.after, robot.dt_s)
+        smooth = _SMOOTH * np.mean(np.square(_turns(head)), axis=0)
+        self._healthy = _read(head, robot.dt_s, smooth, np.zeros(robot.dof))
         self._spread, self._noise = np.array([_scatter(each) for each in self._healthy]).T  # variances (n,)
+        self._now = _read(stretch.after, robot.dt_s, smooth, self._spread)
         self._repeat = np.array([(each.repeats + 0.5) / (each.ticks + 1.0) for each in self._healthy])
 
     def gain(self, effect: Effect) -> float:
@@ -71,7 +76,7 @@ class ReadingStatistics:
         """Log likelihood of the differences with `noise` healthy standard deviations on top."""
         now = self._now[j]
         variance = self._spread[j] + 2.0 * self._noise[j] * ((1.0 + noise) ** 2 - 1.0)
-        variance = variance + (now.gap - 1.0) * max(self._spread[j] - 2.0 * self._noise[j], 0.0)
+        variance = variance + (now.gap - 1.0) * max(self._spread[j] - 2.0 * self._noise[j], 0.0) + now.jumps
         return _WEIGHT * float(-0.5 * (np.square(now.missed) / variance + np.log(2 * np.pi * variance)).sum())
 
     def _grid_gain(self, j: int, quantum: float) -> float:
@@ -93,23 +98,48 @@ class ReadingStatistics:
         return {"quantum": np.array([now.grid for now in self._now])}
 
 
-def _read(block: Block, dt_s: float) -> list[_Readings]:
+def _turns(block: Block) -> Array:
+    """(N - 1, n) by how much velocity changes otherwise in a tick than in the ticks around it."""
+    change = np.diff(block.group("qd"), axis=0)
+    turn = np.abs(np.diff(change, axis=0))
+    turns: Array = np.maximum(np.pad(turn, ((1, 0), (0, 0))), np.pad(turn, ((0, 1), (0, 0))))
+    return turns
+
+
+def _read(block: Block, dt_s: float, smooth: Array, spread: Array) -> list[_Readings]:
+    """What n coordinates' readings did.
+
+    Args:
+        smooth: (n,) square of a change of acceleration, times a tick, that is no jump yet.
+        spread: (n,) variance of differences on healthy telemetry; zeros where that is what is looked for.
+    """
     q, qd = block.group("q"), block.group("qd")
-    way = np.concatenate([np.zeros((1, q.shape[1])), np.cumsum(0.5 * (qd[1:] + qd[:-1]), axis=0) * dt_s])
-    return [_read_one(q[:, j], qd[:, j], way[:, j]) for j in range(q.shape[1])]
+    start = np.zeros((1, q.shape[1]))
+    way = np.concatenate([start, np.cumsum(0.5 * (qd[1:] + qd[:-1]), axis=0) * dt_s])
+    beyond = np.maximum(np.square(_turns(block)) - smooth, 0.0)
+    # a jump's moment is uniform in its tick
+    jumps = np.concatenate([start, np.cumsum(beyond, axis=0) * dt_s**2 / 12.0])
+    return [_read_one(q[:, j], qd[:, j], way[:, j], jumps[:, j], spread[j]) for j in range(q.shape[1])]
 
 
-def _read_one(q: Array, qd: Array, way: Array) -> _Readings:
+def _read_one(q: Array, qd: Array, way: Array, jumps: Array, spread: float) -> _Readings:
     changed = np.flatnonzero(np.diff(q) != 0.0) + 1
     last = changed[:-1]  # from the second change on it is known how long the reading has stood
     here = changed[1:]
     gap, travelled = (here - last).astype(float), way[here] - way[last]
-    missed = q[here] - q[last] - travelled
+    missed, jumped = q[here] - q[last] - travelled, jumps[here] - jumps[last]
     if len(missed) > 10:  # offset, wrong scale or timing of either sensor are another part's business
         basis = np.stack([gap, travelled, qd[here] - qd[last]], axis=1)
-        missed = missed - basis @ np.linalg.lstsq(basis, missed, rcond=None)[0]
+        weight = np.sqrt(spread / (spread + jumped)) if spread else np.ones(len(missed))
+        fit = np.linalg.lstsq(basis * weight[:, None], missed * weight, rcond=None)[0]
+        missed = missed - basis @ fit
     return _Readings(
-        repeats=len(q) - 1 - len(changed), ticks=len(q) - 1, missed=missed, gap=gap, grid=_grid_step(q[changed])
+        repeats=len(q) - 1 - len(changed),
+        ticks=len(q) - 1,
+        missed=missed,
+        gap=gap,
+        jumps=jumped,
+        grid=_grid_step(q[changed]),
     )
 
 

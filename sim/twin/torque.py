@@ -7,6 +7,7 @@ joint, and a model that is asked at the wrong position leave residuals of differ
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from core.rigid_body import Array, RigidBodyModel
 from core.robot import Robot
@@ -23,7 +24,8 @@ _BREAKAWAY = 0.3  # standard deviation of the healthy breakaway friction beyond 
 _MISTIMED = 0.25  # of a tick: standard deviation of when effort acts, which is held over a tick and read once
 _MISTAKEN = 0.15  # share by which the speed over which dry friction changes sign may be wrong
 _STOP = 0.01  # rad or m before a joint's limit
-_LEAST_ROWS = 5
+_AT_REST = 5.0  # standard deviations of the velocity sensor
+_MEMORY_PERIODS = 2.0  # of the filter, for which it remembers an impact to either side
 _LEAST_KG = 0.5
 _WIDTHS_RAD = np.array([0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05])  # of play; between them: linear
 _SENSORS = frozenset({"offset", "scale", "rate_offset", "freeze"})
@@ -42,20 +44,21 @@ class TorqueRows:
         effort = expected + calibration.trust * (stretch.after.group("tau_meas") - expected)
         self._ticks_s = stretch.after.t_s
         rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
-        motion = self._motion = smooth(stretch.after, rate_hz, lag_s, effort, calibration.cutoff_hz)
+        motion = self._motion = smooth(stretch.after, rate_hz, lag_s, effort)
         self._travelled = _since_last_change(stretch)
         self._model = calibration.model(robot)
         wide, dry = motion.wide, dry_friction(motion, calibration.dry_rad_s)
         columns, _ = linear_system(robot, RigidBodyModel(robot), motion, dry)
         fast_dry = smooth_sign(wide.v, calibration.dry_rad_s)
         breakaway = wide.reduce(fast_dry * np.exp(-np.square(wide.v / _STRIBECK_RAD_S)))
-        self._free = _free_of_stops(robot, motion)
+        self._free = _free_of_stops(robot, motion)  # 0 where a row says nothing
         corrections = (columns @ _root(calibration.covariance)).reshape(len(motion), robot.dof, -1)
         unknown = (breakaway * _BREAKAWAY * np.abs(calibration.coulomb), self._mistimed())
-        self.nuisance = np.concatenate([corrections, *map(_each_alone, unknown)], axis=2)[self._free]
+        columns = np.concatenate([corrections, *map(_each_alone, unknown)], axis=2)
+        self.nuisance = motion.calm(columns * self._free[:, :, None], calibration.cutoff_hz)
         self._rigid = self._rigid_torque(motion.q, motion.v)
         self._expected = self._rigid + dry * calibration.coulomb
-        self.residual = (joint_effort(robot, motion.tau) - self._expected)[self._free]
+        self.residual = self._rows(joint_effort(robot, motion.tau) - self._expected)
         self.noise, self.inflation = calibration.noise_nm, calibration.inflation
         limit = joint_effort(robot, np.array([robot.limits.effort]))[0]
         self.broad = np.where(limit > 0, limit, limit.max())
@@ -66,7 +69,8 @@ class TorqueRows:
             "stiffness": motion.q - np.array(robot.home),
             "ripple": wide.reduce(np.sin(COGGING_PERIODS * wide.q)),
         }
-        self._unsteady = _unsteady(robot, motion, calibration.dry_rad_s)
+        unsteady = _unsteady(robot, motion, calibration.dry_rad_s, calibration.cutoff_hz)
+        self._unsteady = np.sqrt(np.maximum(motion.calm(unsteady * self._free, calibration.cutoff_hz), 0.0))
         self._per_kg = self._loaded(1.0, np.zeros(3)) - self._rigid
         self._play: Array | None = None
 
@@ -112,19 +116,27 @@ class TorqueRows:
             total = total + joint_effort(robot, lost)
         if touched(effect) & _SENSORS:
             total = total + self._misread(effect)
-        return np.broadcast_to(total, self._rigid.shape)[self._free]
+        return self._rows(total)
 
     def doubt(self, effect: Effect) -> Array:
         """(N, n) standard deviation of dry friction at speeds that the sensor cannot tell from rest [N*m]."""
         n = self._robot.dof
         level = effect.vector("coulomb", n) + effect.vector("stiction", n)
-        return (level * self._unsteady)[self._free]
+        doubt: Array = level * self._unsteady
+        return doubt
 
     def by_effort(self, change: Array) -> Array:
         """(N, n) torque residual of drives that give `change` more than the healthy ones that it was computed for."""
         later = self._ticks_s + 0.5 * self._robot.dt_s
         aligned = np.stack([np.interp(later, self._ticks_s, column) for column in change.T], axis=1)
-        return -joint_effort(self._robot, self._motion.wide.reduce(aligned))[self._free]
+        return self._rows(-joint_effort(self._robot, self._motion.wide.reduce(aligned)))
+
+    def _rows(self, torque: Array) -> Array:
+        """(N, n) rows of a torque (N, n): instants that say nothing left out, and calm where accelerations are noisy.
+
+        Whatever is done here is linear and done to everything, so that it does not matter what is lost.
+        """
+        return self._motion.calm(torque * self._free, self._calibration.cutoff_hz)
 
     def freed(self, effect: Effect) -> Mask:
         """(n,) joints that a brake holds: any torque may stand against it."""
@@ -160,26 +172,29 @@ class TorqueRows:
         return self._rigid_torque(q, motion.v - too_fast) + dry * coulomb - self._expected
 
 
-def _free_of_stops(robot: Robot, motion: Motion) -> Mask:
-    """(N,) instants at which no joint leans on its stop, which holds it with a torque that nobody measures."""
-    inside = (motion.wide.q > np.array(robot.limits.lower) + _STOP) & (
-        motion.wide.q < np.array(robot.limits.upper) - _STOP
-    )
-    touched_stop = motion.wide.reduce((~inside.all(axis=1)).astype(float)[:, None])[:, 0]
-    free: Mask = touched_stop < 0.01  # smoothed like everything else, so that the impact is out too
-    return free if free.sum() > _LEAST_ROWS else np.ones(len(free), dtype=bool)
+def _free_of_stops(robot: Robot, motion: Motion) -> Array:
+    """(N, n) 0 where a joint leans on its stop, which holds it with an effort that nobody measures; 1 elsewhere.
+
+    An impact upsets the other joints too: filtered accelerations no longer belong to filtered positions.
+    """
+    wide = motion.wide
+    leans = (wide.q < np.array(robot.limits.lower) + _STOP) | (wide.q > np.array(robot.limits.upper) - _STOP)
+    moves = np.abs(wide.v) > _AT_REST * np.array(robot.sensors.velocity_noise)
+    impact = np.any(leans & moves, axis=1, keepdims=True)
+    width = 2 * round(_MEMORY_PERIODS * wide.rate_hz / wide.cutoff_hz) + 1
+    return 1.0 - wide.sample(maximum_filter1d((leans | impact).astype(float), width, axis=0))
 
 
-def _unsteady(robot: Robot, motion: Motion, dry_rad_s: Array) -> Array:
-    """(N, n) standard deviation of dry friction of 1 N*m at low speed: by noise, by timing, and by its very shape."""
+def _unsteady(robot: Robot, motion: Motion, dry_rad_s: Array, cutoff_hz: float) -> Array:
+    """(N, n) variance of dry friction of 1 N*m at low speed: by noise, by timing, and by its very shape."""
     wide, noise = motion.wide, np.array(robot.sensors.velocity_noise) * np.sqrt(2.0 * WIDE_HZ / motion.wide.rate_hz)
     width = np.hypot(dry_rad_s, noise)  # noise wider than the step is no noisier than the step is high
     step = np.square(width) / np.power(np.hypot(wide.v, width), 3)  # of the sign, by speed
-    averaged = wide.cutoff_hz / WIDE_HZ  # the second filter averages over so many independent speeds
+    averaged = cutoff_hz / WIDE_HZ  # the second filter averages over so many independent speeds
     changing = np.abs(np.gradient(wide.v, axis=0)) / np.hypot(wide.v, width)  # within a tick
     mistaken = _MISTAKEN * step * wide.v
     doubt = np.square(step * noise) * averaged + np.square(0.5 * changing) + np.square(mistaken)
-    return np.sqrt(np.maximum(wide.reduce(doubt), 0.0))
+    return wide.reduce(doubt)
 
 
 def _each_alone(signals: Array) -> Array:

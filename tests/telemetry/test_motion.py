@@ -46,3 +46,13 @@ def test_at_the_chosen_cutoff_noise_is_a_twentieth_of_the_acceleration() -> None
     read = smooth(noisy, RATE_HZ, cutoff_hz=cutoff_hz).a
     assert np.all((read - true).std(axis=0) < 0.05 * true.std(axis=0))
     np.testing.assert_allclose(true.std(axis=0), 2 * np.pi * HZ * np.array([0.2, 1.0]) / np.sqrt(2), rtol=0.01)
+
+
+def test_rows_are_calmed_at_the_instants_that_the_filter_has_settled_for() -> None:
+    motion = smooth(sway((0.0, 0.0), (0.2, 1.0), seconds=8.0), RATE_HZ)
+    slow, fast = (np.sin(2 * np.pi * hz * motion.t_s) for hz in (0.5, 8.0))
+    calm = motion.calm(np.stack([slow, slow + fast], axis=1), 3.0)
+    missing = (len(motion) - len(calm)) // 2
+    assert missing == pytest.approx((1 / 3.0 - 1 / 10.0) * 25.0, abs=1)
+    np.testing.assert_allclose(calm, np.stack([slow, slow], axis=1)[missing:-missing], atol=0.05)
+    assert motion.calm(calm, 10.0) is calm
