@@ -25,6 +25,7 @@ app.add_typer(audit_app, name="audit")
 
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
 FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]
+_MOST_NOTES = 20  # of a recording of many channels that are all missing something
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated robot, its noise, work and onset.")]
 
 
@@ -69,18 +70,24 @@ def heal(
 
 @app.command()
 def detect(
-    file: Annotated[Path, typer.Argument(help="CSV, MCAP or rosbag2 recording.")],
+    file: Annotated[Path, typer.Argument(help="CSV, MCAP, rosbag2 or PX4 ULog recording.")],
     out: Annotated[Path, typer.Option("--out", help="CSV with columns t, score, alarm; one row per input row.")],
     head: Annotated[str | None, typer.Option("--head", help="Healthy start: rows (400) or seconds (20s).")] = None,
     rate_fa: Annotated[float, typer.Option("--rate-fa", help="Admissible false alarms per hour.")] = 0.1,
     events: Annotated[Path | None, typer.Option("--events", help="Write the events as JSON to this file.")] = None,
+    channels: Annotated[
+        Path | None, typer.Option("--channels", help="TOML file with roles, units and limits of channels.")
+    ] = None,
 ) -> None:
     """Run the streaming detector over a recording."""
     from telemetry.detect import detect_file  # noqa: PLC0415
 
-    summary = detect_file(file, head, rate_fa, out, events)
-    for note in summary.notes:
+    summary = detect_file(file, head, rate_fa, out, events, channels)
+    notes = [*summary.notes, *(finding.detail for finding in summary.health)]
+    for note in notes[:_MOST_NOTES]:
         typer.echo(f"note: {note}", err=True)
+    if len(notes) > _MOST_NOTES:
+        typer.echo(f"note: and {len(notes) - _MOST_NOTES} more of this kind", err=True)
     typer.echo(f"{summary.rows} rows, {len(summary.events)} events, scores in {out}")
 
 

@@ -60,6 +60,7 @@ LIBRARIES = (
     Library(module="numba", distribution="numba", extra="", use="the detector's inner loops"),
     Library(module="cryptography", distribution="cryptography", extra="", use="signatures"),
     Library(module="mcap", distribution="mcap", extra="", use="recordings"),
+    Library(module="pyulog", distribution="pyulog", extra="", use="PX4 flight logs"),
     Library(module="sim.bullet", distribution="pybullet", extra="sim", use="simulation"),
     Library(module="pygit2", distribution="pygit2", extra="sim", use="controller versions"),
     Library(module="sqlalchemy", distribution="SQLAlchemy", extra="sim", use="records and the audit log"),

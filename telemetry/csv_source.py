@@ -2,137 +2,233 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import math
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import BadInput
-from telemetry.sources import Source
-
-Array = NDArray[np.float64]
+from telemetry.channels import channels_by_name
+from telemetry.csv_cells import MISSING, TimeColumn, TimeError, number, numbers
+from telemetry.sources import CHUNK_ROWS, SAMPLE_ROWS, Array, Chunk, Clock, Source, rate_of
 
 _TIME = re.compile(
     r"^(t|time|timestamp|stamp|datetime|date|date_time|__time)([_\s\[(]*(s|sec|secs|seconds|ms|us|ns))?[\])]*$", re.I
 )
 _STAMP_NAMES = {"stamp_ns", "header.stamp", "epoch"}
+_RECEIVED = re.compile(r"^(recv|received?|receive_time|log_time|arrival)([_\s\[(]*(time|s|ms|us|ns))*[\])]*$", re.I)
 LABELS = frozenset({"label", "labels", "anomaly", "is_anomaly", "changepoint"})  # answers, not telemetry
-_MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "?"})
-_UNIT_S = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_SNIFFED = 1 << 16  # bytes that decide on the encoding
 
 
-def read_csv(path: Path) -> Source:
-    """Read a table with one header line.
+class CsvSource(Source):
+    """A table with one header line.
 
     The delimiter is the one of `,` `;` and tab that splits the header most often; with `;` or tab a decimal comma is
-    understood. The first column named like a time is the time: seconds, ns (by name, or by size: beyond 1e17), or ISO
-    dates (then from the first row on); without one, the row number counts as seconds. Columns of labels and columns
-    that hold words are left out with a note. An empty cell is missing (NaN), never zero.
+    understood. The first column named like a time is the time; without one, the row number counts as seconds. A column
+    named like a time of arrival (`recv_time`, `log_time`) is that. Columns of labels are left out with a note, and so
+    are columns that mostly hold words. An empty cell is missing (NaN), never zero; a word among numbers, and a row of
+    another length than the header, too, with a note.
 
     Raises:
-        BadInput: not text, no header, no rows, a row of another length, or no numeric column.
+        BadInput: not text, no header, no rows, no numeric column, or among the first rows one of another length or a
+            time that is none.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not a text file; give a CSV, an .mcap file or a rosbag2 folder.") from None
-    header_line = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header_line.count)
-    table = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(cell.strip() for cell in row)]
-    if len(table) < 2:
-        raise BadInput(f"{path}: no rows below a header line; give one line of names and then lines of numbers.")
-    names = _unique([cell.strip() for cell in table[0]])
-    if all(_number(name, delimiter) is not None for name in table[0]):
-        raise BadInput(f"{path}: line 1 holds numbers, not column names; put one line with names on top.")
-    rows = table[1:]
-    for i, row in enumerate(rows):
-        if len(row) != len(names):
-            raise BadInput(
-                f"{path}: row {i + 1} has {len(row)} cells and the header {len(names)}; give one cell per name."
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.where = str(path)
+        self._path = path
+        self._encoding = _encoding(path)
+        self._odd: dict[str, list[int]] = {}  # what -> count and first row
+        head = self._header()
+        self._comma = self._delimiter != ","
+        if all(number(name, decimal_comma=self._comma) is not None for name in head):
+            raise BadInput(f"{path}: line 1 holds numbers, not column names; put one line with names on top.")
+        head[0] = head[0].lstrip("#")
+        names = _unique([cell.strip() for cell in head])
+        self._width = len(names)
+        sample = list(islice(self._rows(), SAMPLE_ROWS))
+        for i, row in enumerate(sample):
+            if len(row) != self._width and not self._cut_off(i, sample):
+                raise BadInput(
+                    f"{path}: row {i + 1} has {len(row)} cells and the header {len(names)}; give one cell per name."
+                )
+        self._sampled = len(sample)
+        cells = list(zip(*(row for row in sample if len(row) == self._width), strict=True))
+        if not cells:
+            raise BadInput(f"{path}: no rows below a header line; give one line of names and then lines of numbers.")
+        self.clock = Clock.STAMP
+        self._stamp_at, self._stamp = self._time(names, cells)
+        self._received_at, self._received = self._arrival(names, cells)
+        self._columns = self._numeric(names, cells)
+        if not self._columns:
+            raise BadInput(f"{path}: no column of numbers beside time and labels; give at least one measured channel.")
+        self.channels = channels_by_name(names[c] for c in self._columns)
+        self.rate_hz = rate_of(next(self.chunks(SAMPLE_ROWS)).stamp_s)
+
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+        self._odd.clear()
+        table, done = self._rows(), 0
+        while batch := list(islice(table, rows)):
+            ragged = [i for i, row in enumerate(batch) if len(row) != self._width]
+            for i in ragged:
+                batch[i] = [""] * self._width
+            self._report(f"Rows with another number of cells than {self._width} count as missing", ragged, done)
+            cells = list(zip(*batch, strict=True))
+            values = np.empty((len(batch), len(self._columns)))
+            for k, c in enumerate(self._columns):
+                values[:, k], odd = numbers(cells[c], decimal_comma=self._comma)
+                self._report(f"Cells of {self.channels[k].name} that hold no number count as missing", odd, done)
+            nobody = np.full(len(batch), np.nan)
+            yield Chunk(
+                stamp_s=self._read_times(self._stamp, self._stamp_at, cells, done)
+                if self._stamp
+                else np.arange(done, done + len(batch), dtype=np.float64),
+                received_s=self._read_times(self._received, self._received_at, cells, done)
+                if self._received
+                else nobody,
+                values=values,
             )
-    time_column = next((i for i, name in enumerate(names) if _TIME.match(name) or name.lower() in _STAMP_NAMES), None)
-    notes: list[str] = []
-    t_s = np.arange(len(rows), dtype=np.float64)
-    if time_column is None:
-        notes.append("No time column: the row number counts as seconds.")
-    else:
-        t_s = _times(path, names[time_column], [row[time_column].strip() for row in rows], delimiter)
-    channels: list[str] = []
-    columns: list[Array] = []
-    for c, name in enumerate(names):
-        if c == time_column:
-            continue
-        if name.lower() in LABELS:
-            notes.append(f"Column {name} is left out: it holds labels.")
-            continue
-        numbers = [_number(row[c], delimiter) for row in rows]
-        if any(number is None for number in numbers) or all(math.isnan(number or 0.0) for number in numbers):
-            notes.append(f"Column {name} is left out: it does not hold numbers.")
-            continue
-        channels.append(name)
-        columns.append(np.array(numbers, dtype=np.float64))
-    if not channels:
-        raise BadInput(f"{path}: no column of numbers beside time and labels; give at least one measured channel.")
-    return Source(path=path, channels=tuple(channels), t_s=t_s, values=np.column_stack(columns), notes=tuple(notes))
+            done += len(batch)
+
+    def count(self) -> int:
+        """Rows are counted as lines that hold more than delimiters; with quotes in the file, by reading it."""
+        rows = -1
+        with self._path.open("rb") as file:
+            for line in file:
+                if b'"' in line:
+                    return sum(1 for _ in self._rows())
+                rows += bool(line.translate(None, b",;\t \r\n"))
+        return rows
+
+    def _surprises(self) -> Iterable[str]:
+        return [f"{what}: {count}, the first in row {first}." for what, (count, first) in self._odd.items()]
+
+    def _report(self, what: str, places: Sequence[int], done: int) -> None:
+        if places:
+            self._odd.setdefault(what, [0, done + places[0] + 1])[0] += len(places)
+
+    def _header(self) -> list[str]:
+        with self._open() as file:
+            self._delimiter = max(",;\t", key=file.readline(1 << 20).count)
+        head = next(self._table(), None)
+        if head is None:
+            raise BadInput(
+                f"{self._path}: no rows below a header line; give one line of names and then lines of numbers."
+            )
+        return head
+
+    def _open(self) -> codecs.StreamReaderWriter:
+        return self._path.open(encoding=self._encoding, errors="replace", newline="")  # type: ignore[return-value]
+
+    def _table(self) -> Iterator[list[str]]:
+        with self._open() as file:
+            try:
+                for row in csv.reader(file, delimiter=self._delimiter):
+                    if row and (row[0].strip() or any(cell.strip() for cell in row)):
+                        yield row
+            except csv.Error as error:
+                raise BadInput(f"{self._path}: the table cannot be read ({error}); write it anew.") from None
+
+    def _rows(self) -> Iterator[list[str]]:
+        """The rows below the header."""
+        return islice(self._table(), 1, None)
+
+    def _cut_off(self, i: int, sample: Sequence[list[str]]) -> bool:
+        """Whether row `i` is the last of a file whose writer was stopped in the middle of a line."""
+        return i > 0 and i == len(sample) - 1 < SAMPLE_ROWS - 1 and not _ends_with_newline(self._path)
+
+    def _time(self, names: Sequence[str], cells: Sequence[Sequence[str]]) -> tuple[int, TimeColumn | None]:
+        at = next((i for i, name in enumerate(names) if _TIME.match(name) or name.lower() in _STAMP_NAMES), -1)
+        if at < 0:
+            self._notes.append("No time column: the row number counts as seconds.")
+            return at, None
+        return at, self._time_column(names[at], cells[at])
+
+    def _arrival(self, names: Sequence[str], cells: Sequence[Sequence[str]]) -> tuple[int, TimeColumn | None]:
+        at = next((i for i, name in enumerate(names) if _RECEIVED.match(name)), -1)
+        if at < 0 or self._stamp is None:
+            return -1, None
+        return at, self._time_column(names[at], cells[at])
+
+    def _time_column(self, name: str, cells: Sequence[str]) -> TimeColumn:
+        try:
+            return TimeColumn(name, cells, decimal_comma=self._comma)
+        except TimeError as error:
+            if error.mixed:
+                raise BadInput(
+                    f"{self._path}: column {name} mixes numbers and dates, first in row {error.row + 1}; "
+                    "give one kind of time."
+                ) from None
+            cell = cells[error.row].strip()
+            raise BadInput(
+                f"{self._path}: row {error.row + 1} has the time {cell!r} in column {name}; "
+                "give seconds, ns or an ISO date and time."
+            ) from None
+
+    def _read_times(self, column: TimeColumn, at: int, cells: Sequence[Sequence[str]], done: int) -> Array:
+        times, odd = column.read(cells[at])
+        self._report("Times that are none count as missing", odd, done)
+        return times
+
+    def _numeric(self, names: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+        """Columns to read: those that mostly hold numbers, and those of which the first rows say nothing."""
+        kept = []
+        for c, name in enumerate(names):
+            if c in (self._stamp_at, self._received_at):
+                continue
+            if name.lower() in LABELS:
+                self._notes.append(f"Column {name} is left out: it holds labels.")
+                continue
+            said = [cell for cell in cells[c] if cell.strip().lower() not in MISSING]
+            words = sum(number(cell, decimal_comma=self._comma) is None for cell in said)
+            nothing = not said and self._sampled < SAMPLE_ROWS  # there are no further rows in which it could begin
+            if nothing or 2 * words > len(said):
+                self._notes.append(f"Column {name} is left out: it does not hold numbers.")
+                continue
+            kept.append(c)
+        return kept
 
 
 def _unique(names: Sequence[str]) -> list[str]:
     """Column names that differ: a nameless one is called by its place, a second "x" is "x#2"."""
-    out: list[str] = []
+    out: dict[str, None] = {}
     for i, name in enumerate(names):
         base = name or f"column_{i + 1}"
         candidate, again = base, 1
         while candidate in out:
             again += 1
             candidate = f"{base}#{again}"
-        out.append(candidate)
-    return out
+        out[candidate] = None
+    return list(out)
 
 
-def _number(cell: str, delimiter: str) -> float | None:
-    """The cell as a number, NaN when it says nothing, None when it says something else."""
-    cell = cell.strip()
-    if cell.lower() in _MISSING:
-        return math.nan
-    if "_" in cell:  # Python reads 1_000 as a number, loggers do not write it
-        return None
+def _encoding(path: Path) -> str:
+    """UTF-8, or Latin-1 where the start of the file is text but not UTF-8.
+
+    Raises:
+        BadInput: the start of the file is no text.
+    """
+    with path.open("rb") as file:
+        start = file.read(_SNIFFED)
     try:
-        return float(cell.replace(",", ".") if delimiter != "," else cell)
-    except ValueError:
-        return {"true": 1.0, "false": 0.0}.get(cell.lower())
+        codecs.getincrementaldecoder("utf-8")().decode(start, final=len(start) < _SNIFFED)
+    except UnicodeDecodeError:
+        pass
+    else:
+        if b"\0" not in start:
+            return "utf-8-sig"
+    if any(byte < 32 and byte not in b"\t\n\r\f" for byte in start):
+        raise BadInput(f"{path}: not a text file; give a CSV, an .mcap file, a .ulg file or a rosbag2 folder.")
+    return "latin-1"
 
 
-def _times(path: Path, name: str, cells: Sequence[str], delimiter: str) -> Array:
-    numbers = [_number(cell, delimiter) for cell in cells]
-    if all(number is not None for number in numbers):
-        unit = next((u for u in _UNIT_S if re.search(rf"(^|[^a-z]){u}[\])]*$", name.lower())), None)
-        # Whole nanoseconds since 1970 have 19 digits and would lose 200 ns as a float: subtract before dividing.
-        if all(re.fullmatch(r"-?\d+", cell) for cell in cells) and (unit == "ns" or abs(int(cells[0])) > 10**17):
-            first = int(cells[0])
-            return np.array([(int(cell) - first) * 1e-9 for cell in cells]) + first * 1e-9 * (abs(first) < 10**17)
-        times = np.array(numbers, dtype=np.float64)
-        return times * _UNIT_S.get(unit or "", 1.0)
-    stamps: list[float] = []
-    first_stamp: datetime | None = None
-    for i, cell in enumerate(cells):
-        try:
-            if numbers[0] is not None and numbers[i] is not None:
-                continue  # a column of numbers: look for the cell that is none
-            stamp = datetime.fromisoformat(cell)
-        except ValueError:
-            raise BadInput(
-                f"{path}: row {i + 1} has the time {cell!r} in column {name}; give seconds, ns or an ISO date and time."
-            ) from None
-        if numbers[0] is not None:
-            raise BadInput(
-                f"{path}: column {name} mixes numbers and dates, first in row {i + 1}; give one kind of time."
-            )
-        stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
-        first_stamp = first_stamp or stamp
-        stamps.append((stamp - first_stamp).total_seconds())
-    return np.array(stamps, dtype=np.float64)
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) in b"\r\n"

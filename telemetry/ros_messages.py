@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
-IMU = "sensor_msgs/msg/Imu"
+CONTROLLER_STATE = "control_msgs/msg/JointTrajectoryControllerState"
 ARRAY = "std_msgs/msg/Float64MultiArray"
-READ_TYPES = frozenset({JOINT_STATE, IMU, ARRAY})
+
+
+def _axes(names: str, axes: str = "xyz") -> tuple[str, ...]:
+    return tuple(f"{name}.{axis}" for name in names.split() for axis in axes)
+
+
+# Messages of fixed fields: the paths of their numbers, without covariances, and the part of the path that says nothing.
+_FIELDS = {
+    "sensor_msgs/msg/Imu": (_axes("orientation", "xyzw") + _axes("angular_velocity linear_acceleration"), ""),
+    "nav_msgs/msg/Odometry": (
+        _axes("pose.pose.position")
+        + _axes("pose.pose.orientation", "xyzw")
+        + _axes("twist.twist.linear twist.twist.angular"),
+        "",
+    ),
+    "geometry_msgs/msg/PoseStamped": (_axes("pose.position") + _axes("pose.orientation", "xyzw"), "pose."),
+    "geometry_msgs/msg/Twist": (_axes("linear angular"), ""),
+    "geometry_msgs/msg/TwistStamped": (_axes("twist.linear twist.angular"), "twist."),
+    "geometry_msgs/msg/Wrench": (_axes("force torque"), ""),
+    "geometry_msgs/msg/WrenchStamped": (_axes("wrench.force wrench.torque"), "wrench."),
+    "std_msgs/msg/Float64": (("data",), ""),
+    "std_msgs/msg/Float32": (("data",), ""),
+}
+_READERS = {
+    msgtype: [
+        (path.removeprefix(dull).replace("pose.pose.", "pose.").replace("twist.twist.", "twist."), attrgetter(path))
+        for path in paths
+    ]
+    for msgtype, (paths, dull) in _FIELDS.items()
+}
+READ_TYPES = frozenset({JOINT_STATE, CONTROLLER_STATE, ARRAY, *_FIELDS})
+# A controller's state has a point for what it wants, one for what is measured and one for what it commands.
+_POINTS = (("reference", "reference"), ("feedback", "feedback"), ("output", "command"))
+_POINT_FIELDS = (("positions", "position"), ("velocities", "velocity"), ("effort", "effort"))
 
 
 class MessageTypes:
@@ -20,19 +55,15 @@ class MessageTypes:
         self._known: set[str] = set()
 
     def decode(self, msgtype: str, definition: str, data: bytes) -> Any:
-        """The message, or None when its type is not one that `flatten` reads.
+        """The message.
 
         Raises:
-            ValueError: the bytes do not fit the definition.
+            ValueError: the bytes do not fit the definition, or there is none.
         """
-        if msgtype not in READ_TYPES:
-            return None
         if msgtype not in self._known and definition:
-            store = get_typestore(Stores.EMPTY)
+            store = self._store if self._known else get_typestore(Stores.EMPTY)
             store.register(get_types_from_msg(definition, msgtype))
-            self._store = store if not self._known else self._store
-            if self._known:
-                self._store.register(get_types_from_msg(definition, msgtype))
+            self._store = store
             self._known.add(msgtype)
         try:
             return self._store.deserialize_cdr(data, msgtype)
@@ -40,24 +71,40 @@ class MessageTypes:
             raise ValueError(f"{msgtype} does not match its definition: {error}") from error
 
 
-def flatten(topic: str, msgtype: str, message: Any) -> dict[str, float] | None:
-    """The numbers of a message by channel name, or None for a type that is not read.
+def stamp_of(message: Any) -> int | None:
+    """Header stamp of a message [ns]; None where it has no header or nobody filled it in."""
+    header = getattr(message, "header", None)
+    if header is None:
+        return None
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec) or None
 
-    JointState gives `JOINT.position`, `.velocity` and `.effort`; Imu `TOPIC/angular_velocity.x` and the like;
-    Float64MultiArray `TOPIC/data[0]` and on. A vector that a JointState leaves empty is missing, not zero.
+
+def flatten(topic: str, msgtype: str, message: Any) -> dict[str, float]:
+    """The numbers of a message of one of `READ_TYPES`, by channel name.
+
+    A JointState on `/joint_states` gives `JOINT.position`, `.velocity` and `.effort`; on `/arm/joint_states`
+    `/arm/JOINT.position` and so on; on another topic `TOPIC/JOINT.position`. A Float64MultiArray gives `TOPIC/data[0]`
+    and on, the others their fields, such as `TOPIC/angular_velocity.x`. What a message leaves empty is missing, not
+    zero.
     """
     if msgtype == JOINT_STATE:
+        base, last = topic.rsplit("/", 1) if "/" in topic else ("", topic)
+        prefix = f"{base}/" if last == "joint_states" and base else "" if last == "joint_states" else f"{topic}/"
         return {
-            f"{name}.{field}": float(value)
+            f"{prefix}{name}.{field}": value
             for field in ("position", "velocity", "effort")
-            for name, value in zip(message.name, getattr(message, field), strict=False)
+            for name, value in zip(message.name, getattr(message, field).tolist(), strict=False)
         }
-    if msgtype == IMU:
-        return {
-            f"{topic}/{field}.{axis}": float(getattr(getattr(message, field), axis))
-            for field, axes in (("orientation", "xyzw"), ("angular_velocity", "xyz"), ("linear_acceleration", "xyz"))
-            for axis in axes
-        }
+    if msgtype == CONTROLLER_STATE:
+        return dict(_controller_state(topic, message))
     if msgtype == ARRAY:
-        return {f"{topic}/data[{i}]": float(value) for i, value in enumerate(message.data)}
-    return None
+        return {f"{topic}/data[{i}]": value for i, value in enumerate(message.data.tolist())}
+    return {f"{topic}/{name}": float(read(message)) for name, read in _READERS[msgtype]}
+
+
+def _controller_state(topic: str, message: Any) -> Iterator[tuple[str, float]]:
+    for point, word in _POINTS:
+        for field, quantity in _POINT_FIELDS:
+            values = getattr(getattr(message, point, None), field, ())
+            for joint, value in zip(message.joint_names, values, strict=False):
+                yield f"{topic}/{joint}.{word}.{quantity}", float(value)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from core.errors import BadInput
 from telemetry import detect
-from telemetry.detect import DetectSummary, detect_file, head_rows
+from telemetry.detect import DetectSummary, HeadSize, detect_file
 from telemetry.health import HealthKind
-from telemetry.sources import Source
+from telemetry.sources import open_source
 
 Array = NDArray[np.float64]
 Stream = Callable[..., Array]
@@ -41,22 +41,36 @@ def _run(
     return summary, np.array(table[1:], dtype=np.float64)
 
 
-def _source(rows: int, rate_hz: float = 10.0) -> Source:
-    return Source(path=Path("x.csv"), channels=("a",), t_s=5.0 + np.arange(rows) / rate_hz, values=np.zeros((rows, 1)))
+def _head(tmp_path: Path, head: str | None, rows: int, rate_hz: float = 10.0) -> int:
+    """How many rows of a file the head takes."""
+    path = tmp_path / "head.csv"
+    np.savetxt(path, np.column_stack([5.0 + np.arange(rows) / rate_hz] * 2), delimiter=",", header="t,a", comments="")
+    source = open_source(path)
+    start, rest = HeadSize.parse(head, source).split(source, source.chunks(64))
+    assert len(start) + sum(len(chunk) for chunk in rest) == rows
+    return len(start)
 
 
-def test_head_is_rows_or_seconds_or_fifteen_percent_but_a_hundred_rows() -> None:
-    assert head_rows("400", _source(1000)) == 400
-    assert head_rows("20s", _source(1000)) == 200
-    assert head_rows(" 2.5S ", _source(1000)) == 25
-    assert head_rows(None, _source(1000)) == 150
-    assert head_rows(None, _source(300)) == 100
+def test_head_is_rows_or_seconds_or_fifteen_percent_but_a_hundred_rows(tmp_path: Path) -> None:
+    assert _head(tmp_path, "400", 1000) == 400
+    assert _head(tmp_path, "20s", 1000) == 200
+    assert _head(tmp_path, " 2.5S ", 1000) == 25
+    assert _head(tmp_path, None, 1000) == 150
+    assert _head(tmp_path, None, 300) == 100
     for bad in ("0", "-3", "0s", "nans", "soon", "4.5", ""):
         with pytest.raises(BadInput, match="neither rows nor seconds"):
-            head_rows(bad, _source(1000))
+            _head(tmp_path, bad, 1000)
     for head, rows in ((None, 100), ("1000", 1000), ("100s", 1000)):
         with pytest.raises(BadInput, match="none are left to judge"):
-            head_rows(head, _source(rows))
+            _head(tmp_path, head, rows)
+
+
+def test_head_that_nobody_asked_for_stays_small_enough_for_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "MAX_HEAD_VALUES", 120)
+    assert _head(tmp_path, None, 1000) == 120
+    assert _head(tmp_path, "400", 1000) == 400
 
 
 def test_healthy_robot_raises_no_event_and_every_row_has_a_finite_score(tmp_path: Path, moving_joint: Stream) -> None:
@@ -98,16 +112,18 @@ def test_fault_of_a_moving_joint_is_one_event_within_a_second_or_so(
         assert [(e["channel"], e["alarm_s"]) for e in saved] == [(event.channel, event.alarm_s)]
 
 
-def test_result_does_not_depend_on_the_chunk(
-    tmp_path: Path, moving_joint: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_result_does_not_depend_on_the_chunk(tmp_path: Path, moving_joint: Stream) -> None:
     values = moving_joint(30, 3000, RATE_HZ, 2200, gain=0.5)
-    whole = _run(tmp_path, values, JOINT, "1500")
-    monkeypatch.setattr(detect, "CHUNK_ROWS", 1)
-    rows = _run(tmp_path, values, JOINT, "1500")
-    assert whole[0] == rows[0]
-    assert whole[1].tobytes() == rows[1].tobytes()
-    assert whole[0].events
+    values[100:120, 2] = np.inf
+    values[1800:1850, 3] = np.nan
+    path = _write(tmp_path / "in.csv", values, JOINT)
+    found = []
+    for chunk_rows in (4096, 7, 1):
+        summary = detect_file(path, "1500", 0.1, tmp_path / "out.csv", chunk_rows=chunk_rows)
+        found.append((summary, (tmp_path / "out.csv").read_bytes()))
+    assert found[0] == found[1] == found[2]
+    assert found[0][0].events
+    assert {HealthKind.INFINITE, HealthKind.MISSING} <= {finding.kind for finding in found[0][0].health}
 
 
 def test_scores_are_causal(tmp_path: Path, moving_joint: Stream) -> None:
@@ -133,7 +149,7 @@ def test_missing_cells_irregular_and_backward_time_keep_one_row_each(tmp_path: P
     assert np.isfinite(table).all()
     assert summary.events == ()
     assert np.all(table[3000:3300, 1] == table[2999, 1])  # held, neither raised nor let down by zeros
-    assert {HealthKind.MISSING, HealthKind.BACKWARDS} <= {finding.kind for finding in summary.health}
+    assert {HealthKind.MISSING, HealthKind.OUT_OF_ORDER} <= {finding.kind for finding in summary.health}
 
 
 def test_useless_files_are_refused_in_one_sentence(tmp_path: Path, correlated_noise: Stream) -> None:
@@ -148,5 +164,7 @@ def test_useless_files_are_refused_in_one_sentence(tmp_path: Path, correlated_no
     path = _write(tmp_path / "ok.csv", noise, "a,b")
     with pytest.raises(BadInput, match="cannot be written"):
         detect_file(path, None, 0.1, tmp_path / "absent" / "out.csv")
+    with pytest.raises(BadInput, match="overwrite the recording"):
+        detect_file(path, None, 0.1, path)
     with pytest.raises(BadInput, match="positive number"):
         detect_file(path, None, 0.0, tmp_path / "out.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,50 @@ from rosbags.typesys import Stores, get_typestore
 from core.errors import BadInput
 from core.frames import Frame, Reference, TelemetryRow
 from telemetry.recording import write_recording
-from telemetry.sources import Source, open_source
+from telemetry.sources import Chunk, Source, open_source
 
 ROS: Any = get_typestore(Stores.ROS2_HUMBLE)
 TYPES = ROS.types
 
 
-def _csv(tmp_path: Path, text: str) -> Source:
+@dataclass(frozen=True)
+class _Table:
+    """A source read whole, and read again in chunks of one row with the same result."""
+
+    source: Source
+    channels: tuple[str, ...]
+    t_s: Any
+    values: Any
+    notes: tuple[str, ...]
+
+
+def _read(path: Path) -> _Table:
+    source = open_source(path)
+    whole, notes = source.read(), source.notes
+    single = Chunk.join(source.chunks(1))
+    assert source.notes == notes
+    for one, other in (
+        (whole.stamp_s, single.stamp_s),
+        (whole.received_s, single.received_s),
+        (whole.values, single.values),
+    ):
+        assert one.tobytes() == other.tobytes()
+    assert source.count() == len(whole) == len(single)
+    return _Table(source, source.names, source.times(whole), whole.values, notes)
+
+
+def _csv(tmp_path: Path, text: str) -> _Table:
     path = tmp_path / "log.csv"
     path.write_text(text, encoding="utf-8")
-    return open_source(path)
+    return _read(path)
 
 
 def test_plain_csv_gives_one_row_per_line_in_order(tmp_path: Path) -> None:
     source = _csv(tmp_path, "t,a,b\n0.0,1,2\n0.1,3,4e-3\n0.2,-5,6\n")
     assert source.channels == ("a", "b")
-    assert [(t, v.tolist()) for t, v in source.rows()] == [(0.0, [1, 2]), (0.1, [3, 4e-3]), (0.2, [-5, 6])]
-    assert source.rate_hz == pytest.approx(10.0)
+    assert source.t_s.tolist() == [0.0, 0.1, 0.2]
+    assert source.values.tolist() == [[1, 2], [3, 4e-3], [-5, 6]]
+    assert source.source.rate_hz == pytest.approx(10.0)
     assert source.notes == ()
 
 
@@ -130,7 +158,7 @@ def test_own_recording_is_a_source_with_one_row_per_telemetry_row(tmp_path: Path
         for i in range(3)
     ]
     write_recording(tmp_path / "incident.mcap", rows, ["elbow"], ["elbow"], np.ones(3))
-    source = open_source(tmp_path / "incident.mcap")
+    source = _read(tmp_path / "incident.mcap")
     names = ("q", "qd", "tau_meas", "tau_cmd", "q_ref", "qd_ref", "qdd_ref")
     assert source.channels == tuple(f"elbow.{name}" for name in names)
     assert source.t_s.tolist() == pytest.approx([1.0, 1.004, 1.008])
@@ -186,7 +214,7 @@ def test_rosbag2_gives_one_row_per_message_and_nothing_for_what_was_not_said(
             bag.write(
                 connections[topic], 1_700_000_000_000_000_000 + i * 10_000_000, ROS.serialize_cdr(message, msgtype)
             )
-    source = open_source(tmp_path / "bag")
+    source = _read(tmp_path / "bag")
     assert source.t_s.tolist() == pytest.approx([0.0, 0.01, 0.02, 0.04])
     row = [
         {name: x for name, x in zip(source.channels, v.tolist(), strict=True) if not math.isnan(x)}
@@ -223,7 +251,7 @@ def test_mcap_file_of_ros2_messages_is_read_without_a_bag_folder(tmp_path: Path)
             channel, msgtype = channels[topic]
             writer.add_message(channel, i * 1000, bytes(ROS.serialize_cdr(message, msgtype)), i * 1000)
         writer.finish()
-    source = open_source(path)
+    source = _read(path)
     assert source.channels[0] == "shoulder.position"
     assert source.channels[-1] == "/u/data[0]"
     assert source.values[0, :4].tolist() == [1.0, 2.0, 3.0, 4.0]
