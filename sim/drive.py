@@ -31,7 +31,7 @@ class Drive:
         self._rated, self._rated_low, self._own_lag_s, self._dt_s = limit, low, lag_s, dt_s
         self._inertia = np.where(inertia > 0, inertia, 0.01)  # a drive without a stated rotor crosses quickly
         self._asks_rated = asks_rated
-        self._total = float(limit.sum())
+        self._total, self._none = float(limit.sum()), np.zeros(len(limit))
         self.take(Effect())
         self.restart(np.zeros(len(limit)))
 
@@ -60,8 +60,9 @@ class Drive:
         """As if the drives had given `effort` (m,) for a while."""
         self.measured = np.minimum(np.maximum(effort, self._low), self._high)
         self._behind_lag = self.measured
-        self._gap = np.sign(self.measured) * self._play  # the gears rest on the side that they push
-        self._gap_speed = np.zeros(len(effort))
+        self._gap = self._gap_speed = self._none
+        if self._has_play:
+            self._gap = np.sign(self.measured) * self._play  # the gears rest on the side that they push
 
     def step(self, asked: Array) -> Array:
         """(m,) transmitted effort during one physics step in which the effort `asked` (m,) is due."""

@@ -1,4 +1,4 @@
-"""A trunk on legs of three joints each: kinematics, and the torques that let it stand.
+"""A trunk on legs of three joints each: what it is made of, and its kinematics.
 
 The coordinates are the leg joints, hip, thigh and calf of each leg in turn, then roll, pitch and yaw of the trunk. Hips
 turn about the trunk's x axis, thigh and calf about the leg's y axis, as on most quadrupeds. A foot is a sphere. The
@@ -18,7 +18,6 @@ from core.rigid_body import Array
 from core.robot import Robot
 
 ATTITUDE = ("roll", "pitch", "yaw")
-_STANDS_M = 0.01  # a foot this far above the lowest one carries nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +89,8 @@ class Legs:
         self._shank = np.array([-point[2] for point in foot])
         self.foot_bodies = tuple(last)
         self.foot_radius = np.array([_radius(spheres[body]) for body in last])
+        columns = [self._hip, self._side, self._thigh, self._shank, self.foot_radius]
+        self.geometry = np.ascontiguousarray(np.column_stack(columns))  # (k, 7), as `sim.footing` wants it
 
     def inertials(self) -> Array:
         """(10 (m + 1),) inertial parameters of trunk and leg bodies about their joint frames."""
@@ -141,11 +142,6 @@ class Legs:
         heights = self.foot_positions(q[: self.m]) @ rotation[2] - self.foot_radius
         return np.array([0.0, 0.0, -float(heights.min())]), rotation
 
-    def configuration(self, q: Array) -> Array:
-        """(7 + m,) Pinocchio's configuration at coordinates `q` (n,), standing on the lowest foot."""
-        position, rotation = self.stand(q)
-        return np.concatenate([position, pin.Quaternion(rotation).coeffs(), q[: self.m]])
-
     def contacts(self, q: Array) -> tuple[Array, Array]:
         """Where the feet would touch level ground at coordinates `q` (..., n), in the trunk's frame.
 
@@ -165,29 +161,6 @@ class Legs:
         across = np.cross(np.stack([zero, c, s], axis=-1), below)
         jacobians = np.stack([of_hip + np.cross([1.0, 0.0, 0.0], below), of_thigh + across, of_calf + across], axis=-1)
         return self.foot_positions(angles) + below, jacobians
-
-    def contact_jacobians(self, q: Array) -> Array:
-        """(k, 3, 6 + m) velocity of the contacts in the world's axes, per velocity of trunk (in its own) and joints."""
-        rotation: Array = pin.rpy.rpyToMatrix(*q[self.m :])
-        points, jacobians = self.contacts(q)
-        result = np.zeros((self.feet, 3, 6 + self.m))
-        for k in range(self.feet):
-            result[k, :, :3], result[k, :, 3:6] = rotation, -rotation @ pin.skew(points[k])
-            result[k, :, 6 + 3 * k : 9 + 3 * k] = rotation @ jacobians[k]
-        return result
-
-    def standing(self, q: Array) -> Array:
-        """(k,) which feet are on the ground at coordinates `q` (n,), taken as level with the lowest one."""
-        up: Array = pin.rpy.rpyToMatrix(*q[self.m :])[2]
-        bottom = self.foot_positions(q[: self.m]) @ up - self.foot_radius
-        return np.asarray(bottom < bottom.min() + _STANDS_M)
-
-    def holding_torque(self, q: Array) -> Array:
-        """(m,) joint torque [N*m] that holds the robot at coordinates `q` (n,), forces shared by least squares."""
-        contact = self.contact_jacobians(q)[self.standing(q)].reshape(-1, 6 + self.m)
-        gravity = pin.computeGeneralizedGravity(self.model, self.data, self.configuration(q))
-        force = np.linalg.lstsq(contact[:, :6].T, gravity[:6], rcond=None)[0]
-        return np.array(gravity[6:] - contact[:, 6:].T @ force)
 
 
 def _shapes(robot: Robot, model: pin.Model) -> tuple[Shape, ...]:

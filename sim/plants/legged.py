@@ -6,15 +6,14 @@ of Bullet with a bounded force, solved together with the contacts, so that a joi
 leave it a creep of some milliradians in a second. Gravity acts on a load where it hangs; its inertia counts at the
 payload point.
 
-A contact remembers the impulses of its last steps, and Bullet's `restoreState` does not forget those of contacts that
-the saved state did not have. So every start restores a state in mid-air and steps once there, which ends all contacts:
-equal starts then give equal bits.
+A contact remembers points and impulses of its last steps, and Bullet's `restoreState` does not forget those of contacts
+that the saved state did not have. So every start puts the shapes anew among those that can collide, which ends all
+contacts: equal starts then give equal bits.
 """
 
 from __future__ import annotations
 
 import tempfile
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,10 +21,11 @@ import numpy as np
 import pinocchio as pin
 
 from core.rigid_body import Array
-from sim.body import NO_MASS_KG, PAYLOAD_LINK, inertial_element, massless
+from sim.body import NO_MASS_KG, PAYLOAD_LINK
 from sim.bullet import bullet
 from sim.effect import Effect
 from sim.friction import Friction
+from sim.legged_body import body_urdf
 from sim.legs import Legs
 from sim.plant import GRAVITY_M_S2, Plant
 
@@ -39,8 +39,11 @@ class Legged(Plant):
     """A floating trunk with legs of three joints, in position mode."""
 
     def _load(self) -> None:
+        from sim.footing import settle  # noqa: PLC0415 numba takes half a second to import, and only legs need it
+
         robot, client = self.robot, self._client
-        self._legs = legs = Legs(robot)
+        self._settle, self._legs = settle, Legs(robot)
+        legs = self._legs
         legs.set_inertials(self.physics.inertials)
         constants = self.physics.constants
         self._stiffness, self._damping = (np.array(constants[key]) for key in ("drive_stiffness", "drive_damping"))
@@ -52,7 +55,7 @@ class Legged(Plant):
         self._ground = bullet.createMultiBody(0, ground, physicsClientId=client)
         with tempfile.TemporaryDirectory(prefix="remend-body-") as folder:
             urdf = Path(folder) / "body.urdf"
-            urdf.write_text(_body_urdf(legs), encoding="utf-8")
+            urdf.write_text(body_urdf(legs), encoding="utf-8")
             self._body = bullet.loadURDF(
                 str(urdf),
                 basePosition=[0.0, 0.0, _IN_THE_AIR_M],
@@ -62,6 +65,7 @@ class Legged(Plant):
         names = {}
         for k in range(bullet.getNumJoints(self._body, physicsClientId=client)):
             names[bullet.getJointInfo(self._body, k, physicsClientId=client)[1].decode()] = k
+        self._shaped = [k for k in range(-1, len(names)) if bullet.getCollisionShapeData(self._body, k, client)]
         self._joints, self._payload = [names[name] for name in legs.joints], names[PAYLOAD_LINK]
         for k in range(-1, len(names)):
             bullet.changeDynamics(
@@ -84,31 +88,38 @@ class Legged(Plant):
         self._principal = pin.SE3(np.array(bullet.getMatrixFromQuaternion(axes)).reshape(3, 3), np.array(centre))
         self._brake = np.zeros(legs.m)
         self._set_friction(np.zeros(legs.m))
-        self._clean = bullet.saveState(physicsClientId=client)
+        bodies = list(legs.model.inertias)[1:]
+        self._weights = GRAVITY_M_S2 * np.array([body.mass for body in bodies])
+        self._centres = np.array([body.lever for body in bodies])
+        self._frame = np.array([*centre, *axes])
+        self._still, self._work = np.zeros(robot.dof), np.zeros((legs.feet, 14))
 
     def _place(self, q: Array, v: Array) -> None:
         client, body, legs = self._client, self._body, self._legs
-        bullet.restoreState(self._clean, physicsClientId=client)
-        bullet.stepSimulation(client)
-        bullet.restoreState(self._clean, physicsClientId=client)
-        position, rotation = legs.stand(q)
-        place = pin.SE3(rotation, position) * self._principal
-        turn = rotation @ v[legs.m :]
-        moving = np.concatenate([np.zeros(3), v[legs.m :], v[: legs.m]])
-        drift = -(legs.contact_jacobians(q)[legs.standing(q)] @ moving).mean(axis=0)  # the feet that stand do not slide
-        bullet.resetBasePositionAndOrientation(
-            body, place.translation.tolist(), pin.Quaternion(place.rotation).coeffs().tolist(), physicsClientId=client
-        )
-        linear = drift + np.cross(turn, rotation @ self._principal.translation)
-        bullet.resetBaseVelocity(body, linear.tolist(), turn.tolist(), physicsClientId=client)
-        for joint, angle, speed in zip(self._joints, q.tolist(), v.tolist(), strict=False):
-            bullet.resetJointState(body, joint, angle, speed, client)
+        for shape in self._shaped:  # Bullet's defaults: of group 1, and collides with all
+            bullet.setCollisionFilterGroupMask(body, shape, 1, -1, client)
+        base, _ = self._stand(q, v)
+        bullet.resetBasePositionAndOrientation(body, base[:3], base[3:7], client)
+        bullet.resetBaseVelocity(body, base[7:10], base[10:], client)
         self._leg_q, self._leg_v = self._q[: legs.m], self._v[: legs.m]
+        angles, speeds = self._leg_q[:, None].tolist(), self._leg_v[:, None].tolist()
+        bullet.resetJointStatesMultiDof(body, self._joints, angles, speeds, client)
         self._last_q = self._leg_q
         self._stuck_at: Array | None = None
 
+    def _stand(self, q: Array, v: Array) -> tuple[list[float], Array]:
+        """Where Bullet's base is when the feet stand at coordinates `q` (n,), and the joint torques that hold it so."""
+        base, torque = np.empty(13), np.empty(self._legs.m)
+        self._settle(q, v, self._legs.geometry, self._weights, self._centres, self._frame, self._work, base, torque)
+        self._stood = q, torque
+        return base.tolist(), torque
+
     def _holding(self, q: Array) -> Array:
-        return np.asarray(q[: self._legs.m] + self._legs.holding_torque(q) / self._stiffness)
+        stood, torque = self._stood
+        if stood is not q:  # a start is looked at once
+            _, torque = self._stand(q, self._still)
+        command: Array = q[: self._legs.m] + torque / self._stiffness
+        return command
 
     def _effort_of(self, command: Array) -> Array:
         effort: Array = self._stiffness * (command - self._encoder()) - self._damping * self._leg_v
@@ -217,38 +228,3 @@ class Legged(Plant):
         position, quaternion = bullet.getBasePositionAndOrientation(self._body, self._client)
         rotation = np.array(bullet.getMatrixFromQuaternion(quaternion)).reshape(3, 3) @ self._principal.rotation.T
         return np.asarray(np.array(position) - rotation @ self._principal.translation)
-
-
-def _body_urdf(legs: Legs) -> str:
-    """URDF text: one link for each moving body with its inertia and shapes, and an all but massless load."""
-    root = ET.Element("robot", name="legged")
-    names = ["trunk", *legs.joints]
-    for i, name in enumerate(names):
-        link = ET.SubElement(root, "link", name=name)
-        link.append(inertial_element(legs.model.inertias[i + 1]))
-        for shape in legs.shapes:
-            if shape.body == i:
-                collision = ET.SubElement(link, "collision")
-                collision.append(_origin(shape.placement))
-                collision.append(shape.geometry)
-    for i, name in enumerate(legs.joints):
-        joint = ET.SubElement(root, "joint", name=name, type="revolute")
-        parent = legs.model.parents[i + 2]
-        ET.SubElement(joint, "parent", link=names[parent - 1])
-        ET.SubElement(joint, "child", link=name)
-        joint.append(_origin(legs.model.jointPlacements[i + 2]))
-        ET.SubElement(joint, "axis", xyz="1 0 0" if i % 3 == 0 else "0 1 0")
-        limits = legs.robot.limits  # a joint has mechanical stops
-        lower, upper = repr(limits.lower[i]), repr(limits.upper[i])
-        ET.SubElement(joint, "limit", lower=lower, upper=upper, effort="1e4", velocity="1e4")
-    ET.SubElement(root, "link", name=PAYLOAD_LINK).append(inertial_element(massless()))
-    mount = ET.SubElement(root, "joint", name=PAYLOAD_LINK, type="fixed")
-    ET.SubElement(mount, "parent", link="trunk")
-    ET.SubElement(mount, "child", link=PAYLOAD_LINK)
-    mount.append(_origin(pin.SE3(np.eye(3), legs.payload_point)))
-    return ET.tostring(root, encoding="unicode")
-
-
-def _origin(place: pin.SE3) -> ET.Element:
-    xyz, rpy = place.translation, pin.rpy.matrixToRpy(place.rotation)
-    return ET.Element("origin", xyz=" ".join(repr(float(x)) for x in xyz), rpy=" ".join(repr(float(a)) for a in rpy))

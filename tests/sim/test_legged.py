@@ -89,14 +89,71 @@ def steps(robot: Robot) -> Array:
     return walk(robot, np.array(robot.home), 300, 0.05)[0][:150, : len(robot.actuators)]
 
 
+def configuration(legs: Legs, q: Array) -> Array:
+    """(7 + m,) Pinocchio's configuration at coordinates `q` (n,), standing on the lowest foot."""
+    position, rotation = legs.stand(q)
+    return np.concatenate([position, pin.Quaternion(rotation).coeffs(), q[: legs.m]])
+
+
+def feet_of(legs: Legs) -> list[int]:
+    return [legs.model.getFrameId(f"{name}_foot", pin.FrameType.BODY) for name in ("FL", "FR", "RL", "RR")]
+
+
 def test_foot_positions_are_those_of_the_urdf(robot: Robot, legs: Legs) -> None:
-    q = legs.configuration(LEANING)
-    pin.framesForwardKinematics(legs.model, legs.data, q)
+    pin.framesForwardKinematics(legs.model, legs.data, configuration(legs, LEANING))
     position, rotation = legs.stand(LEANING)
-    for k, name in enumerate(("FL", "FR", "RL", "RR")):
-        frame = legs.data.oMf[legs.model.getFrameId(f"{name}_foot", pin.FrameType.BODY)]
+    for k, frame in enumerate(feet_of(legs)):
         here = position + rotation @ legs.foot_positions(LEANING[:12])[k]
-        np.testing.assert_allclose(here, frame.translation, atol=1e-12)
+        np.testing.assert_allclose(here, legs.data.oMf[frame].translation, atol=1e-12)
+
+
+@pytest.mark.parametrize("lifted", [(), (1,), (0, 3), (0, 1), (0, 2, 3)])
+def test_it_is_set_down_at_rest_and_held_as_rigid_bodies_want_it(
+    robot: Robot, legs: Legs, world: Legged, lifted: tuple[int, ...]
+) -> None:
+    """Against Pinocchio's floating base, and forces of the feet by least squares about their middle."""
+    m, attitude = legs.m, np.array([0.1, -0.15, 0.3])
+    level = np.array([[0.2, 0.14, -0.3], [0.18, -0.13, -0.3], [-0.17, 0.15, -0.3], [-0.19, -0.13, -0.3]])
+    level[list(lifted), 2] += 0.05
+    turn = pin.rpy.rpyToMatrix(*attitude)
+    q = np.concatenate([legs.leg_angles(level @ turn), attitude])
+    v = np.random.default_rng(1).normal(0.0, 0.5, robot.dof)
+    base, torque = world._stand(q, v)
+    principal = pin.SE3(pin.Quaternion(world._frame[3:]), world._frame[:3])
+    trunk = pin.SE3(pin.Quaternion(np.array(base[3:7])), np.array(base[:3])) * principal.inverse()
+    np.testing.assert_allclose(trunk.rotation, turn, atol=1e-12)
+    np.testing.assert_allclose(trunk.translation, legs.stand(q)[0], atol=1e-12)
+
+    own_rates = turn.T @ base[10:]
+    speed = turn.T @ base[7:10] - np.cross(own_rates, principal.translation)
+    motion, at = np.concatenate([speed, own_rates, v[:m]]), configuration(legs, q)
+    gravity = pin.computeGeneralizedGravity(legs.model, legs.data, at)
+    pin.computeJointJacobians(legs.model, legs.data, at)
+    pin.updateFramePlacements(legs.model, legs.data)
+    below = np.array([0.0, 0.0, -legs.foot_radius[0]])
+    contacts, points = [], []
+    for k, frame in enumerate(feet_of(legs)):
+        if k not in lifted:
+            jacobian = pin.getFrameJacobian(legs.model, legs.data, frame, pin.LOCAL_WORLD_ALIGNED)
+            contacts.append(jacobian[:3] - pin.skew(below) @ jacobian[3:])
+            points.append(legs.data.oMf[frame].translation + below)
+    np.testing.assert_allclose(own_rates, v[m:], atol=1e-12)
+    np.testing.assert_allclose(np.mean([contact @ motion for contact in contacts], axis=0), 0.0, atol=1e-12)
+
+    middle = np.mean(points, axis=0)
+    wrench = np.concatenate([turn @ gravity[:3], turn @ gravity[3:6]])
+    wrench[3:] -= np.cross(middle - trunk.translation, wrench[:3])
+    held = np.hstack([np.vstack([np.eye(3), pin.skew(point - middle)]) for point in points])
+    force = np.linalg.lstsq(held, wrench, rcond=1e-9)[0]
+    np.testing.assert_allclose(torque, gravity[6:] - np.vstack(contacts)[:, 6:].T @ force, atol=1e-9)
+
+
+def test_a_start_knows_of_no_contact_before_it(world: Legged, robot: Robot) -> None:
+    plant = restarted(world)
+    held(plant, 0.2)
+    assert len(ground_forces(plant)) == 4
+    plant.reset(np.array(robot.home))
+    assert len(ground_forces(plant)) == 0
 
 
 def test_leg_angles_are_the_inverse_of_foot_positions(robot: Robot, legs: Legs) -> None:
