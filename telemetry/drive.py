@@ -4,6 +4,8 @@
 
 A measured effort is noisy, and a regression on it takes its noise for a weak motor (errors in variables; Soderstrom
 2007). What was asked for is free of noise, and on a drive that does as it is told it is the better measurement.
+
+Where positions are commanded, what is asked for depends on the motion (`telemetry.servo`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from scipy.signal import lfilter
 
 from core.block import Array, Block
 from core.robot import Robot
+from telemetry.servo import Load, Loop, learn_loop
 
 LONGEST_S = 0.06  # oldest command that may be in force, healthy or not
 _LAGS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08)  # candidates for a time constant
@@ -28,25 +31,33 @@ class HealthyDrive:
 
     ticks: int  # from a command to the reading of its effort
     lag_s: float  # time constant
-    stiffness: Array  # (m,) effort per position error where positions are commanded
-    damping: Array  # (m,) effort per velocity there
+    loop: Loop | None  # where positions are commanded
     noise: Array  # (m,) standard deviation of measured minus expected effort
 
-    def asked(self, robot: Robot, block: Block, late_ticks: int = 0) -> Array:
-        """(N, m) effort asked for at each reading, by commands `late_ticks` older than usual."""
+    def load(self, robot: Robot, block: Block) -> Load | None:
+        """What the motion takes off what was commanded; None where efforts are commanded."""
+        return None if self.loop is None else self.loop.load(robot, block)
+
+    def asked(self, robot: Robot, block: Block, late_ticks: int = 0, load: Load | None = None) -> Array:
+        """(N, m) effort asked for at each reading, by commands `late_ticks` older than usual.
+
+        Args:
+            load: of this block, if it is known already.
+        """
         low, high = np.array(robot.limits.effort_low), np.array(robot.limits.effort_high)
         command = np.clip(block.group("tau_cmd"), low, high)
         ticks = min(self.ticks + late_ticks, len(command))
         due = np.concatenate([np.repeat(command[:1], ticks, axis=0), command[: len(command) - ticks]])
-        if robot.mode != "position":
+        if self.loop is None:
             return due
-        q, qd = _driven(robot, block)
+        load = self.loop.load(robot, block) if load is None else load
         limit = np.array(robot.limits.effort)
-        return np.clip(self.stiffness * (due - q) - self.damping * qd, -limit, limit)
+        asked: Array = np.clip(self.loop.stiffness * due - load.effort, -limit, limit)
+        return asked
 
-    def expected(self, robot: Robot, block: Block) -> Array:
+    def expected(self, robot: Robot, block: Block, load: Load | None = None) -> Array:
         """(N, m) effort that healthy drives give."""
-        asked = self.asked(robot, block)
+        asked = self.asked(robot, block, load=load)
         if not self.lag_s:
             return asked
         return follow(asked.T, self.lag_s, robot.dt_s, block.group("tau_meas")[:1].T).T
@@ -56,14 +67,21 @@ def learn_drive(robot: Robot, head: Block) -> HealthyDrive:
     """The drive that explains the measured effort of healthy telemetry best."""
     recent = head[-_HEAD_ROWS:]
     longest = min(round(LONGEST_S * robot.control_rate_hz), len(recent) // 2)
-    prompt = min((_learn(robot, recent, ticks, 0.0) for ticks in range(longest + 1)), key=_misfit)
+    in_loop = robot.mode == "position"
+    tried = [learn_loop(robot, recent, ticks) if in_loop else None for ticks in range(longest + 1)]
+    rough = [None if loop is None else loop.load(robot, recent, smoothed=False) for loop in tried]
+    found = [_learn(robot, recent, n, 0.0, *each) for n, each in enumerate(zip(tried, rough, strict=True))]
+    prompt = min(found, key=_misfit)
+    loop = None if prompt.loop is None else learn_loop(robot, recent, prompt.ticks, prompt.loop)
+    load = None if loop is None else loop.load(robot, recent)
+    prompt = _learn(robot, recent, prompt.ticks, 0.0, loop, load)
     # A drive that lags explains part of the delay, and has to explain more than a prompt one to be believed.
-    slow = [_learn(robot, recent, ticks, lag_s) for lag_s in _LAGS_S for ticks in range(prompt.ticks + 1)]
+    slow = [_learn(robot, recent, n, lag_s, loop, load) for lag_s in _LAGS_S for n in range(prompt.ticks + 1)]
     best = min(slow, key=_misfit)
     for width in (1.5, 1.2, 1.07):  # ever closer to the time constant
         lags_s = (best.lag_s / width, best.lag_s * width)
         ticks = range(max(best.ticks - 1, 0), best.ticks + 2)
-        near = [_learn(robot, recent, n, lag_s) for lag_s in lags_s for n in ticks]
+        near = [_learn(robot, recent, n, lag_s, loop, load) for lag_s in lags_s for n in ticks]
         best = min((best, *near), key=_misfit)
     return best if _misfit(best) < _misfit(prompt) - 1e-3 * len(robot.actuators) else prompt
 
@@ -95,31 +113,12 @@ def _misfit(drive: HealthyDrive) -> float:
     return float(np.log(drive.noise).sum())
 
 
-def _learn(robot: Robot, head: Block, ticks: int, lag_s: float) -> HealthyDrive:
-    m = len(robot.actuators)
-    stiffness, damping = _own_loop(robot, head, ticks) if robot.mode == "position" else (np.zeros(m), np.zeros(m))
-    drive = HealthyDrive(ticks=ticks, lag_s=lag_s, stiffness=stiffness, damping=damping, noise=np.ones(m))
-    left = (head.group("tau_meas") - drive.expected(robot, head))[round(LONGEST_S * robot.control_rate_hz) :]
+def _learn(robot: Robot, head: Block, ticks: int, lag_s: float, loop: Loop | None, load: Load | None) -> HealthyDrive:
+    drive = HealthyDrive(ticks=ticks, lag_s=lag_s, loop=loop, noise=np.ones(len(robot.actuators)))
+    left = (head.group("tau_meas") - drive.expected(robot, head, load))[round(LONGEST_S * robot.control_rate_hz) :]
+    square = np.mean(np.square(left), axis=0)
+    if load is not None:  # a lag smoothes the noise with which the motion is read: that is no merit of it
+        lags = (np.full(len(square), lag_s), np.zeros(len(square)))
+        square = square - load.variance(lags[0]) + load.variance(lags[1])
     least = _LEAST_NOISE * np.array(robot.limits.effort)
-    return replace(drive, noise=np.maximum(np.sqrt(np.mean(np.square(left), axis=0)), least))
-
-
-def _driven(robot: Robot, block: Block) -> tuple[Array, Array]:
-    """(N, m) position and velocity of the coordinates behind the drives."""
-    joints = [joint or 0 for joint in robot.drives]
-    return block.group("q")[:, joints], block.group("qd")[:, joints]
-
-
-def _own_loop(robot: Robot, head: Block, ticks: int) -> tuple[Array, Array]:
-    """(m,) stiffness and damping of drives that are commanded positions, by least squares."""
-    q, qd = _driven(robot, head)
-    command = head.group("tau_cmd")
-    measured, limit = head.group("tau_meas")[ticks:], np.array(robot.limits.effort)
-    error = command[: len(command) - ticks] - q[ticks:]
-    gains = []
-    for k in range(measured.shape[1]):
-        free = np.abs(measured[:, k]) < 0.95 * limit[k]
-        basis = np.stack([error[free, k], -qd[ticks:][free, k]], axis=1)
-        gains.append(np.linalg.lstsq(basis, measured[free, k], rcond=None)[0] if len(basis) > 2 else np.zeros(2))
-    found = np.array(gains)
-    return found[:, 0], found[:, 1]
+    return replace(drive, noise=np.maximum(np.sqrt(np.maximum(square, 0.0)), least))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
+from scipy.signal import butter, sosfiltfilt, sosfreqz
 
 from core.block import Array, Block
 
@@ -142,6 +142,14 @@ def low_pass(signal: Array, cutoff_hz: float, rate_hz: float) -> Array:
     if cutoff_hz >= 0.45 * rate_hz:  # a slow robot's samples hold nothing above it
         return np.array(signal)
     return np.asarray(sosfiltfilt(_sections(cutoff_hz, rate_hz), signal, axis=0))
+
+
+def share_passed(cutoff_hz: float, rate_hz: float, turn: Array) -> Array:
+    """(k,) share of the amplitude that `low_pass` lets through at frequencies of `turn` (k,) rad from tick to tick."""
+    if cutoff_hz >= 0.45 * rate_hz:
+        return np.ones(len(turn))
+    share: Array = np.square(np.abs(sosfreqz(_sections(cutoff_hz, rate_hz), turn)[1]))
+    return share
 
 
 @cache

@@ -50,7 +50,8 @@ class DriveResponse:
         self._start = min(self.healthy.ticks + self._oldest, len(after) - 1)  # from then on all commands are known
         self._all_measured = after.group("tau_meas")
         # (A, N, m) effort asked for if the command in force were 0, 1, 2 ... ticks older than usual
-        self._all_asked = np.array([self.healthy.asked(robot, after, age) for age in range(self._oldest + 1)])
+        load = self._load = self.healthy.load(robot, after)
+        self._all_asked = np.array([self.healthy.asked(robot, after, age, load) for age in range(self._oldest + 1)])
         self._measured, self._asked = self._all_measured[self._start :], self._all_asked[:, self._start :]
         self._noise = self.healthy.noise
         self._weigh()
@@ -67,16 +68,16 @@ class DriveResponse:
         drives = (effect.vector("limit_loss", m) != 0) | (effect.vector("motor_lag_s", m) != 0) | (effect.sag != 0)
         if not (effect.delay_s or effect.jitter_s or effect.drop_share):
             return float((self._each(effect, drives) - self._usual[drives]).sum())
-        if self._lags(effect):
-            if effect.jitter_s or effect.drop_share:
-                return float((self._scattered(self._ages(effect), effect) - self._usual).sum())
+        if self._lags(effect) and (effect.jitter_s or effect.drop_share):
+            return float((self._scattered(self._ages(effect), effect) - self._usual).sum())
+        if self.healthy.lag_s:
             return float((self._each(effect, slice(None)) - self._usual).sum())
         fits = self._by_age
         if np.any(drives):
             given = self._given(self._asked, effect)
             fits = -0.5 * np.square((self._measured - given) * self._scale).sum(axis=2)
         choices = [np.log(weight) + self._drawn(fits, ages) for weight, ages in self._draws(effect)]
-        return float(logsumexp(choices) - self._usual.sum())
+        return float(logsumexp(choices) + 0.5 * self._misread(effect).sum() - self._usual.sum())
 
     def _lags(self, effect: Effect) -> bool:
         return bool(self.healthy.lag_s or np.any(effect.vector("motor_lag_s", len(self._limit))))
@@ -89,10 +90,22 @@ class DriveResponse:
 
     def _each(self, effect: Effect, drives: slice | Array) -> Array:
         """(d,) log likelihood of each of `drives`, if the command in force is the mean over ages."""
-        expected = self._expected(effect)
-        missed = (self._measured - expected)[:, drives] * self._scale[drives]
-        each: Array = -0.5 * np.square(missed).sum(axis=0)
+        missed = (self._measured - self._expected(effect))[:, drives] * self._scale[drives]
+        each: Array = -0.5 * (np.square(missed).sum(axis=0) - self._misread(effect)[drives])
         return each
+
+    def _misread(self, effect: Effect) -> Array:
+        """(m,) what sensor noise in the expected effort adds to the sum of squares, against healthy drives.
+
+        A lag smoothes that noise; without this every lag would seem to explain the effort better (corrected score;
+        Nakamura 1990).
+        """
+        lag_s = effect.vector("motor_lag_s", len(self._limit))
+        if self._load is None or not np.any(lag_s):
+            return np.zeros(len(lag_s))
+        usual = np.full(len(lag_s), self.healthy.lag_s)
+        added: Array = self._load.variance(usual + lag_s) - self._load.variance(usual)
+        return len(self._measured) * np.square(self._scale) * added
 
     def _scattered(self, age: Array, effect: Effect) -> Array:
         """(m,) log likelihood of each of the drives, which lag, if every tick draws an age of its own.
@@ -115,7 +128,7 @@ class DriveResponse:
         )
         grown = 1.0 + added / np.square(self._noise)
         missed = (self._measured - self._expected(effect)) * self._scale
-        each: Array = -0.5 * (np.square(missed) / grown + np.log(grown)).sum(axis=0)
+        each: Array = -0.5 * ((np.square(missed) / grown + np.log(grown)).sum(axis=0) - self._misread(effect))
         return each
 
     def _expected(self, effect: Effect) -> Array:
@@ -142,8 +155,8 @@ class DriveResponse:
     def change(self, effect: Effect) -> Array:
         """(N, m) effort under `effect` minus that of healthy drives, at every tick, as the measurement suggests it."""
         healthy = self._given(self._all_asked[0], NO_EFFECT)
-        if self._lags(effect):
-            age = self._ages(effect)
+        if self._lags(effect) or not (effect.jitter_s or effect.drop_share):
+            age = self._mean_ages(effect)  # a share of a tick late: so is every tick's mean
             some = np.flatnonzero(age > _ATOM)
             return self._given(np.tensordot(age[some], self._all_asked[some], axes=1), effect) - healthy
         draws = [age for _, age in self._draws(effect)]
@@ -167,6 +180,10 @@ class DriveResponse:
         """
         if not self._lags(effect):
             return np.asarray(sum(weight * ages for weight, ages in self._draws(effect)))
+        return self._mean_ages(effect)
+
+    def _mean_ages(self, effect: Effect) -> Array:
+        """(A,) share of the time for which a command of each age is in force."""
         late, spread = effect.delay_s / self._robot.dt_s, max(effect.jitter_s, 0.0) / self._robot.dt_s
         within = 1.0 - 0.5 * min(spread, 1.0)
         return self._newest((self._tick - late + within) / max(spread, 1.0), effect)

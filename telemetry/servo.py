@@ -1,0 +1,116 @@
+"""A position loop inside a drive: what it asks for, known from noisy readings of the motion that it acts on.
+
+    effort asked for = stiffness * (command - q) - damping * qd
+
+The loop acts on the motion and not on the noise with which that is read, so q and qd are smoothed. How much is a matter
+of the motion: the filter is the one of least expected error (Stein's unbiased risk estimate; Stein 1981).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.block import Array, Block
+from core.robot import Robot
+from telemetry.motion import low_pass, share_passed
+
+_CUTOFFS_HZ = (np.inf, 40.0, 30.0, 25.0, 20.0, 15.0, 10.0)  # candidates
+_FREQUENCIES = 200  # at which a spectrum is looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """The m loops of one robot."""
+
+    stiffness: Array  # (m,) effort per position error
+    damping: Array  # (m,) effort per velocity
+
+    def load(self, robot: Robot, block: Block, smoothed: bool = True) -> Load:
+        """What the motion in `block` takes off what the commands ask for."""
+        q, qd = _driven(robot, block)
+        load = self.stiffness * q + self.damping * qd
+        std = np.array(robot.sensors.velocity_noise)[_joints(robot)]
+        variance = np.square(self.stiffness) * _position_variance(robot, q, qd) + np.square(self.damping * std)
+        cutoff_hz = np.full(load.shape[1], np.inf)
+        if smoothed:
+            turn = np.linspace(0.0, np.pi, _FREQUENCIES)
+            tried = [low_pass(load, hz, robot.control_rate_hz) for hz in _CUTOFFS_HZ]
+            kept = [share_passed(hz, robot.control_rate_hz, turn).mean() for hz in _CUTOFFS_HZ]
+            risk = [
+                np.square(load - each).mean(axis=0) + 2.0 * variance * share
+                for each, share in zip(tried, kept, strict=True)
+            ]
+            best = np.argmin(risk, axis=0)
+            load = np.array(tried)[best, :, np.arange(len(best))].T
+            cutoff_hz = np.array(_CUTOFFS_HZ)[best]
+        return Load(effort=load, white=variance, cutoff_hz=cutoff_hz, rate_hz=robot.control_rate_hz)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Effort that the motion takes off, N ticks of m loops, and how noisy it is."""
+
+    effort: Array  # (N, m)
+    white: Array  # (m,) variance that noise of the sensors gave it before it was smoothed
+    cutoff_hz: Array  # (m,) of the filter
+    rate_hz: float
+
+    def variance(self, lag_s: Array) -> Array:
+        """(m,) variance of what is left of that noise behind a first-order lag of `lag_s` (m,)."""
+        turn = np.linspace(0.0, np.pi, _FREQUENCIES)  # of a frequency from tick to tick
+        passed = np.array([share_passed(hz, self.rate_hz, turn) for hz in self.cutoff_hz])
+        keep = np.exp(-1.0 / (self.rate_hz * np.maximum(lag_s, 1e-9)))[:, None]
+        power = np.square(1.0 - keep) / (1.0 - 2.0 * keep * np.cos(turn) + np.square(keep))
+        left: Array = self.white * (power * np.square(passed)).mean(axis=1)
+        return left
+
+
+def learn_loop(robot: Robot, head: Block, ticks: int, known: Loop | None = None) -> Loop:
+    """The loops that explain the measured effort best, by least squares, commands being `ticks` late.
+
+    Args:
+        known: the loops as they were found before; with them the motion can be smoothed.
+    """
+    q, qd = _driven(robot, head)
+    if known is not None:
+        cutoff_hz = float(np.median(known.load(robot, head).cutoff_hz))
+        q, qd = (low_pass(each, cutoff_hz, robot.control_rate_hz) for each in (q, qd))
+    measured, limit = head.group("tau_meas")[ticks:], np.array(robot.limits.effort)
+    error = head.group("tau_cmd")[: len(q) - ticks] - q[ticks:]
+    gains = []
+    for k in range(measured.shape[1]):
+        free = np.abs(measured[:, k]) < 0.95 * limit[k]
+        basis = np.stack([error[free, k], -qd[ticks:][free, k]], axis=1)
+        gains.append(np.linalg.lstsq(basis, measured[free, k], rcond=None)[0] if len(basis) > 2 else np.zeros(2))
+    stiffness, damping = np.array(gains).T
+    return Loop(stiffness=stiffness, damping=damping)
+
+
+def _joints(robot: Robot) -> list[int]:
+    """Coordinates behind the drives."""
+    return [joint or 0 for joint in robot.drives]
+
+
+def _driven(robot: Robot, block: Block) -> tuple[Array, Array]:
+    """(N, m) position and velocity of the coordinates behind the drives.
+
+    A loop reads its encoder by itself: a reading that never came here was not missing there.
+    """
+    q, tick = block.group("q")[:, _joints(robot)], np.arange(len(block))
+    for k, column in enumerate(q.T):
+        came = np.flatnonzero(np.diff(column, prepend=np.nan) != 0.0)
+        if len(came) < len(q):
+            q[:, k] = np.interp(tick, came, column[came])
+    return q, block.group("qd")[:, _joints(robot)]
+
+
+def _position_variance(robot: Robot, q: Array, qd: Array) -> Array:
+    """(m,) variance of the noise of position readings (N, m): what neighbouring steps share, with opposite signs."""
+    nominal: Array = np.square(np.array(robot.sensors.position_noise)[_joints(robot)])
+    if len(q) < 3:
+        return nominal
+    missed = np.diff(q, axis=0) - 0.5 * (qd[1:] + qd[:-1]) * robot.dt_s
+    shared: Array = np.maximum(-np.mean(missed[1:] * missed[:-1], axis=0), nominal)
+    return shared
