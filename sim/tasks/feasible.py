@@ -10,6 +10,8 @@ from core.rigid_body import Array, RigidBodyModel
 from core.robot import Robot
 from sim.tasks.task import Draw
 
+_EVERY = 25  # ticks from one look at the effort to the next
+
 
 @lru_cache(maxsize=8)
 def nominal_model(robot: Robot) -> RigidBodyModel:
@@ -22,9 +24,12 @@ def within(shape: Draw) -> Draw:
 
     def draw(robot: Robot, start: Array, ticks: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         offset, qd, qdd = shape(robot, start, ticks, rng)
+        rows = slice(0, None, _EVERY)
+        here, speed, acceleration, fastest = offset[rows], qd[rows], qdd[rows], np.abs(qd).max(axis=0)
         scale = 1.0
         for _ in range(40):
-            if _feasible(robot, start + scale * offset, scale * qd, scale * qdd):
+            slow = bool(np.all(scale * fastest <= robot.tasks.speed_fraction * np.array(robot.limits.speed)))
+            if slow and _is_light(robot, start + scale * here, scale * speed, scale * acceleration):
                 break
             scale *= 0.85
         return start + scale * offset, scale * qd, scale * qdd
@@ -32,13 +37,11 @@ def within(shape: Draw) -> Draw:
     return draw
 
 
-def _feasible(robot: Robot, q: Array, qd: Array, qdd: Array) -> bool:
-    speed = robot.tasks.speed_fraction * np.array(robot.limits.speed)
-    if np.any(np.abs(qd) > speed):
-        return False
-    driven = [(k, joint) for k, joint in enumerate(robot.drives) if joint is not None]
+def _is_light(robot: Robot, q: Array, qd: Array, qdd: Array) -> bool:
+    """Whether the nominal model moves through all rows with the effort of the task space."""
     limit = np.full(robot.dof, np.inf)
-    for k, joint in driven:
-        limit[joint] = robot.tasks.effort_fraction * robot.limits.effort[k]
+    for k, joint in enumerate(robot.drives):
+        if joint is not None:
+            limit[joint] = robot.tasks.effort_fraction * robot.limits.effort[k]
     model = nominal_model(robot)
-    return not any(np.any(np.abs(model.inverse_dynamics(q[k], qd[k], qdd[k])) > limit) for k in range(0, len(q), 25))
+    return all(np.all(np.abs(model.inverse_dynamics(*row)) <= limit) for row in zip(q, qd, qdd, strict=True))
