@@ -118,6 +118,13 @@ class RigidBodyModel:
         self._unloaded = self.model.inertias[self._payload_joint].copy()
         self.payload_kg = 0.0
 
+    def set_weightless(self) -> None:
+        """Take all mass off the links, a payload included."""
+        for i in range(self.dof):
+            self.model.inertias[i + 1] = pin.Inertia.Zero()
+        self._unloaded = pin.Inertia.Zero()
+        self.payload_kg = 0.0
+
     def torque_by_position(self, q: Array, v: Array, a: Array) -> Array:
         """(n, n) partial derivative of the inverse dynamics by joint position [N*m/rad]."""
         pin.computeRNEADerivatives(self.model, self.data, q, v, a)
@@ -139,8 +146,8 @@ def load_held_at_home(robot: Robot) -> float:
 class ModelTerms:
     """The model signals of the catalogue for one tick, as plain float lists.
 
-    Only the terms in `names` are computed. The per-kilogram terms come from a second model that carries 1 kg:
-    rigid-body torque is affine in a point mass, so their difference is exact.
+    Only the terms in `names` are computed. The per-kilogram terms come from a second model, which weighs nothing but
+    1 kg at its payload point: rigid-body torque is linear in the masses of bodies, so it is what each kilogram adds.
     """
 
     def __init__(self, robot: Robot, names: Sequence[str]) -> None:
@@ -149,9 +156,10 @@ class ModelTerms:
         self._bias = "bias" in names
         self._per_kg = "inertia_per_kg" in names or "bias_per_kg" in names
         self._model = RigidBodyModel(robot)
-        self._loaded = RigidBodyModel(robot, payload_kg=1.0)
-        for model in (self._model, self._loaded):
-            model.model.armature = model.rotor_inertia  # Pinocchio then adds the rotors to the diagonal itself
+        self._model.model.armature = self._model.rotor_inertia  # Pinocchio then adds the rotors to the diagonal itself
+        self._kilogram = RigidBodyModel(robot)
+        self._kilogram.set_weightless()
+        self._kilogram.set_payload(1.0)
         self._damping = self._model.damping
 
     def compute(self, q: list[float], qd: list[float], out: dict[str, Any]) -> None:
@@ -164,9 +172,9 @@ class ModelTerms:
             return
         inertia, bias = pin.crba(model, data, position), pin.nonLinearEffects(model, data, position, velocity)
         if self._per_kg:
-            loaded, loaded_data = self._loaded.model, self._loaded.data
-            out["inertia_per_kg"] = (pin.crba(loaded, loaded_data, position) - inertia).tolist()
-            out["bias_per_kg"] = (pin.nonLinearEffects(loaded, loaded_data, position, velocity) - bias).tolist()
+            kilogram, its_data = self._kilogram.model, self._kilogram.data
+            out["inertia_per_kg"] = pin.crba(kilogram, its_data, position).tolist()
+            out["bias_per_kg"] = pin.nonLinearEffects(kilogram, its_data, position, velocity).tolist()
         if self._inertia:
             out["inertia"] = inertia.tolist()
         if self._bias:
