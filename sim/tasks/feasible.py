@@ -26,22 +26,34 @@ def within(shape: Draw) -> Draw:
         offset, qd, qdd = shape(robot, start, ticks, rng)
         rows = slice(0, None, _EVERY)
         here, speed, acceleration, fastest = offset[rows], qd[rows], qdd[rows], np.abs(qd).max(axis=0)
-        scale = 1.0
+        most, model, effort = (
+            robot.tasks.speed_fraction * np.array(robot.limits.speed),
+            nominal_model(robot),
+            _effort(robot),
+        )
+
+        def is_light(row: int) -> bool:
+            torque = model.inverse_dynamics(start + scale * here[row], scale * speed[row], scale * acceleration[row])
+            return bool(np.all(np.abs(torque) <= effort))
+
+        scale, order = 1.0, list(range(len(here)))
         for _ in range(40):
-            slow = bool(np.all(scale * fastest <= robot.tasks.speed_fraction * np.array(robot.limits.speed)))
-            if slow and _is_light(robot, start + scale * here, scale * speed, scale * acceleration):
-                break
+            if np.all(scale * fastest <= most):
+                heavy = next((row for row in order if not is_light(row)), None)
+                if heavy is None:
+                    break
+                order.remove(heavy)
+                order.insert(0, heavy)  # the row to look at first in the next round
             scale *= 0.85
         return start + scale * offset, scale * qd, scale * qdd
 
     return draw
 
 
-def _is_light(robot: Robot, q: Array, qd: Array, qdd: Array) -> bool:
-    """Whether the nominal model moves through all rows with the effort of the task space."""
+def _effort(robot: Robot) -> Array:
+    """(n,) effort of the task space; none where nothing drives."""
     limit = np.full(robot.dof, np.inf)
     for k, joint in enumerate(robot.drives):
         if joint is not None:
             limit[joint] = robot.tasks.effort_fraction * robot.limits.effort[k]
-    model = nominal_model(robot)
-    return all(np.all(np.abs(model.inverse_dynamics(*row)) <= limit) for row in zip(q, qd, qdd, strict=True))
+    return limit
