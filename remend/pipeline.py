@@ -297,8 +297,11 @@ class Pipeline:
 
     def catch_up(self) -> None:
         """Take in what a robot in real time has said while the service was busy."""
+        lost = self.link.lost_rows
         for block in self.link.drain():
             self.observe(block)
+        if self.link.lost_rows > lost:
+            self.console.line(f"  {self.link.lost_rows - lost} rows of telemetry were lost while the service was busy")
 
     def _expect(self, twin: Twin) -> None:
         """The fault was answered: from now on it is normal, and its end would be news."""

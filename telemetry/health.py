@@ -19,6 +19,7 @@ FROZEN_ROWS = 50  # chosen: a tenth of a second at 500 Hz; no sensor with noise 
 GAP_PERIODS = 3.0  # chosen: two rows in a row are lost
 LATE_S = 0.5  # chosen: older than any controller of a moving robot may be
 _REPEATS_AT_END = 20  # chosen: repeats of the largest value that make a sensor or drive saturated
+_DWELL = 3  # chosen: repeats per arrival; the peak of a smooth curve repeats itself once or twice in a coarse file
 _MOVES = 50  # values of a channel that must be inside of its extremes before these say anything
 _DISCRETE = 0.1  # share of repeats inside of the extremes from which on a channel is a switch or counts in steps
 
@@ -202,7 +203,8 @@ class HealthMonitor:
         steps = inside < max(_MOVES, 5 * arrivals) or extremes[kernels.INSIDE] > _DISCRETE * inside
         for word, at in (("smallest", 0), ("largest", 4)):
             repeats, value = int(extremes[at + kernels.REPEATS]), float(extremes[at + kernels.EXTREME])
-            if repeats >= _REPEATS_AT_END and value and not steps:
+            stays = repeats >= max(_REPEATS_AT_END, _DWELL * extremes[at + kernels.ARRIVALS])
+            if stays and value and not steps:
                 row = int(extremes[at + kernels.FIRST_REPEAT]) + 1
                 rows = repeats + int(extremes[at + kernels.ARRIVALS])
                 detail = f"{name} stands at its {word} value {value:g} in {rows} rows, first in row {row}."

@@ -16,6 +16,11 @@ class RobotLink(Protocol):
     robot_id: str
     simulated: bool  # only a simulated robot accepts a simulated operator
 
+    @property
+    def lost_rows(self) -> int:
+        """Rows of telemetry that were lost since the link began, because nobody read them in time."""
+        ...
+
     def read(self, seconds: float) -> Iterator[Block]:
         """Telemetry of the next `seconds` on the robot's clock, in order, as it arrives.
 

@@ -36,8 +36,10 @@ from remend.links.messages import (
     Stop,
 )
 from sim.robot_process import robot_main
+from telemetry.ring import Ring
 
 _SILENCE_S = 60.0  # a host that says nothing for this long is gone
+_KEPT_S = 600.0  # telemetry that waits while the service is busy or an operator thinks; memory is taken as needed
 
 
 class SimulatedLink:
@@ -93,11 +95,14 @@ class SimulatedLink:
             process.start()
         for end in (host_end, line_host, line_robot):  # the children hold these now; ours would keep a dead line open
             end.close()
-        self._rows: queue.SimpleQueue[Block | RobotFault] = queue.SimpleQueue()
+        self._ports = robot.ports
+        width = 2 + 5 * robot.dof + 2 * len(robot.actuators)
+        self._ring = Ring(_KEPT_S, robot.control_rate_hz, width)
+        self._fault: list[RobotFault] = []  # why no more telemetry comes
         self._replies: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._paced = False
         self._reader = threading.Thread(
-            target=_sort, args=(self._link, robot.ports, self._rows, self._replies), daemon=True
+            target=_sort, args=(self._link, robot.ports, self._ring, self._fault, self._replies), daemon=True
         )
         self._reader.start()
 
@@ -112,32 +117,36 @@ class SimulatedLink:
         self._ask(Pace())
         self._paced = True
 
+    @property
+    def lost_rows(self) -> int:
+        """Rows of telemetry that were overwritten before anybody read them."""
+        return self._ring.tally.dropped
+
     def read(self, seconds: float) -> Iterator[Block]:
         ticks = round(seconds / self._dt_s)
         while ticks > 0:
+            most = min(ticks, ROWS_PER_MESSAGE)
             if not self._paced:  # little by little: whoever stops reading stops the robot
-                self._link.send(Advance(ticks=min(ticks, ROWS_PER_MESSAGE)))
-            try:
-                block = self._rows.get(timeout=_SILENCE_S)
-            except queue.Empty:
-                raise RobotFault(f"{self.robot_id} has sent no telemetry for {_SILENCE_S:.0f} s") from None
-            if isinstance(block, RobotFault):
-                self._rows.put(block)  # whoever reads next must hear it too
-                raise block
+                self._link.send(Advance(ticks=most))
+            block = self._take(most, _SILENCE_S)
+            if block is None:
+                raise RobotFault(f"{self.robot_id} has sent no telemetry for {_SILENCE_S:.0f} s")
             ticks -= len(block)
             yield block
 
     def drain(self) -> list[Block]:
         blocks: list[Block] = []
-        while True:
-            try:
-                block = self._rows.get_nowait()
-            except queue.Empty:
-                return blocks
-            if isinstance(block, RobotFault):
-                self._rows.put(block)
-                raise block
+        while (block := self._take(ROWS_PER_MESSAGE, 0.0)) is not None:
             blocks.append(block)
+        return blocks
+
+    def _take(self, most: int, timeout_s: float) -> Block | None:
+        rows = self._ring.take(most, timeout_s).rows
+        if len(rows):
+            return Block(data=rows, actuators=self._ports.actuators)
+        if self._ring.ended:
+            raise self._fault[0]
+        return None
 
     def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
         self._ask(StagePatch(signed=signed, files=dict(files), now_ns=now_ns))
@@ -187,21 +196,23 @@ class SimulatedLink:
 def _sort(
     link: Connection,
     ports: Ports,
-    rows: queue.SimpleQueue[Block | RobotFault],
+    ring: Ring,
+    ended: list[RobotFault],
     replies: queue.SimpleQueue[object],
 ) -> None:
-    """Reader thread: telemetry to one queue, answers to the other, so that a busy service never stalls the host."""
+    """Reader thread: telemetry to the ring, answers to a queue, so that a busy service never stalls the host."""
     why = "the host of the robot has ended"
     try:
         while True:
             message = link.recv()
             if isinstance(message, Rows):
-                rows.put(Block.from_bytes(message.data, ports.joints, ports.actuators))
+                ring.write(Block.from_bytes(message.data, ports.joints, ports.actuators).data)
             elif isinstance(message, Lost):
                 why = message.why
             else:
                 replies.put(message)
     except (EOFError, OSError):
         fault = RobotFault(why)
-        rows.put(fault)
+        ended.append(fault)
+        ring.close()
         replies.put(fault)

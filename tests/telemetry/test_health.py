@@ -156,6 +156,13 @@ def test_saturation_is_seen_at_declared_limits_and_at_an_extreme_that_comes_agai
     assert at_limit.first_row == int(np.argmax(values[:, 0] >= 1.5)) + 1
 
 
+def test_peaks_of_a_smooth_curve_in_a_coarse_file_are_no_saturation() -> None:
+    t_s = np.arange(20_000) / 250.0
+    values = np.round(np.sin(3.0 * t_s), 4)[:, None]
+    assert (np.diff(values[:, 0]) == 0.0).sum() > 40
+    assert _check(_stream(t_s, values)) == []
+
+
 def test_row_without_a_time_is_counted_and_stops_nothing() -> None:
     t_s = TICKS.copy()
     t_s[[0, 50]] = np.nan
