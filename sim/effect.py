@@ -62,6 +62,7 @@ class Effect:
 
 
 NO_EFFECT = Effect()
+FIELDS = tuple(spec.name for spec in fields(Effect))
 
 
 def combine(effects: Iterable[tuple[float, Effect]]) -> Effect:
@@ -70,16 +71,16 @@ def combine(effects: Iterable[tuple[float, Effect]]) -> Effect:
     for weight, effect in effects:
         if not weight:
             continue
-        for spec in fields(effect):
-            value = getattr(effect, spec.name)
+        for name in FIELDS:
+            value = getattr(effect, name)
             if not value:
                 continue
-            before = total.get(spec.name)
+            before = total.get(name)
             if isinstance(value, tuple):
                 known = before if isinstance(before, tuple) else (0.0,) * len(value)
-                total[spec.name] = tuple(a + weight * b for a, b in zip(known, value, strict=True))
+                total[name] = tuple(a + weight * b for a, b in zip(known, value, strict=True))
             else:
-                total[spec.name] = (before if isinstance(before, float) else 0.0) + weight * value
+                total[name] = (before if isinstance(before, float) else 0.0) + weight * value
     return Effect(**total)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ variables; Soderstrom 2007), by the square of the share that noise has in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.signal import butter, sosfiltfilt, sosfreqz
@@ -23,6 +23,7 @@ _LOWER_HZ = (5.0, 3.0)  # for robots whose acceleration drowns in the noise of t
 _NOISE_SHARE = 0.05  # of an acceleration that may be noise: a load that hides in it is found too small by its square
 SAMPLE_HZ = 25.0  # rows kept: about independent after a 10 Hz filter
 WIDE_HZ = 100.0  # keeps the moment at which a stuck joint breaks away, and loses half of the noise
+_SHORT = 2000  # rows up to which a matrix of the filter is worth its memory
 _EDGE_PERIODS = 1.0  # of the cut-off: the filter's transient at either end
 
 
@@ -45,7 +46,10 @@ class Wide:
         kept = _kept(len(signal), self.rate_hz, self.cutoff_hz)
         reduced = np.zeros_like(signal[kept])
         some = np.any(signal, axis=0)  # what a fault changes sits in one joint most of the time
-        reduced[:, some] = low_pass(signal[:, some], self.cutoff_hz, self.rate_hz)[kept]
+        if len(signal) > _SHORT:
+            reduced[:, some] = low_pass(signal[:, some], self.cutoff_hz, self.rate_hz)[kept]
+        else:
+            reduced[:, some] = _reduction(len(signal), self.rate_hz, self.cutoff_hz) @ signal[:, some]
         return reduced
 
 
@@ -155,6 +159,12 @@ def share_passed(cutoff_hz: float, rate_hz: float, turn: Array) -> Array:
 @cache
 def _sections(cutoff_hz: float, rate_hz: float) -> Array:
     return np.asarray(butter(3, cutoff_hz, fs=rate_hz, output="sos"))
+
+
+@lru_cache(maxsize=4)
+def _reduction(rows: int, rate_hz: float, cutoff_hz: float) -> Array:
+    """(N, M) the filter and the choice of rows as one matrix: a tenth of the filter's time for what is done often."""
+    return np.ascontiguousarray(low_pass(np.eye(rows), cutoff_hz, rate_hz)[_kept(rows, rate_hz, cutoff_hz)])
 
 
 def _kept(rows: int, rate_hz: float, cutoff_hz: float) -> slice:

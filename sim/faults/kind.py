@@ -34,7 +34,11 @@ class Parameter:
 
 def _carried(parameter: Parameter, most_kg: float) -> Parameter:
     """A load that an arm which carries `most_kg` with ease gets unless told otherwise."""
-    return replace(parameter, default=min(parameter.default, float(f"{most_kg:.2g}"))) if parameter.unit == "kg" else parameter
+    return (
+        replace(parameter, default=min(parameter.default, float(f"{most_kg:.2g}")))
+        if parameter.unit == "kg"
+        else parameter
+    )
 
 
 def _lifted(parameter: Parameter, lift_n: float) -> Parameter:

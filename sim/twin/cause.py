@@ -15,7 +15,7 @@ import numpy as np
 
 from core.rigid_body import Array
 from core.robot import Robot
-from sim.effect import NO_EFFECT, Effect, combine
+from sim.effect import FIELDS, NO_EFFECT, Effect, combine
 from sim.faults.catalogue import faults_of
 from sim.faults.kind import FaultKind, Parameter
 
@@ -23,7 +23,6 @@ from sim.faults.kind import FaultKind, Parameter
 _EACH_ITS_OWN = frozenset(
     {"viscous", "coulomb", "stiction", "stiffness", "ripple", "gain_loss", "offset", "scale", "rate_offset"}
 )
-_FIELDS = tuple(spec.name for spec in fields(Effect))
 _ALL_PLACES = 0.1  # a fault of all places at once, against one of a single place
 _LOAD_OFFSET_M = 0.05  # standard deviation of a load's centre of mass
 
@@ -51,11 +50,8 @@ class Cause:
 
 def touched(effect: Effect) -> frozenset[str]:
     """Fields of `effect` that are not those of a healthy robot."""
-    return frozenset(name for name in _FIELDS if _changes(getattr(effect, name)))
-
-
-def _changes(value: float | tuple[float, ...]) -> bool:
-    return any(value) if isinstance(value, tuple) else bool(value)
+    values = [(name, getattr(effect, name)) for name in FIELDS]
+    return frozenset(name for name, value in values if value and (not isinstance(value, tuple) or any(value)))
 
 
 def causes_of(robot: Robot) -> list[Cause]:

@@ -8,15 +8,13 @@ drive changes what it makes of that command. What a healthy drive makes of it is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
-from scipy.special import logsumexp
 
 from core.rigid_body import Array
 from sim.effect import NO_EFFECT, Effect
-from sim.twin.parts import Stretch
+from sim.twin.parts import Floats, Stretch
 from telemetry.calibration import correlation_time
 from telemetry.drive import LONGEST_S, follow
 
@@ -24,10 +22,8 @@ _HEAD_S = 6.0  # of healthy telemetry that is looked at
 _WITHIN_TICK = 0.5  # variance of ages that jitter draws, against whole ticks: a third for one tick, one for many
 _READ_EARLY = 0.2  # of a tick: effort that is read at its end is that of its last physics step
 _LEAST_SLACK = 0.1  # of a tick
+_ALL = slice(None)
 _ATOM = 1e-9  # probability below which an age is not looked at
-
-
-Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 class DriveResponse:
@@ -60,24 +56,24 @@ class DriveResponse:
         self._scale = 1.0 / (self._noise * np.sqrt(self._inflation))
         if not self.healthy.lag_s:
             self._by_age = -0.5 * np.square((self._measured - self._asked) * self._scale).sum(axis=2)  # (A, M)
-        self._usual = self._each(NO_EFFECT, slice(None))
+        self._usual = self._each(NO_EFFECT, _ALL)
 
     def gain(self, effect: Effect) -> float:
         """Log likelihood under `effect` minus that of a healthy robot."""
         m = len(self._limit)
         drives = (effect.vector("limit_loss", m) != 0) | (effect.vector("motor_lag_s", m) != 0) | (effect.sag != 0)
-        if not (effect.delay_s or effect.jitter_s or effect.drop_share):
+        if not self._delayed(effect):
             return float((self._each(effect, drives) - self._usual[drives]).sum())
         if self._lags(effect) and (effect.jitter_s or effect.drop_share):
             return float((self._scattered(self._ages(effect), effect) - self._usual).sum())
         if self.healthy.lag_s:
-            return float((self._each(effect, slice(None)) - self._usual).sum())
+            return float((self._each(effect, _ALL) - self._usual).sum())
         fits = self._by_age
         if np.any(drives):
             given = self._given(self._asked, effect)
             fits = -0.5 * np.square((self._measured - given) * self._scale).sum(axis=2)
         choices = [np.log(weight) + self._drawn(fits, ages) for weight, ages in self._draws(effect)]
-        return float(logsumexp(choices) + 0.5 * self._misread(effect).sum() - self._usual.sum())
+        return float(_log_sum(np.array(choices)) + 0.5 * self._misread(effect).sum() - self._usual.sum())
 
     def _lags(self, effect: Effect) -> bool:
         return bool(self.healthy.lag_s or np.any(effect.vector("motor_lag_s", len(self._limit))))
@@ -86,13 +82,21 @@ class DriveResponse:
     def _drawn(fits: Array, age: Array) -> float:
         """Log likelihood if every tick draws an age from `age` (A,), from that of each age (A, M)."""
         some = np.flatnonzero(age > _ATOM)
-        return float(logsumexp(fits[some] + np.log(age[some])[:, None], axis=0).sum())
+        return float(_log_sum(fits[some] + np.log(age[some])[:, None]).sum())
 
     def _each(self, effect: Effect, drives: slice | Array) -> Array:
         """(d,) log likelihood of each of `drives`, if the command in force is the mean over ages."""
-        missed = (self._measured - self._expected(effect))[:, drives] * self._scale[drives]
+        if not effect.sag and not self._delayed(effect):  # drives know nothing of each other
+            expected = self._given(self._asked[0], effect, drives)
+        else:
+            expected = self._expected(effect)[:, drives]
+        missed = (self._measured[:, drives] - expected) * self._scale[drives]
         each: Array = -0.5 * (np.square(missed).sum(axis=0) - self._misread(effect)[drives])
         return each
+
+    @staticmethod
+    def _delayed(effect: Effect) -> bool:
+        return bool(effect.delay_s or effect.jitter_s or effect.drop_share)
 
     def _misread(self, effect: Effect) -> Array:
         """(m,) what sensor noise in the expected effort adds to the sum of squares, against healthy drives.
@@ -138,15 +142,15 @@ class DriveResponse:
         command = np.tensordot(age[some], self._asked[some], axes=1)
         return self._given(command, effect)
 
-    def _given(self, asked: Array, effect: Effect) -> Array:
-        """(..., M, m) effort that the drives make of what is asked."""
+    def _given(self, asked: Array, effect: Effect, drives: slice | Array = _ALL) -> Array:
+        """(..., M, d) effort that `drives` make of what is asked of all (..., M, m)."""
         m = len(self._limit)
-        high = self._limit * np.maximum(1.0 - effect.vector("limit_loss", m), 0.0)
-        given = np.clip(asked, -high, high)
-        lag_s = self.healthy.lag_s + effect.vector("motor_lag_s", m)
+        high = (self._limit * np.maximum(1.0 - effect.vector("limit_loss", m), 0.0))[drives]
+        given: Array = np.minimum(np.maximum(asked[..., drives], -high), high)
+        lag_s = (self.healthy.lag_s + effect.vector("motor_lag_s", m))[drives]
         for k in np.flatnonzero(lag_s > 0):
             first = self._all_measured if given.shape[-2] == len(self._all_measured) else self._measured
-            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s, first[:1, k])
+            given[..., k] = follow(given[..., k], float(lag_s[k]), self._robot.dt_s, first[:1, drives][:, k])
         if effect.sag:
             load = np.abs(given).sum(axis=-1, keepdims=True) / self._limit.sum()
             given = given * np.maximum(1.0 - effect.sag * load, 0.0)
@@ -168,8 +172,8 @@ class DriveResponse:
         fits = -0.5 * np.square((self._all_measured - given) * self._scale).sum(axis=2)
         with np.errstate(divide="ignore"):
             drawn = [fits + np.log(age[some])[:, None] for age in draws]
-        fits = max(drawn, key=lambda each: float(logsumexp(each, axis=0).sum()))
-        share = np.exp(fits - logsumexp(fits, axis=0))  # (a, N) which command was in force at each tick
+        fits = max(drawn, key=lambda each: float(_log_sum(each).sum()))
+        share = np.exp(fits - _log_sum(fits))  # (a, N) which command was in force at each tick
         effort: Array = np.einsum("an,anm->nm", share, given)
         return effort - healthy
 
@@ -236,3 +240,10 @@ class DriveResponse:
 
     def hints(self) -> Mapping[str, Array]:
         return {}
+
+
+def _log_sum(logs: Array) -> Array:
+    """Logarithm of the sum of exponentials over the first axis."""
+    top = logs.max(axis=0)
+    found: Array = top + np.log(np.exp(logs - top).sum(axis=0))
+    return found

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from core.rigid_body import Array
 from sim.effect import combine
 from sim.twin.cause import Cause
 from sim.twin.drive import DriveResponse
-from sim.twin.linear import Expansion, Library, Noise, Solution, Stack, Weighted
+from sim.twin.linear import Expansion, Library, Noise, Solution, Weighted
 from sim.twin.pairs import Together, likely_pairs, shared_scans
 from sim.twin.parts import Likelihood
 from sim.twin.scan import Scan
 from sim.twin.single import Preparation, Single
+from sim.twin.stack import Stack
 from telemetry.calibration import correlation_time
 
 LOG_PAIR = float(np.log(0.1))  # two faults at once are so much less likely than the product of their shares says
@@ -217,7 +217,7 @@ def _fit(found: _Found) -> Fit:
     in_rows = _widths(hypothesis)
     at = np.cumsum([0, *in_rows])
     theta = [np.zeros(0)]
-    only_scanned = [np.zeros((0, 0))]
+    only_scanned: list[float] = []  # variances
     origin = np.concatenate([expansion.origin for expansion in hypothesis.expansions])
     order: list[int] = []  # of the rows' unknowns first, then the scanned ones, in the order of the causes
     size = int(at[-1])
@@ -230,15 +230,18 @@ def _fit(found: _Found) -> Fit:
         elif scan is not None:
             theta.append(np.array([scan.theta]))
             order.append(size)
-            only_scanned.append(np.array([[scan.std**2]]))
+            only_scanned.append(scan.std**2)
             size += 1
         assert len(theta[-1]) == len(single.cause.prior_std) or not len(single.cause.prior_std)
-    covariance = block_diag(solution.covariance, *only_scanned)[np.ix_(order, order)]
+    covariance = np.zeros((size, size))
+    covariance[: at[-1], : at[-1]] = solution.covariance
+    covariance[np.arange(at[-1], size), np.arange(at[-1], size)] = only_scanned
+    covariance = covariance[np.ix_(order, order)]
     inexact = [share for single in hypothesis.members for share in [_inexact(single)] * len(single.cause.prior_std)]
-    covariance = covariance + np.diag(np.square(np.array(inexact) * np.concatenate(theta)))
+    covariance += np.diag(np.square(np.array(inexact) * np.concatenate(theta)))
     return Fit(
         causes=tuple(single.cause for single in hypothesis.members),
         theta=np.concatenate(theta),
-        covariance=np.asarray(covariance, dtype=np.float64),
+        covariance=covariance,
         log_evidence=found.log_evidence,
     )

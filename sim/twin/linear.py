@@ -10,93 +10,19 @@ Inference and Learning Algorithms, 2003, ch. 28): more unknowns pay for themselv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import log_ndtr
 
 from core.rigid_body import Array
-from sim.effect import Effect
-from sim.twin.cause import touched
-from sim.twin.drive import DriveResponse
-from sim.twin.parts import DoubtfulRows, DrivenRows, Mask, Rows
+from sim.twin.parts import Mask
+from sim.twin.stack import Stack
 
-
-class Stack:
-    """Rows of several parts, one below the other; a signal of a part is a group of rows that share their noise.
-
-    R rows in G groups.
-
-    Args:
-        parts: whose rows these are.
-        drives: what the drives give under a fault of theirs, for parts that depend on it.
-    """
-
-    def __init__(self, parts: Sequence[Rows], drives: DriveResponse | None = None) -> None:
-        self.parts, self._drives = tuple(parts), drives
-        driven = drives is not None and any(isinstance(part, DrivenRows) for part in parts)
-        self._of_drives = drives.sees if drives is not None and driven else frozenset[str]()
-        self.sees = self._of_drives.union(*(part.sees for part in parts))
-        self.residual = _flat([part.residual for part in parts])
-        self.noise = np.concatenate([part.noise for part in parts])  # (G,)
-        self.inflation = np.concatenate([part.inflation for part in parts])  # (G,)
-        self.broad = np.concatenate([part.broad for part in parts])  # (G,)
-        first = np.cumsum([0, *(part.residual.shape[1] for part in parts)])
-        groups = [
-            np.tile(np.arange(part.residual.shape[1]) + at, len(part.residual))
-            for part, at in zip(parts, first[:-1], strict=True)
-        ]
-        self.group = np.concatenate(groups)  # (R,) group of each row
-        self.count = np.bincount(self.group, minlength=len(self.noise))  # (G,) rows of each group
-        width = sum(part.nuisance.shape[2] for part in parts)
-        self.nuisance = np.zeros((len(self.residual), width))
-        row = column = 0
-        for part in parts:
-            size, p = part.residual.size, part.nuisance.shape[2]
-            self.nuisance[row : row + size, column : column + p] = part.nuisance.reshape(size, p)
-            row, column = row + size, column + p
-
-    def shift(self, effect: Effect) -> Array:
-        """(R,) rows under `effect`."""
-        fields = touched(effect)
-        shifts = [p.shift(effect) if fields & p.sees else np.zeros(p.residual.shape) for p in self.parts]
-        if self._drives is not None and fields & self._of_drives:
-            change = self._drives.change(effect)
-            for k, part in enumerate(self.parts):
-                if isinstance(part, DrivenRows):
-                    shifts[k] = shifts[k] + part.by_effort(change)
-        return _flat(shifts)
-
-    def doubt(self, effect: Effect) -> Array:
-        """(R,) standard deviation of the shift by `effect` that sensor noise makes."""
-        return _flat(
-            [p.doubt(effect) if isinstance(p, DoubtfulRows) else np.zeros(p.residual.shape) for p in self.parts]
-        )
-
-    def freed(self, effect: Effect) -> Mask:
-        """(G,) groups that `effect` leaves undetermined."""
-        return np.concatenate([part.freed(effect) for part in self.parts])
-
-    def is_linear(self, fields: frozenset[str]) -> bool:
-        """Whether every part is shifted in proportion to `fields`."""
-        return not fields & self._of_drives and all(fields & part.sees <= part.linear for part in self.parts)
-
-    def by_group(self, measure: Callable[[Array], Array], rows: Array) -> Array:
-        """(G,) `measure` of the signals of each part: from (N, r) to (r,)."""
-        split = np.split(rows, np.cumsum([part.residual.size for part in self.parts])[:-1])
-        return np.concatenate(
-            [measure(each.reshape(part.residual.shape)) for part, each in zip(self.parts, split, strict=True)]
-        )
-
-    def level(self, residual: Array) -> Array:
-        """(G,) root mean square of each group of `residual` (R,)."""
-        return np.sqrt(np.bincount(self.group, np.square(residual), len(self.noise)) / np.maximum(self.count, 1))
-
-
-def _flat(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([array.reshape(-1) for array in arrays])
+Indices = np.ndarray[Any, np.dtype[np.int_]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +123,14 @@ class Library:
 
     def __init__(self, stack: Stack, expansions: Sequence[Expansion], noise: Noise) -> None:
         self._stack, self._noise, self._expansions = stack, noise, list(expansions)
-        width = [len(e.origin) for e in expansions]
-        ends = np.cumsum([2, *(w + 1 for w in width)])  # column 0: the residual; column 1: nothing
-        self._fixed = ends[:-1]
-        self._slope = [np.arange(at + 1, at + 1 + w) for at, w in zip(ends[:-1], width, strict=True)]
+        self._width = [len(e.origin) for e in expansions]
+        ends = np.cumsum([2, *(w + 1 for w in self._width)])  # column 0: the residual; column 1: nothing
+        self._fixed = ends[:-1]  # the slope stands behind it
+        self._frees = [bool(np.any(e.freed)) for e in expansions]
+        self._prior_std, self._low, self._high = np.zeros((3, ends[-1]))
+        for at, e in zip(ends[:-1], expansions, strict=True):
+            own = slice(at + 1, at + 1 + len(e.origin))
+            self._prior_std[own], self._low[own], self._high[own] = e.prior_std, e.low, e.high
         self._index = {id(expansion): i for i, expansion in enumerate(self._expansions)}
         columns = [stack.residual[:, None], np.zeros((len(stack.residual), 1))]
         for e in expansions:
@@ -225,31 +155,30 @@ class Library:
     def solve(self, hypotheses: Sequence[tuple[Expansion, ...]]) -> list[Solution]:
         """Posterior of each hypothesis: expansions of this library together."""
         found: dict[int, Solution] = {}
-        batches: dict[tuple[int, int, bytes], list[int]] = {}
+        batches: dict[tuple[tuple[int, ...], bytes], list[int]] = {}
         members = [tuple(self._index[id(expansion)] for expansion in each) for each in hypotheses]
-        for at, each in enumerate(hypotheses):
-            freed = each[0].freed if len(each) == 1 else each[0].freed | each[1].freed
-            k = sum(len(expansion.origin) for expansion in each)
-            batches.setdefault((k, len(each), freed.tobytes()), []).append(at)
-        for (k, _, key), batch in batches.items():
-            freed = np.frombuffer(key, dtype=bool)
-            for at, solution in zip(batch, self._batch(k, [members[at] for at in batch], freed), strict=True):
+        for at, each in enumerate(members):
+            freed = [self._expansions[i].freed for i in each if self._frees[i]]
+            key = np.any(freed, axis=0).tobytes() if freed else b""
+            batches.setdefault((tuple(self._width[i] for i in each), key), []).append(at)
+        nothing = np.zeros(len(self._stack.noise), dtype=bool)
+        for (widths, key), batch in batches.items():
+            out = np.frombuffer(key, dtype=bool) if key else nothing
+            for at, solution in zip(
+                batch, self._batch(widths, np.array([members[i] for i in batch]), out), strict=True
+            ):
                 found[at] = solution
         return [found[at] for at in range(len(hypotheses))]
 
-    def _batch(self, k: int, hypotheses: list[tuple[int, ...]], freed: Mask) -> list[Solution]:
-        used = np.unique(
-            np.concatenate([[0, 1], *(np.r_[self._fixed[i], self._slope[i]] for each in hypotheses for i in each)])
-        )
+    def _batch(self, widths: tuple[int, ...], members: Indices, freed: Mask) -> list[Solution]:
+        """Solutions of hypotheses whose expansions, `members` (P, c), have so many unknowns each."""
+        k, columns = sum(widths), self._fixed[members]
+        each = [at[:, None] + 1 + np.arange(width) for at, width in zip(columns.T, widths, strict=True)]
+        wanted = np.concatenate(each, axis=1)  # (P, k)
+        used = np.unique(np.concatenate([[0, 1], columns.reshape(-1), wanted.reshape(-1)]))
         gram, healthy = self._under(freed, used)
-        fixed = np.searchsorted(used, [[self._fixed[i] for i in members] for members in hypotheses])  # (P, c)
-        slope = np.array([np.concatenate([self._slope[i] for i in members]) for members in hypotheses], dtype=int)
-        slope = np.searchsorted(used, slope)
-        prior_std, low, high = (
-            np.array([np.concatenate([getattr(self._expansions[i], name) for i in members]) for members in hypotheses])
-            for name in ("prior_std", "low", "high")
-        )
-        prior = 1.0 / np.square(prior_std)
+        fixed, slope = np.searchsorted(used, columns), np.searchsorted(used, wanted)
+        prior_std, low, high = self._prior_std[wanted], self._low[wanted], self._high[wanted]
         # y - f: the residual minus all fixed shifts
         left = (
             gram[0, 0] - 2.0 * gram[0, fixed].sum(axis=1) + gram[fixed[:, :, None], fixed[:, None, :]].sum(axis=(1, 2))
@@ -257,6 +186,7 @@ class Library:
         gain = -0.5 * (left - gram[0, 0]) + healthy
         if not k:
             return [Solution(x=np.zeros(0), covariance=np.zeros((0, 0)), gain=float(g)) for g in gain]
+        prior = 1.0 / np.square(prior_std)
         b = gram[slope, 0] - gram[slope[:, :, None], fixed[:, None, :]].sum(axis=2)  # (P, k)
         precision = gram[slope[:, :, None], slope[:, None, :]]
         precision[:, np.arange(k), np.arange(k)] += prior

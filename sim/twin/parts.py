@@ -21,6 +21,7 @@ from sim.effect import Effect
 from telemetry.drive import HealthyDrive
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

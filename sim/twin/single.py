@@ -10,9 +10,10 @@ import numpy as np
 from core.rigid_body import Array
 from sim.effect import Effect, combine
 from sim.twin.cause import Cause
-from sim.twin.linear import Expansion, Stack
+from sim.twin.linear import Expansion
 from sim.twin.parts import Likelihood
 from sim.twin.scan import Scan, scan
+from sim.twin.stack import Stack
 
 _STEP = 0.02  # of a derivative, in prior standard deviations
 _LEAST_STEP = 0.001  # the same where a scan has found the unknown more closely
@@ -85,7 +86,7 @@ class Preparation:
             single.scan = self.scan(single)
             return single
         linear = self._stack.is_linear(fields)
-        return Single(cause=cause, fields=fields, expansion=self._first(cause), is_linear=linear)
+        return Single(cause=cause, fields=fields, expansion=self._first(cause, linear), is_linear=linear)
 
     def _go_on(self, single: Single) -> None:
         """Let the rows go on from what the scan has found."""
@@ -176,10 +177,10 @@ class Preparation:
             freed=self._stack.freed(effect),
         )
 
-    def _first(self, cause: Cause) -> Expansion:
+    def _first(self, cause: Cause, linear: bool) -> Expansion:
         """The shift of the rows to first order around no fault."""
         k = len(cause.prior_std)
-        slope = np.stack([self._column(cause, i) for i in range(k)], axis=1)
+        slope = np.stack([self._column(cause, i, linear) for i in range(k)], axis=1)
         return Expansion(
             origin=np.zeros(k),
             prior_std=cause.prior_std,
@@ -190,13 +191,13 @@ class Preparation:
             freed=self._stack.freed(cause.effect(cause.prior_std)),
         )
 
-    def _column(self, cause: Cause, i: int) -> Array:
+    def _column(self, cause: Cause, i: int, linear: bool) -> Array:
         """(R,) slope of unknown `i` at no fault; a fault of all places has the slopes of its places."""
         own = (cause.fault, cause.places[i]) if len(cause.places) == len(cause.prior_std) else None
         if own is not None and own in self._columns:
             return self._columns[own]
         std = float(cause.prior_std[i])
-        step = std if self._stack.is_linear(cause.touched) else _STEP * std
+        step = std if linear else _STEP * std
         moved = np.zeros(len(cause.prior_std))
         moved[i] = step if step <= cause.high[i] else -step
         column: Array = self._stack.shift(cause.effect(moved)) / moved[i]

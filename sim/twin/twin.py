@@ -20,10 +20,10 @@ from sim.twin.cause import Cause, causes_of
 from sim.twin.drive import DriveResponse
 from sim.twin.fit import Fit, fit_causes
 from sim.twin.kinds import twin_kind_of
-from sim.twin.linear import Stack
 from sim.twin.parts import Corrections, Likelihood, Stretch
 from sim.twin.readings import ReadingStatistics
 from sim.twin.slip import SlipRows, jump_rows
+from sim.twin.stack import Stack
 from sim.twin.standstill import Standstill
 from sim.twin.unseen import unobservable, why_unseen
 from telemetry.drive import learn_drive

@@ -114,7 +114,7 @@ def test_a_drive_that_saturates_early_is_told_from_a_slow_one_and_from_its_neigh
 
 @pytest.mark.parametrize(
     "effect",
-    [Effect(delay_s=0.005), Effect(motor_lag_s=(0.01, 0.0)), Effect(limit_loss=(0.6, 0.0)), Effect(sag=0.4)],
+    [Effect(delay_s=0.004), Effect(motor_lag_s=(0.01, 0.0)), Effect(limit_loss=(0.6, 0.0)), Effect(sag=0.4)],
     ids=["delay", "lag", "limit", "sag"],
 )
 def test_the_change_of_effort_is_what_the_fault_changed(robot: Robot, effect: Effect) -> None:

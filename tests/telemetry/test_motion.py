@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.block import Block
-from telemetry.motion import best_cutoff_hz, smooth
+from telemetry.motion import best_cutoff_hz, low_pass, smooth
 
 RATE_HZ, HZ = 200.0, 0.7
 
@@ -56,3 +56,10 @@ def test_rows_are_calmed_at_the_instants_that_the_filter_has_settled_for() -> No
     assert missing == pytest.approx((1 / 3.0 - 1 / 10.0) * 25.0, abs=1)
     np.testing.assert_allclose(calm, np.stack([slow, slow], axis=1)[missing:-missing], atol=0.05)
     assert motion.calm(calm, 10.0) is calm
+
+
+def test_a_signal_is_reduced_as_if_it_were_filtered_whole() -> None:
+    wide = smooth(sway((0.01, 0.01), (0.2, 1.0), seconds=4.0), RATE_HZ).wide
+    signal = np.stack([np.sign(wide.v[:, 0]), np.zeros(len(wide.v)), wide.q[:, 1] ** 2], axis=1)
+    whole = low_pass(signal, wide.cutoff_hz, RATE_HZ)
+    np.testing.assert_allclose(wide.reduce(signal), wide.sample(whole), atol=1e-12)
