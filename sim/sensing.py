@@ -8,7 +8,7 @@ from core.rigid_body import Array
 from core.robot import Robot
 from sim.effect import Effect
 
-_ROWS = 1024  # noise is drawn in blocks: a Generator call per tick costs more than the tick
+_ROWS = 256  # noise is drawn in blocks that double: a Generator call per tick costs more than the tick
 
 
 class Sensors:
@@ -48,7 +48,8 @@ class Sensors:
     def read(self, truth: Array) -> list[float]:
         """2 n + m readings of the true position, velocity and effort of the drives (2 n + m,), for one tick."""
         while self._tick >= len(self._rows):  # grows: after a restart the same rows come again
-            rows = self._random.standard_normal((_ROWS, len(self._std))) * self._std
+            block = max(_ROWS, len(self._rows))
+            rows = self._random.standard_normal((block, len(self._std))) * self._std
             self._rows = np.concatenate([self._rows, rows])
         noise = self._rows[self._tick]
         self._tick += 1
