@@ -1,16 +1,15 @@
-"""Motors and propellers in plain floats: for four numbers an array costs more than the arithmetic.
+"""Motors and propellers of a quadrotor.
 
 The chain is that of every drive (`sim.drive`), without the play of a gear:
 
     asked -> limit -> lag -> supply -> [measured] -> thrust share -> dead band -> given
 
 The lag is first order and is solved exactly over any time t: exp(-t / lag) of the way to a command is left then, and
-(1 - exp(-t / lag)) lag / t of it was left in the mean.
+(1 - exp(-t / lag)) lag / t of it was left in the mean. The arithmetic is compiled (`sim.flight_step`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,69 +18,56 @@ from core.rigid_body import Array
 from sim.drive import Drive
 from sim.effect import Effect
 
-Four = tuple[float, float, float, float]
-
 
 class Rotors(Drive):
-    """Four rotors; thrust in N. `push` replaces `step`."""
+    """Four rotors; thrust in N. `push` replaces `step`, and `said` what is `measured`."""
+
+    def __init__(
+        self, limit: Array, inertia: Array, lag_s: Array, dt_s: float, low: Array, asks_rated: bool = False
+    ) -> None:
+        from sim import flight_step  # noqa: PLC0415 numba takes half a second to import, and only this kind needs it
+
+        self._layout, self.bank = flight_step, np.zeros(flight_step.BANK)  # the state that `flight_step.push` works on
+        super().__init__(limit, inertia, lag_s, dt_s, low, asks_rated)
 
     def take(self, effect: Effect) -> None:
         """Bring an effect into force."""
         super().take(effect)
-        self._lag_s: list[float] = (self._own_lag_s + effect.vector("motor_lag_s", len(self._rated))).tolist()
-        self._shares: dict[int, tuple[Four, Four]] = {}
-        self._most, self._left, self._lost = _four(self._high), _four(self._gain), _four(self._dead)
-        self._gives_all = not (self._sag or self._weak or self._has_dead)
+        at, bank = self._layout, self.bank
+        bank[at.MOST], bank[at.LEFT], bank[at.LOST] = self._high, self._gain, self._dead
+        bank[at.SAG] = self._sag / self._total
+        self._lag_s = self._own_lag_s + effect.vector("motor_lag_s", len(self._rated))
+        self._shares: dict[int, Array] = {}
 
     def restart(self, effort: Array) -> None:
         """As if the rotors had given `effort` (4,) for a while."""
         super().restart(effort)
-        self.turning = self.said = _four(self.measured)
+        self.bank[self._layout.TURNING] = self.bank[self._layout.SAID] = self.measured
 
-    def push(self, asked: Sequence[float], steps: int) -> Four:
-        """Mean thrust while `asked` (4) is due for `steps` physics steps; `said` is then what rotor speed tells.
-
-        Supply and dead band are taken at the mean rotor speed, which changes by a few per cent meanwhile.
-        """
+    def shares(self, steps: int) -> Array:
+        """(8,) of the way to a command, the share of each rotor left after `steps` physics steps, and until then."""
         shares = self._shares.get(steps)
         if shares is None:
-            shares = self._shares[steps] = self._reached(steps)
-        (p, q, r, s), (e, f, g, h) = shares
-        if self._clips:  # commands are inside the rated range, but that may have shrunk
-            asked = [min(thrust, most) for thrust, most in zip(asked, self._most, strict=True)]
+            over, lag_s = steps * self._dt_s, self._lag_s
+            left = np.exp(-over / np.maximum(lag_s, 1e-9 * over))
+            shares = self._shares[steps] = np.concatenate([left, (1.0 - left) * lag_s / over])
+        return shares
+
+    def push(self, asked: Sequence[float], steps: int) -> tuple[float, ...]:
+        """Mean thrust while `asked` (4) is due for `steps` physics steps; `said` is then what rotor speed tells."""
         a, b, c, d = asked
-        i, j, k, m = self.turning
-        i, j, k, m = i - a, j - b, k - c, m - d
-        self.turning = self.said = (a + p * i, b + q * j, c + r * k, d + s * m)
-        mean = (a + e * i, b + f * j, c + g * k, d + h * m)
-        if self._gives_all:
-            return mean
-        self.said = self._supplied(self.turning)
-        return self.given(mean)
+        mean: tuple[float, ...] = self._layout.push(a, b, c, d, self.shares(steps), self.bank)
+        return mean
 
-    def given(self, turning: Four) -> Four:
-        """Thrust of rotors that the supply would have turn for the thrust `turning`."""
-        if self._gives_all:
-            return turning
-        a, b, c, d = self._supplied(turning)
-        e, f, g, h = self._left
-        i, j, k, m = self._lost
-        return max(a * e - i, 0.0), max(b * f - j, 0.0), max(c * g - k, 0.0), max(d * h - m, 0.0)
+    @property
+    def said(self) -> list[float]:
+        """(4) thrust by rotor speed: of the drives' chain, what is measured."""
+        said: list[float] = self.bank[self._layout.SAID].tolist()
+        return said
 
-    def _supplied(self, turning: Four) -> Four:
-        a, b, c, d = turning
-        left = max(1.0 - self._sag * (a + b + c + d) / self._total, 0.0)
-        return left * a, left * b, left * c, left * d
-
-    def _reached(self, steps: int) -> tuple[Four, Four]:
-        """Of the way to a command, the share that is left after `steps` physics steps, and its mean until then."""
-        over = steps * self._dt_s
-        left = [math.exp(-over / lag) if lag > 0 else 0.0 for lag in self._lag_s]
-        mean = [(1.0 - share) * lag / over for share, lag in zip(left, self._lag_s, strict=True)]
-        return _four(np.array(left)), _four(np.array(mean))
-
-
-def _four(values: Array) -> Four:
-    """An array of four as plain floats."""
-    a, b, c, d = values.tolist()
-    return a, b, c, d
+    @property
+    def given(self) -> list[float]:
+        """(4) thrust that reaches the body now."""
+        left, lost = self.bank[self._layout.LEFT], self.bank[self._layout.LOST]
+        given: list[float] = np.maximum(self.bank[self._layout.SAID] * left - lost, 0.0).tolist()
+        return given

@@ -120,7 +120,9 @@ class Quadrotor(Plant):
         if steps != self._together:
             self._take_together(steps)
         client, body = self._client, self._body
-        force, torque = self._press(*self._rotors.push(command, steps), 0.5 * self._span_s, self._craft, self._air)
+        shares, bank = self._rotors.shares(steps), self._rotors.bank
+        a, b, c, d = command
+        force, torque = self._press(a, b, c, d, 0.5 * self._span_s, shares, bank, self._craft, self._air)
         bullet.applyExternalForce(body, -1, force, _AT_CENTRE, _BODY_AXES, client)
         bullet.applyExternalTorque(body, -1, torque, _BODY_AXES, client)
         bullet.stepSimulation(client)
@@ -131,15 +133,15 @@ class Quadrotor(Plant):
         velocity, spin = bullet.getBaseVelocity(self._body, self._client)
         if not -_LOST_M_S < sum(velocity) < _LOST_M_S:
             raise FloatingPointError("the simulation has diverged")
-        state, said = np.empty(16), self._rotors.said
-        self._look(place, turn, velocity, spin, said, self._craft, self._air, self._state, state)
+        state = np.empty(16)
+        self._look(place, turn, velocity, spin, self._rotors.bank, self._craft, self._air, self._state, state)
         self._q, self._v, self._state = state[:6], state[6:12], state
 
     def _truth(self) -> Array:
         return self._state
 
     def _given(self) -> Vector:
-        return self._rotors.given(self._rotors.turning)
+        return self._rotors.given
 
 
 def _three(vector: Array) -> tuple[float, float, float]:

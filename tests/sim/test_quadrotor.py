@@ -258,7 +258,7 @@ def test_the_same_seed_gives_the_same_bits_in_a_fresh_world_and_in_a_used_one(cr
         assert _bits(plant) == first
 
 
-def test_rotors_in_plain_floats_are_the_drives_of_every_other_robot() -> None:
+def test_rotors_are_the_drives_of_every_other_robot() -> None:
     limit, lag_s = np.full(4, 0.15), np.full(4, LAG_S)
     rng = np.random.default_rng(0)
     faults = [
@@ -279,7 +279,7 @@ def test_rotors_in_plain_floats_are_the_drives_of_every_other_robot() -> None:
             given = np.array([drive.step(asked) for _ in range(64 * steps)])  # 64 steps for one
             assert rotors.said == pytest.approx(drive.measured, abs=1e-15)
             assert mean == pytest.approx(given.mean(axis=0), abs=3e-5)
-            assert rotors.given(rotors.turning) == pytest.approx(given[-1], abs=1e-15)
+            assert rotors.given == pytest.approx(given[-1], abs=1e-15)
 
 
 def test_it_hovers_within_a_centimetre_on_noisy_sensors(crazyflie: Robot) -> None:
