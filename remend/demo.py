@@ -14,7 +14,7 @@ from remend.console import Console
 from remend.healing import Healing
 from remend.pipeline import Decide, Decision
 from remend.simulation import Request, Run, run
-from telemetry.recording import write_recording
+from telemetry.incident_files import LAYOUT, RECORDING, TABLE, write_incident
 
 
 class _StageLines(Console):
@@ -75,7 +75,7 @@ def _decider(console: Console, *, approve: bool) -> Decide:
 
 
 def _write_files(finished: Run, out: Path) -> list[tuple[str, str]]:
-    """report.html, incident.mcap and the picture; what each is and where."""
+    """report.html, the files of the incident and the picture; what each is and where."""
     from remend.picture import write_picture  # noqa: PLC0415 matplotlib takes a second that heal need not wait for
     from remend.report import write_report  # noqa: PLC0415
 
@@ -83,16 +83,17 @@ def _write_files(finished: Run, out: Path) -> list[tuple[str, str]]:
     write_report(story, out / "report.html")
     files = [("report", str(out / "report.html"))]
     event = finished.healing.event
-    write_recording(
-        out / "incident.mcap",
+    write_incident(
+        out,
+        finished.robot,
         finished.tape.rows(),
-        finished.robot.joints,
-        finished.robot.actuators,
         finished.test_ratio,
         (event,) if event else (),
         {"robot": story.robot_id, "fault": story.fault or "", "seed": str(story.seed)},
     )
-    files.append(("telemetry", str(out / "incident.mcap")))
+    files.append(("telemetry", str(out / RECORDING)))
+    files.append(("layout", str(out / LAYOUT)))
+    files.append(("table", str(out / TABLE)))
     if story.outcome is not None:
         write_picture(story, out / "heal.png")
         files.append(("picture", str(out / "heal.png")))

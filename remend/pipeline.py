@@ -34,8 +34,8 @@ from sim.twin.fidelity import fidelity
 from sim.twin.twin import Twin, fit_twin
 from sim.validate import canary_limits, validate
 from sim.workers import Workers
+from telemetry.incident_files import write_incident
 from telemetry.monitor import Monitor
-from telemetry.recording import write_recording
 
 HISTORY_S = 5.0  # telemetry kept from before an alarm
 AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
@@ -132,9 +132,7 @@ class Pipeline:
         folder = self.store.home / "incidents" / healing.incident.id
         folder.mkdir(parents=True, exist_ok=True)
         about = {"incident": healing.incident.id, "robot": self.link.robot_id}
-        write_recording(
-            folder / "incident.mcap", window.rows(), self.robot.joints, self.robot.actuators, None, (event,), about
-        )
+        write_incident(folder, self.robot, window.rows(), None, (event,), about)
         self.store.add_incident(healing.incident)
 
     def explain(self, healing: Healing) -> Twin:
