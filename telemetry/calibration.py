@@ -20,14 +20,18 @@ from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from core.threads import one_thread
 from telemetry.drive import given_effort, learn_drive
+from telemetry.effort import effort_scale, joint_effort
 from telemetry.motion import Motion, best_cutoff_hz, smooth
 
 _DRY_RAD_S = np.geomspace(0.003, 0.1, 7)  # candidates for the speed over which dry friction changes sign
 _CLEARLY = 10.0  # log likelihood by which one joint has to differ from the others to get a speed of its own
 _SHARE = 0.1  # prior standard deviation of a link's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
+_UNKNOWN_FRICTION = 0.01  # of the effort, at full speed: prior of friction that the data sheet does not speak of
 _MIN_HEAD_S = 9.0  # 200 independent samples and the filter's edges
-_LEAST_NOISE = 1e-3  # N*m or N
+# Shares of the effort that counts as large: no model is better. Where nothing drives, all that a load changes is
+# multiplied by noisy accelerations, and the healthy residual knows only of those without it.
+_LEAST_NOISE, _LEAST_PASSIVE = 2.5e-5, 6e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +73,18 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
         raise BadInput(
             f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
         )
-    drive = learn_drive(robot, head)
     rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
     cutoff_hz = best_cutoff_hz(head, rate_hz)
-    effort = given_effort(robot, drive, head, np.zeros(len(robot.actuators)))
+    effort = given_effort(robot, learn_drive(robot, head), head, np.zeros(len(robot.actuators)))
     motion = smooth(head, rate_hz, lag_s, effort)
     # (N, m) measured minus expected effort
     missed = motion.calm(smooth(head, rate_hz, lag_s).tau - motion.tau, cutoff_hz)
     n, count = robot.dof, len(missed)
     prior = 1.0 / np.square(_prior_scale(robot))
     system = linear_system(robot, RigidBodyModel(robot), motion, np.zeros((len(motion), n)))
-    calm = [motion.calm(each.reshape(len(motion), -1), cutoff_hz) for each in system]
-    columns, target = calm[0].reshape(-1, len(prior)), calm[1].reshape(-1)
+    columns, target = (
+        motion.calm(each.reshape(len(motion), -1), cutoff_hz).reshape(-1, *each.shape[1:]) for each in system
+    )
     _take_scale_out(robot, columns, target, prior)
 
     def fit(dry_rad_s: Array, noise: Array, rounds: int) -> tuple[Array, Array, Array]:
@@ -92,22 +96,22 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
             factor = cho_factor(rows.T @ rows + np.diag(prior))
             correction = cho_solve(factor, rows.T @ (target * weights))
             residual = (target - columns @ correction).reshape(count, n)
-            noise = _level(residual)
+            noise = _level(robot, residual)
         return correction, residual, cho_solve(factor, np.eye(len(prior)))
 
     # A column of dry friction changes the torque of its own joint alone, so the joints' noise levels can be compared.
-    tried = np.array([_level(fit(np.full(n, speed), np.ones(n), 2)[1]) for speed in _DRY_RAD_S])
+    tried = np.array([_level(robot, fit(np.full(n, speed), np.ones(n), 2)[1]) for speed in _DRY_RAD_S])
     dry_rad_s = _best_speed(count * np.log(tried))
     _, residual, _ = fit(dry_rad_s, np.min(tried, axis=0), 2)
     trust = _real_share(robot, residual, missed)
     target = target + joint_effort(robot, trust * missed).reshape(-1)
-    _, residual, _ = fit(dry_rad_s, _level(residual), 1)
+    _, residual, _ = fit(dry_rad_s, _level(robot, residual), 1)
     inflation = correlation_time(residual)
-    correction, residual, covariance = fit(dry_rad_s, _level(residual) * np.sqrt(inflation), 1)
+    correction, residual, covariance = fit(dry_rad_s, _level(robot, residual) * np.sqrt(inflation), 1)
     return Calibration(
         correction=correction,
         covariance=covariance,
-        noise_nm=_level(residual),
+        noise_nm=_level(robot, residual),
         inflation=inflation,
         dry_rad_s=dry_rad_s,
         trust=trust,
@@ -164,8 +168,10 @@ def _real_share(robot: Robot, residual: Array, missed: Array) -> Array:
     return np.clip(share, 0.0, 1.0)
 
 
-def _level(residual: Array) -> Array:
-    level: Array = np.maximum(residual.std(axis=0), _LEAST_NOISE)
+def _level(robot: Robot, residual: Array) -> Array:
+    passive = ~np.isin(np.arange(robot.dof), [joint for joint in robot.drives if joint is not None])
+    least = np.where(passive, _LEAST_PASSIVE, _LEAST_NOISE) * effort_scale(robot)
+    level: Array = np.maximum(residual.std(axis=0), least)
     return level
 
 
@@ -186,25 +192,6 @@ def correlation_time(residual: Array) -> Array:
     return time
 
 
-def joint_effort(robot: Robot, effort: Array) -> Array:
-    """(N, n) effort at the coordinates of `effort` (N, m) at the drives; zero where nothing drives."""
-    at = np.zeros((len(effort), robot.dof))
-    for k, joint in enumerate(robot.drives):
-        if joint is not None:
-            at[:, joint] = effort[:, k]
-    return at
-
-
-def effort_scale(robot: Robot) -> Array:
-    """(n,) effort that counts as large at each coordinate [N*m or N]: its drive's limit.
-
-    Where nothing drives there are bearings only: a tenth of the strongest drive.
-    """
-    effort = joint_effort(robot, np.array([robot.limits.effort]))[0]
-    scale: Array = np.where(effort > 0, effort, 0.1 * effort.max())
-    return scale
-
-
 def dry_friction(motion: Motion, dry_rad_s: Array) -> Array:
     """(N, n) smoothed sign of the motion: dry friction of 1 N*m at each coordinate."""
     return motion.wide.reduce(smooth_sign(motion.wide.v, dry_rad_s))
@@ -223,8 +210,9 @@ def _prior_scale(robot: Robot) -> Array:
         mass, moment = pi[0], np.array([pi[4], pi[6], pi[9]]).mean()
         first = np.abs(pi[1:4]) * _SHARE + mass * _COM_M
         blocks.append(np.concatenate([[_SHARE * mass], first, np.full(6, _SHARE * moment)]))
-    viscous = 0.3 * np.array(robot.limits.damping) + 0.02
-    return np.concatenate([*blocks, viscous, 0.01 * effort_scale(robot)])
+    effort = _UNKNOWN_FRICTION * effort_scale(robot)
+    viscous = 0.3 * np.array(robot.limits.damping) + effort / np.array(robot.limits.speed)
+    return np.concatenate([*blocks, viscous, effort])
 
 
 def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion, dry: Array) -> tuple[Array, Array]:
@@ -239,8 +227,7 @@ def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion, dry: Arra
     for k, (q, v, a) in enumerate(zip(motion.q, motion.v, motion.a, strict=True)):
         columns[k, :, : 10 * n] = model.inertial_regressor(q, v, a)
         target[k] -= model.inverse_dynamics(q, v, a)
-    at = np.arange(n)
-    columns[:, at, 10 * n + at] = motion.v
+    columns[:, range(n), range(10 * n, 11 * n)] = motion.v
     flat = columns.reshape(-1, 12 * n)
     _set_dry(flat, dry)
     return flat, target.reshape(-1)
@@ -248,5 +235,4 @@ def linear_system(robot: Robot, model: RigidBodyModel, motion: Motion, dry: Arra
 
 def _set_dry(columns: Array, dry: Array) -> None:
     n = dry.shape[1]
-    at = np.arange(n)
-    columns.reshape(len(dry), n, -1)[:, at, 11 * n + at] = dry
+    columns.reshape(len(dry), n, -1)[:, range(n), range(11 * n, 12 * n)] = dry

@@ -15,7 +15,8 @@ from core.block import Array, Block
 from core.robot import Robot
 
 _AVERAGE_S = 0.05  # position noise is averaged over this long at either end
-_FLOOR_RAD = 1e-4  # below this the two sensors disagree for other reasons: backlash, flexible gears
+_FLOOR = 1.7e-5  # of the range: below this the two sensors disagree for other reasons, backlash or flexible gears
+_MOST_RANGE = 6.0  # rad or m of a coordinate that counts: a turn, or a large slide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,10 @@ def measure_jump(robot: Robot, head: Block, block: Block) -> Jump:
     """The jump over `block`, judged by stretches of the same length of the healthy `head`."""
     length = len(block)
     starts = range(0, max(len(head) - length, 1), max(length // 4, 1))
+    spread = np.array(robot.limits.upper) - np.array(robot.limits.lower)
+    floor = _FLOOR * np.minimum(spread, _MOST_RANGE)
     healthy = np.array([_change(robot, head[at : at + length]) for at in starts])
-    return Jump(rad=_change(robot, block), std_rad=np.maximum(healthy.std(axis=0), _FLOOR_RAD))
+    return Jump(rad=_change(robot, block), std_rad=np.maximum(healthy.std(axis=0), floor))
 
 
 def _change(robot: Robot, block: Block) -> Array:

@@ -14,7 +14,8 @@ import numpy as np
 from core.block import Array, Block
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
-from telemetry.calibration import Calibration, effort_scale, joint_effort, smooth_sign
+from telemetry.calibration import Calibration, smooth_sign
+from telemetry.effort import effort_scale, joint_effort
 
 OBSERVER_RAD_S = 25.0  # bandwidth of the observer; chosen: settles in 0.1 s, filters velocity noise
 ROWS_PER_SAMPLE = 5  # residual rows are kept at a fifth of the control rate: the observer has no more to say

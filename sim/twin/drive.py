@@ -22,6 +22,7 @@ _HEAD_S = 6.0  # of healthy telemetry that is looked at
 _WITHIN_TICK = 0.5  # variance of ages that jitter draws, against whole ticks: a third for one tick, one for many
 _READ_EARLY = 0.2  # of a tick: effort that is read at its end is that of its last physics step
 _LEAST_SLACK = 0.1  # of a tick
+_SLOW = 0.5  # ticks: time constant from which an effort that is read tells of more than the newest command
 _ALL = slice(None)
 _ATOM = 1e-9  # probability below which an age is not looked at
 
@@ -64,16 +65,19 @@ class DriveResponse:
         drives = (effect.vector("limit_loss", m) != 0) | (effect.vector("motor_lag_s", m) != 0) | (effect.sag != 0)
         if not self._delayed(effect):
             return float((self._each(effect, drives) - self._usual[drives]).sum())
-        if self._lags(effect) and (effect.jitter_s or effect.drop_share):
-            return float((self._scattered(self._ages(effect), effect) - self._usual).sum())
-        if self.healthy.lag_s:
-            return float((self._each(effect, _ALL) - self._usual).sum())
-        fits = self._by_age
-        if np.any(drives):
-            given = self._given(self._asked, effect)
-            fits = -0.5 * np.square((self._measured - given) * self._scale).sum(axis=2)
-        choices = [np.log(weight) + self._drawn(fits, ages) for weight, ages in self._draws(effect)]
-        return float(_log_sum(np.array(choices)) + 0.5 * self._misread(effect).sum() - self._usual.sum())
+        total = 0.5 * self._misread(effect).sum()
+        slow = (self.healthy.lag_s > 0) | (effect.vector("motor_lag_s", m) > _SLOW * self._robot.dt_s)
+        if np.any(slow):  # they feel the mean of the commands of a tick
+            each = self._scattered(effect) if effect.jitter_s or effect.drop_share else self._each(effect, _ALL)
+            total += (each - 0.5 * self._misread(effect))[slow].sum()
+        if not np.all(slow):
+            fits = self._by_age
+            if np.any(drives):
+                missed = (self._measured - self._given(self._asked, effect)) * self._scale
+                fits = -0.5 * np.square(missed[..., ~slow]).sum(axis=2)
+            choices = [np.log(weight) + self._drawn(fits, ages) for weight, ages in self._draws(effect)]
+            total += float(np.logaddexp.reduce(np.array(choices)))
+        return float(total - self._usual.sum())
 
     def _lags(self, effect: Effect) -> bool:
         return bool(self.healthy.lag_s or np.any(effect.vector("motor_lag_s", len(self._limit))))
@@ -82,7 +86,7 @@ class DriveResponse:
     def _drawn(fits: Array, age: Array) -> float:
         """Log likelihood if every tick draws an age from `age` (A,), from that of each age (A, M)."""
         some = np.flatnonzero(age > _ATOM)
-        return float(_log_sum(fits[some] + np.log(age[some])[:, None]).sum())
+        return float(np.logaddexp.reduce(fits[some] + np.log(age[some])[:, None]).sum())
 
     def _each(self, effect: Effect, drives: slice | Array) -> Array:
         """(d,) log likelihood of each of `drives`, if the command in force is the mean over ages."""
@@ -111,13 +115,12 @@ class DriveResponse:
         added: Array = self._load.variance(usual + lag_s) - self._load.variance(usual)
         return len(self._measured) * np.square(self._scale) * added
 
-    def _scattered(self, age: Array, effect: Effect) -> Array:
+    def _scattered(self, effect: Effect) -> Array:
         """(m,) log likelihood of each of the drives, which lag, if every tick draws an age of its own.
 
-        What the draw adds to the variance of the command goes through the lag as the command does. A command that
-        comes within a tick is in force for the rest of it, so that ages that jitter draws are less apart than whole
-        ticks.
+        What the draw adds to the variance of the command goes through the lag as the command does.
         """
+        age = self._mean_ages(effect)
         some = np.flatnonzero(age > _ATOM)
         asked = self._asked[some]
         mean = np.tensordot(age[some], asked, axes=1)
@@ -172,8 +175,8 @@ class DriveResponse:
         fits = -0.5 * np.square((self._all_measured - given) * self._scale).sum(axis=2)
         with np.errstate(divide="ignore"):
             drawn = [fits + np.log(age[some])[:, None] for age in draws]
-        fits = max(drawn, key=lambda each: float(_log_sum(each).sum()))
-        share = np.exp(fits - _log_sum(fits))  # (a, N) which command was in force at each tick
+        fits = max(drawn, key=lambda each: float(np.logaddexp.reduce(each).sum()))
+        share = np.exp(fits - np.logaddexp.reduce(fits))  # (a, N) which command was in force at each tick
         effort: Array = np.einsum("an,anm->nm", share, given)
         return effort - healthy
 
@@ -240,10 +243,3 @@ class DriveResponse:
 
     def hints(self) -> Mapping[str, Array]:
         return {}
-
-
-def _log_sum(logs: Array) -> Array:
-    """Logarithm of the sum of exponentials over the first axis."""
-    top = logs.max(axis=0)
-    found: Array = top + np.log(np.exp(logs - top).sum(axis=0))
-    return found

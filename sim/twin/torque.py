@@ -16,14 +16,15 @@ from sim.plants.fixed_base import COGGING_PERIODS
 from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
-from telemetry.calibration import Calibration, dry_friction, joint_effort, linear_system, smooth_sign
+from telemetry.calibration import Calibration, dry_friction, linear_system, smooth_sign
+from telemetry.effort import joint_effort
 from telemetry.motion import WIDE_HZ, Motion, smooth
 
 _STRIBECK_RAD_S = 0.05  # the usual speed over which breakaway friction fades; Armstrong-Helouvry et al. 1994
 _BREAKAWAY = 0.3  # standard deviation of the healthy breakaway friction beyond Coulomb, as a share of that
 _MISTIMED = 0.25  # of a tick: standard deviation of when effort acts, which is held over a tick and read once
 _MISTAKEN = 0.15  # share by which the speed over which dry friction changes sign may be wrong
-_STOP = 0.01  # rad or m before a joint's limit
+_STOP, _MOST_STOP = 0.0025, 0.01  # of a joint's range, and at most so many rad or m before its end
 _AT_REST = 5.0  # standard deviations of the velocity sensor
 _MEMORY_PERIODS = 2.0  # of the filter, for which it remembers an impact to either side
 _LEAST_KG = 0.5
@@ -178,7 +179,9 @@ def _free_of_stops(robot: Robot, motion: Motion) -> Array:
     An impact upsets the other joints too: filtered accelerations no longer belong to filtered positions.
     """
     wide = motion.wide
-    leans = (wide.q < np.array(robot.limits.lower) + _STOP) | (wide.q > np.array(robot.limits.upper) - _STOP)
+    lower, upper = np.array(robot.limits.lower), np.array(robot.limits.upper)
+    stop = np.minimum(_STOP * (upper - lower), _MOST_STOP)
+    leans = (wide.q < lower + stop) | (wide.q > upper - stop)
     moves = np.abs(wide.v) > _AT_REST * np.array(robot.sensors.velocity_noise)
     impact = np.any(leans & moves, axis=1, keepdims=True)
     width = 2 * round(_MEMORY_PERIODS * wide.rate_hz / wide.cutoff_hz) + 1

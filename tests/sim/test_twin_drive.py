@@ -112,6 +112,28 @@ def test_a_drive_that_saturates_early_is_told_from_a_slow_one_and_from_its_neigh
     assert best(part, faults) == "second"
 
 
+def test_a_slow_drive_beside_a_prompt_one_is_told_from_a_late_bus(robot: Robot) -> None:
+    """Both at once: the prompt drive shows the delay as whole ticks, the slow one as the mean over a tick."""
+    command = commands(robot, 1000, 2)
+    effort = late(command, np.full(1000, OWN + 1))
+    mean = 0.5 * (effort[:, 0] + late(command, np.full(1000, OWN + 2))[:, 0])
+    share = 1.0 - np.exp(-robot.dt_s / 0.015)
+    effort[0, 0] = mean[0]
+    for k in range(1, 1000):
+        effort[k, 0] = effort[k - 1, 0] + share * (mean[k] - effort[k - 1, 0])
+    part = response(robot, command, effort)
+    lag, late_by = (0.015, 0.0), 1.5 * robot.dt_s
+    both = part.gain(Effect(motor_lag_s=lag, delay_s=late_by))
+    for other in (
+        Effect(motor_lag_s=lag),
+        Effect(delay_s=late_by),
+        Effect(motor_lag_s=lag, drop_share=0.3),
+        Effect(motor_lag_s=lag, jitter_s=2.0 * late_by),
+        Effect(motor_lag_s=(0.0, 0.015), delay_s=late_by),
+    ):
+        assert both > part.gain(other) + 100.0
+
+
 @pytest.mark.parametrize(
     "effect",
     [Effect(delay_s=0.004), Effect(motor_lag_s=(0.01, 0.0)), Effect(limit_loss=(0.6, 0.0)), Effect(sag=0.4)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,29 @@ def test_the_linear_system_is_exact_for_the_parameters_that_made_the_torque(iiwa
     np.testing.assert_allclose(columns @ correction, target, atol=1e-8)
 
 
+def still(robot: Robot) -> Block:
+    """Twelve seconds at home, without any noise."""
+    model, q, n = RigidBodyModel(robot), np.array(robot.home), robot.dof
+    weight = model.gravity(q)
+    rows = round(12.0 * robot.control_rate_hz)
+    data = np.tile(np.concatenate([[0.0, 0.0], q, np.zeros(n), weight, weight, q, np.zeros(2 * n)]), (rows, 1))
+    data[:, 0], data[:, 1] = np.arange(rows), np.arange(rows) * robot.dt_s * 1e9
+    return Block(data=data, actuators=n)
+
+
+def test_what_counts_as_no_noise_and_no_friction_is_a_share_of_the_drives(iiwa: Robot) -> None:
+    """The same arm with motors a thousand times as weak: its last newton millimetre is worth something."""
+    weak_limits = replace(iiwa.limits, effort=tuple(0.001 * effort for effort in iiwa.limits.effort))
+    weak = replace(iiwa, limits=weak_limits)
+    strong, small = calibrate(iiwa, still(iiwa)), calibrate(weak, still(iiwa))
+    np.testing.assert_allclose(strong.noise_nm, 2.5e-5 * np.array(iiwa.limits.effort))
+    np.testing.assert_allclose(small.noise_nm, 0.001 * strong.noise_nm)
+    spread = np.sqrt(np.diag(small.covariance))[-7:] / np.sqrt(np.diag(strong.covariance))[-7:]
+    np.testing.assert_allclose(spread, 0.001)
+
+
 def test_a_robot_that_stands_still_keeps_its_data_sheet(iiwa: Robot) -> None:
-    model, q = RigidBodyModel(iiwa), np.array(iiwa.home)
-    rows = round(12.0 * iiwa.control_rate_hz)
-    row = np.concatenate([[0.0, 0.0], q, np.zeros(7), model.gravity(q), model.gravity(q), q, np.zeros(14)])
-    data = np.tile(row, (rows, 1))
-    data[:, 0], data[:, 1] = np.arange(rows), np.arange(rows) * iiwa.dt_s * 1e9
-    still = calibrate(iiwa, Block(data=data, actuators=7))
-    np.testing.assert_allclose(still.correction, 0.0, atol=1e-3)
+    np.testing.assert_allclose(calibrate(iiwa, still(iiwa)).correction, 0.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 1.0, 8.9])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,13 @@ def test_motion_alone_is_no_slip(iiwa: Robot, seed: int) -> None:
 def test_a_slip_before_the_stretch_says_nothing(iiwa: Robot) -> None:
     slipped = moving(iiwa, 4.0, 2, np.full(iiwa.dof, 0.05), at_s=0.5).between(1.0, 4.0)
     assert not measure_jump(iiwa, moving(iiwa, 20.0, 1), slipped).is_significant
+
+
+def test_below_a_share_of_the_range_two_sensors_may_disagree(iiwa: Robot) -> None:
+    quiet = moving(iiwa, 20.0, 1).data.copy()
+    quiet[:, 2:9], quiet[:, 9:16] = np.array(iiwa.home), 0.0
+    still = Block(data=quiet, actuators=7)
+    spread = np.array(iiwa.limits.upper) - np.array(iiwa.limits.lower)
+    np.testing.assert_allclose(measure_jump(iiwa, still, still[:1500]).std_rad, 1.7e-5 * np.minimum(spread, 6.0))
+    short = replace(iiwa, limits=replace(iiwa.limits, lower=tuple(iiwa.home), upper=tuple(q + 0.01 for q in iiwa.home)))
+    np.testing.assert_allclose(measure_jump(short, still, still[:1500]).std_rad, 1.7e-7, rtol=1e-6)
