@@ -9,6 +9,8 @@ import numpy as np
 from sim.twin.fit import Fit
 
 _TOLD = 0.5  # a posterior wider than this share of the prior has learnt next to nothing
+_PARTLY_TOLD = 0.2  # the same where, besides, a healthy robot explains the telemetry as well
+_WEIGHED = 1.0  # log evidence that makes a difference
 
 _REASONS = {
     "payload": "too little motion and no weight on any drive",
@@ -37,11 +39,22 @@ _REASONS = {
 def why_unseen(fit: Fit) -> str:
     """A sentence on the unknowns that the telemetry says next to nothing of; empty if it tells of every one."""
     prior = np.concatenate([cause.prior_std for cause in fit.causes])
-    if not len(prior) or np.min(np.sqrt(np.diag(fit.covariance)) / prior) < _TOLD:
+    if not len(prior):
+        return ""
+    left = float(np.min(np.sqrt(np.diag(fit.covariance)) / prior))
+    if left < (_PARTLY_TOLD if _is_as_likely_as_before(fit) else _TOLD):
         return ""
     faults = dict.fromkeys(cause.fault for cause in fit.causes)
     reasons = dict.fromkeys(_REASONS.get(fault, "this motion does not show it") for fault in faults)
     return f"Not measurable here: {' and '.join(reasons)}."
+
+
+def _is_as_likely_as_before(fit: Fit) -> bool:
+    """Whether the telemetry has hardly made a single cause more or less likely against a healthy robot.
+
+    A limit that effort never came near may be lower than rated or not: only the lowest limits are ruled out.
+    """
+    return len(fit.causes) == 1 and abs(fit.log_evidence - fit.causes[0].log_prior) < _WEIGHED
 
 
 def unobservable(fits: Sequence[Fit]) -> tuple[str, ...]:

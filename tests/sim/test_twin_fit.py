@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sim.twin.pairs import compatible
 from sim.twin.parts import Mask
 from sim.twin.single import Preparation
 from sim.twin.stack import Stack
+from sim.twin.unseen import unobservable, why_unseen
 
 N, JOINTS = 60, 2
 TIME = np.linspace(0.0, 2.0, N)
@@ -137,6 +139,50 @@ def test_noise_that_no_cause_explains_does_not_pass_for_certainty() -> None:
     fit = next(f for f in fit_causes(CAUSES, Stack([rows]), ()) if labels(f) == ["payload"])
     honest = next(f for f in fits_of(Effect(payload_kg=1.5), noise=3 * NOISE) if labels(f) == ["payload"])
     assert np.sqrt(fit.covariance[0, 0]) == pytest.approx(np.sqrt(honest.covariance[0, 0]), rel=0.2)
+
+
+def scanned(part: Callable[[float], float]) -> list[Fit]:
+    """Fits of no fault and of one that only a likelihood sees, by its gain at each size from 0 to 1."""
+    limit = cause("torque_limit", lambda t: Effect(limit_loss=(float(t[0]), 0.0)), 0.45)
+    limit = replace(limit, high=np.array([0.9]))
+    return fit_causes([NONE, limit], Stack([MadeUpRows(NO_EFFECT)]), (Limit(part),))  # type: ignore[arg-type]
+
+
+class Limit:
+    sees = frozenset({"limit_loss"})
+    separable = True
+
+    def __init__(self, gain: Callable[[float], float]) -> None:
+        self._gain = gain
+
+    def gain(self, effect: Effect) -> float:
+        return self._gain(effect.vector("limit_loss", JOINTS)[0])
+
+    def settle(self, effect: Effect) -> bool:
+        return False
+
+    def resolution(self) -> dict[str, float]:
+        return {}
+
+    def hints(self) -> dict[str, Array]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("gain", "judged"),
+    [
+        (lambda x: 0.0 if x < 0.6 else -1000.0, False),  # effort came to 0.4 of the limit and no further
+        (lambda x: 0.0 if x < 0.03 else -1000.0, True),  # effort came to the limit
+        (lambda x: 500.0 - 500.0 * ((x - 0.6) / 0.6) ** 2, True),  # effort stops at 0.4
+    ],
+)
+def test_a_limit_that_effort_never_came_near_cannot_be_judged(gain: Callable[[float], float], judged: bool) -> None:
+    fits = scanned(gain)
+    limit = next(fit for fit in fits if labels(fit) == ["torque_limit"])
+    assert bool(why_unseen(limit)) != judged
+    assert bool(unobservable(fits)) != judged
+    if not judged:
+        assert "effort never comes near the limit" in unobservable(fits)[0]
 
 
 def test_causes_that_cannot_be_told_apart_are_no_pair() -> None:
