@@ -31,6 +31,8 @@ class CommandPath:
         self._own_delay_s = robot.drive.command_delay_s
         self._depth = 2 + int(_MEMORY_S / robot.dt_s)
         self._seed = 0
+        self._random: np.random.Generator | None = None
+        self._late = self._on_time()
 
     def reseed(self, seed: int) -> None:
         """The randomness of jitter and lost commands from now on."""
@@ -40,8 +42,12 @@ class CommandPath:
         """As if `command` (m) had been in force for ever."""
         self.raw = command
         self._sent: deque[list[float]] = deque([self._limit(command)] * self._depth, maxlen=self._depth)
-        self._late: deque[float] = deque([0.0] * self._depth, maxlen=self._depth)  # [substeps]
-        self._random: np.random.Generator | None = None
+        if self._random is not None:  # else nothing has been late
+            self._random, self._late = None, self._on_time()
+
+    def _on_time(self) -> deque[float]:
+        """How late each command of the last ticks was [substeps], if none was."""
+        return deque([0.0] * self._depth, maxlen=self._depth)
 
     def take(self, effect: Effect) -> None:
         """Bring an effect into force."""

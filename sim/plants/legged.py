@@ -7,7 +7,7 @@ leave it a creep of some milliradians in a second. Gravity acts on a load where 
 payload point.
 
 A contact remembers points and impulses of its last steps, and Bullet's `restoreState` does not forget those of contacts
-that the saved state did not have. So every start puts the shapes anew among those that can collide, which ends all
+that the saved state did not have. So every start puts the ground anew among the shapes that can collide, which ends all
 contacts: equal starts then give equal bits.
 """
 
@@ -32,6 +32,7 @@ from sim.plant import GRAVITY_M_S2, Plant
 COGGING_PERIODS = 12.0  # of torque ripple, per turn of the joint
 _BRAKE_NM = 1e3  # a closed brake holds more than any drive gives
 _LOST = 1e6  # a sum of joint speeds beyond this is a simulation that has come apart
+_STATIC = (2, -3)  # what the ground belongs to and what it collides with, as Bullet has it: all but itself
 _IN_THE_AIR_M = 2.0  # far enough for no contact
 
 
@@ -65,7 +66,6 @@ class Legged(Plant):
         names = {}
         for k in range(bullet.getNumJoints(self._body, physicsClientId=client)):
             names[bullet.getJointInfo(self._body, k, physicsClientId=client)[1].decode()] = k
-        self._shaped = [k for k in range(-1, len(names)) if bullet.getCollisionShapeData(self._body, k, client)]
         self._joints, self._payload = [names[name] for name in legs.joints], names[PAYLOAD_LINK]
         for k in range(-1, len(names)):
             bullet.changeDynamics(
@@ -96,13 +96,12 @@ class Legged(Plant):
 
     def _place(self, q: Array, v: Array) -> None:
         client, body, legs = self._client, self._body, self._legs
-        for shape in self._shaped:  # Bullet's defaults: of group 1, and collides with all
-            bullet.setCollisionFilterGroupMask(body, shape, 1, -1, client)
+        bullet.setCollisionFilterGroupMask(self._ground, -1, *_STATIC, client)
         base, _ = self._stand(q, v)
         bullet.resetBasePositionAndOrientation(body, base[:3], base[3:7], client)
         bullet.resetBaseVelocity(body, base[7:10], base[10:], client)
         self._leg_q, self._leg_v = self._q[: legs.m], self._v[: legs.m]
-        angles, speeds = self._leg_q[:, None].tolist(), self._leg_v[:, None].tolist()
+        angles, speeds = list(zip(self._leg_q.tolist())), list(zip(self._leg_v.tolist()))
         bullet.resetJointStatesMultiDof(body, self._joints, angles, speeds, client)
         self._last_q = self._leg_q
         self._stuck_at: Array | None = None
