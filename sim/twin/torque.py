@@ -52,7 +52,11 @@ class TorqueRows:
         columns, _ = linear_system(robot, RigidBodyModel(robot), motion, dry)
         fast_dry = smooth_sign(wide.v, calibration.dry_rad_s)
         breakaway = wide.reduce(fast_dry * np.exp(-np.square(wide.v / _STRIBECK_RAD_S)))
-        self._free = _free_of_stops(robot, motion)  # 0 where a row says nothing
+        self._path = self._travelled + np.cumsum(wide.v, axis=0) / wide.rate_hz
+        self._since_s = np.arange(1.0, len(wide.v) + 1.0)[:, None] / wide.rate_hz
+        still = np.ptp(stretch.after.group("q"), axis=0) == 0.0
+        position = np.where(still, wide.q + self._path, wide.q)  # a reading that stands still knows of no stop
+        self._free = _free_of_stops(robot, motion, position)  # 0 where a row says nothing
         corrections = (columns @ _root(calibration.covariance)).reshape(len(motion), robot.dof, -1)
         unknown = (breakaway * _BREAKAWAY * np.abs(calibration.coulomb), self._mistimed())
         columns = np.concatenate([corrections, *map(_each_alone, unknown)], axis=2)
@@ -165,15 +169,14 @@ class TorqueRows:
         too_fast = effect.vector("rate_offset", n)
         frozen = effect.vector("freeze", n) > 0
         if np.any(frozen):
-            path = np.cumsum(motion.wide.v - too_fast, axis=0) / motion.wide.rate_hz
-            q = np.where(frozen, q + motion.wide.reduce(self._travelled + path), q)
+            q = np.where(frozen, q + motion.wide.reduce(self._path - self._since_s * too_fast), q)
         if not np.any(too_fast):
             return self._rigid_torque(q, motion.v) - self._rigid
         dry = motion.wide.reduce(smooth_sign(motion.wide.v - too_fast, self._calibration.dry_rad_s))
         return self._rigid_torque(q, motion.v - too_fast) + dry * coulomb - self._expected
 
 
-def _free_of_stops(robot: Robot, motion: Motion) -> Array:
+def _free_of_stops(robot: Robot, motion: Motion, position: Array) -> Array:
     """(N, n) 0 where a joint leans on its stop, which holds it with an effort that nobody measures; 1 elsewhere.
 
     An impact upsets the other joints too: filtered accelerations no longer belong to filtered positions.
@@ -181,7 +184,7 @@ def _free_of_stops(robot: Robot, motion: Motion) -> Array:
     wide = motion.wide
     lower, upper = np.array(robot.limits.lower), np.array(robot.limits.upper)
     stop = np.minimum(_STOP * (upper - lower), _MOST_STOP)
-    leans = (wide.q < lower + stop) | (wide.q > upper - stop)
+    leans = (position < lower + stop) | (position > upper - stop)  # (M, n)
     moves = np.abs(wide.v) > _AT_REST * np.array(robot.sensors.velocity_noise)
     impact = np.any(leans & moves, axis=1, keepdims=True)
     width = 2 * round(_MEMORY_PERIODS * wide.rate_hz / wide.cutoff_hz) + 1

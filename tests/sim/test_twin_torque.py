@@ -48,6 +48,20 @@ def test_a_cart_that_leans_on_its_stop_says_nothing_of_its_effort_and_the_pole_s
     assert np.abs(pulled).max() > 0.5
 
 
+def test_a_reading_that_stands_still_does_not_hide_the_stop_that_the_joint_has_run_into() -> None:
+    robot, calibration = learnt()
+    qd = np.zeros((600, 2))
+    qd[:200, 0] = -0.6  # until the cart is at its stop, and then on without moving
+    frozen = np.zeros((600, 2))
+    frozen[:, 0] = robot.limits.lower[0] + 0.6 * 200 * robot.dt_s
+    effort = np.where(np.arange(600) < 200, 0.0, -15.0)[:, None]
+    block = block_of(robot, frozen, qd, effort, effort)
+    stretch = stretch_of(robot, record(robot, 20.0, seed=5), block)
+    rows = TorqueRows(stretch, replace(calibration, cutoff_hz=10.0))
+    assert not np.any(rows.nuisance[-8:, 0])
+    assert np.all(np.any(rows.nuisance[:5, 0] != 0.0, axis=1))
+
+
 def test_an_impact_upsets_every_joint_for_as_long_as_the_filter_remembers_it() -> None:
     robot, _ = learnt()
     bounce = robot.limits.upper[0] - np.abs(0.3 * (np.arange(400) * robot.dt_s - 1.0))
