@@ -17,6 +17,7 @@ from core.robot import Robot
 from telemetry.motion import low_pass, share_passed
 
 _CUTOFFS_HZ = (np.inf, 40.0, 30.0, 25.0, 20.0, 15.0, 10.0)  # candidates
+_SMOOTH = 3.0  # standard deviations of its noise by which a speed may bend without a jump
 _FREQUENCIES = 200  # at which a spectrum is looked at
 
 
@@ -45,7 +46,13 @@ class Loop:
             best = np.argmin(risk, axis=0)
             load = np.array(tried)[best, :, np.arange(len(best))].T
             cutoff_hz = np.array(_CUTOFFS_HZ)[best]
-        return Load(effort=load, white=variance, cutoff_hz=cutoff_hz, rate_hz=robot.control_rate_hz)
+        return Load(
+            effort=load,
+            white=variance,
+            jolt=self.damping * _jumps(qd, std),
+            cutoff_hz=cutoff_hz,
+            rate_hz=robot.control_rate_hz,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,7 @@ class Load:
 
     effort: Array  # (N, m)
     white: Array  # (m,) variance that noise of the sensors gave it before it was smoothed
+    jolt: Array  # (N, m) standard deviation on top, where an impact has changed the speed within a tick
     cutoff_hz: Array  # (m,) of the filter
     rate_hz: float
 
@@ -104,6 +112,15 @@ def _driven(robot: Robot, block: Block) -> tuple[Array, Array]:
         if len(came) < len(q):
             q[:, k] = np.interp(tick, came, column[came])
     return q, block.group("qd")[:, _joints(robot)]
+
+
+def _jumps(qd: Array, std: Array) -> Array:
+    """(N, m) jumps of the speeds `qd` (N, m), read with noise `std` (m,), in or beside each tick; zero where smooth."""
+    bend = np.zeros_like(qd)
+    bend[1:-1] = np.maximum(np.abs(np.diff(qd, n=2, axis=0)) - _SMOOTH * np.sqrt(6.0) * std, 0.0)
+    beside = np.pad(bend, ((1, 1), (0, 0)))
+    largest: Array = np.maximum(bend, np.maximum(beside[:-2], beside[2:]))
+    return largest
 
 
 def _position_variance(robot: Robot, q: Array, qd: Array) -> Array:

@@ -29,10 +29,11 @@ from sim.legs import Legs
 from sim.physics import Physics, physical_inertials
 from telemetry.calibration import correlation_time, smooth_sign
 from telemetry.drive import HealthyDrive, learn_drive
-from telemetry.motion import smooth
+from telemetry.motion import low_pass, smooth
 
 CUTOFF_HZ = 5.0  # above the gait, below most of the noise of differentiated speeds
-DRY_RAD_S = np.array(0.03)  # speed over which dry friction changes sign
+_DRY_RAD_S = np.array(0.02)  # speed over which dry friction changes sign
+_DRY_HZ = 15.0  # of the filter of that speed: noise would change its sign as well
 _STANDS_N = (3.0, 9.0)  # a foot counts as standing from the first force on, in full from the second
 _SHARE = 0.1  # prior standard deviation of a body's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
@@ -56,12 +57,12 @@ class Balance:
 
     def __init__(self, robot: Robot, block: Block, drive: HealthyDrive) -> None:
         self.legs = Legs(robot)
-        m, prompt = self.legs.m, prompt_speeds(block)
+        prompt = prompt_speeds(block)
         effort = drive.expected(robot, prompt)  # what was asked for has no noise of measurement
         self._wide = smooth(prompt, robot.control_rate_hz, effort=effort, cutoff_hz=CUTOFF_HZ).wide
         self.q, self.v, self.tau = self._wide.q, self._wide.v, self._wide.tau
-        self._velocity = np.concatenate([self._trunk_velocity(), self.v[:, m:], self.v[:, :m]], axis=1)
-        self._acceleration = np.gradient(self._velocity, robot.dt_s, axis=0)
+        self._dt_s = robot.dt_s
+        self._velocity, self._acceleration = self.motion(self.q)
         self.P, self.w = self.terms(self.q)
 
     def reduce(self, signal: Array) -> Array:
@@ -69,21 +70,27 @@ class Balance:
         reduced: Array = self._wide.reduce(signal.reshape(len(signal), -1)).reshape(-1, *signal.shape[1:])
         return reduced
 
-    def _trunk_velocity(self) -> Array:
+    def motion(self, q: Array) -> tuple[Array, Array]:
+        """Velocity and acceleration (M, 6 + m) of trunk, in its axes, and joints, at positions `q` (M, n)."""
+        m = self.legs.m
+        velocity = np.concatenate([self._trunk_velocity(q), self.v[:, m:], self.v[:, :m]], axis=1)
+        return velocity, np.gradient(velocity, self._dt_s, axis=0)
+
+    def _trunk_velocity(self, q: Array) -> Array:
         """(M, 3) velocity of the trunk in its own axes: its joints and its turning take the standing feet nowhere."""
         legs, m = self.legs, self.legs.m
-        points, jacobian = legs.contacts(self.q)
+        points, jacobian = legs.contacts(q)
         torque = self.tau.reshape(-1, legs.feet, 3, 1)
         push = -np.linalg.solve(np.swapaxes(jacobian, 2, 3), torque)[..., 0]
-        standing = (np.einsum("nki,ni->nk", push, up_in_trunk(self.q[:, m:])) - _STANDS_N[0]) / np.diff(_STANDS_N)
+        standing = (np.einsum("nki,ni->nk", push, up_in_trunk(q[:, m:])) - _STANDS_N[0]) / np.diff(_STANDS_N)
         weight = np.clip(standing, 1e-6, 1.0)
         feet = np.einsum("nkij,nkj->nki", jacobian, self.v[:, :m].reshape(-1, legs.feet, 3))
         feet += np.cross(self.v[:, None, m:], points)
         velocity: Array = -(weight[..., None] * feet).sum(axis=1) / weight.sum(axis=1)[:, None]
         return velocity
 
-    def terms(self, q: Array) -> tuple[Array, Array]:
-        """P (M, 6, m) and w (M, 6 + m) of the legs' present inertias at positions `q` (M, n)."""
+    def terms(self, q: Array, velocity: Array | None = None, acceleration: Array | None = None) -> tuple[Array, Array]:
+        """P (M, 6, m) and w (M, 6 + m) of the legs' present inertias at positions `q` (M, n), moving as read or so."""
         legs, m = self.legs, self.legs.m
         points, jacobian = legs.contacts(q)
         push = np.linalg.inv(np.swapaxes(jacobian, 2, 3))  # (M, k, 3, 3) force per torque
@@ -92,14 +99,18 @@ class Balance:
             of_leg = slice(3 * k, 3 * k + 3)
             P[:, :3, of_leg] = push[:, k]
             P[:, 3:, of_leg] = np.cross(points[:, k, None], np.swapaxes(push[:, k], 1, 2)).swapaxes(1, 2)
-        return P, np.array([pin.rnea(legs.model, legs.data, *row) for row in self._rows(q)])
+        return P, np.array([pin.rnea(legs.model, legs.data, *row) for row in self._rows(q, velocity, acceleration)])
 
-    def _rows(self, q: Array) -> list[tuple[Array, Array, Array]]:
+    def _rows(
+        self, q: Array, velocity: Array | None = None, acceleration: Array | None = None
+    ) -> list[tuple[Array, Array, Array]]:
         """Configuration, velocity and acceleration of each tick, as Pinocchio takes them."""
         m = self.legs.m
         turns = np.array([pin.Quaternion(pin.rpy.rpyToMatrix(*row)).coeffs() for row in q[:, m:]])
         configurations = np.concatenate([np.zeros((len(q), 3)), turns, q[:, :m]], axis=1)
-        return list(zip(configurations, self._velocity, self._acceleration, strict=True))
+        velocity = self._velocity if velocity is None else velocity
+        acceleration = self._acceleration if acceleration is None else acceleration
+        return list(zip(configurations, velocity, acceleration, strict=True))
 
     def missing(self, P: Array, w: Array) -> Array:
         """(M, 6) force [N] and moment [N*m], in the trunk's axes, by which the legs do more than they have to."""
@@ -110,6 +121,14 @@ class Balance:
         """(N, 6, m) what a loss of `torque` (M, m) at each joint adds to the balance."""
         return -self.reduce(self.P * torque[:, None, :])
 
+    def slow(self) -> Array:
+        """(M, m) joint speeds without most of their noise [rad/s]."""
+        return low_pass(self.v[:, : self.legs.m], _DRY_HZ, self._wide.rate_hz)
+
+    def dry(self) -> Array:
+        """(M, m) smoothed sign of the joint speeds: dry friction of 1 N*m."""
+        return smooth_sign(self.slow(), _DRY_RAD_S)
+
     def system(self) -> tuple[Array, Array]:
         """Columns (N, 6, p) of the corrections, and what they have to explain (N, 6)."""
         legs, p = self.legs, 10 * (self.legs.m + 1)
@@ -118,7 +137,7 @@ class Balance:
             regressor = pin.computeJointTorqueRegressor(legs.model, legs.data, *row)
             inertial[t] = regressor[:6] - self.P[t] @ regressor[6:]
         speed = self.v[:, : legs.m]
-        friction = [self.of_joints(speed), self.of_joints(smooth_sign(speed, DRY_RAD_S))]
+        friction = [self.of_joints(speed), self.of_joints(self.dry())]
         columns = np.concatenate([self.reduce(inertial), *friction], axis=2)
         return columns, self.reduce(self.missing(self.P, self.w))
 

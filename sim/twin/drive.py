@@ -54,7 +54,9 @@ class DriveResponse:
         self._weigh()
 
     def _weigh(self) -> None:
-        self._scale = 1.0 / (self._noise * np.sqrt(self._inflation))
+        jolt = 0.0 if self._load is None else self._load.jolt
+        self._all_scale = 1.0 / (np.hypot(self._noise, jolt) * np.sqrt(self._inflation)).reshape(-1, len(self._noise))
+        self._scale = self._all_scale[self._start :] if len(self._all_scale) > 1 else self._all_scale
         if not self.healthy.lag_s:
             self._by_age = -0.5 * np.square((self._measured - self._asked) * self._scale).sum(axis=2)  # (A, M)
         self._usual = self._each(NO_EFFECT, _ALL)
@@ -94,7 +96,7 @@ class DriveResponse:
             expected = self._given(self._asked[0], effect, drives)
         else:
             expected = self._expected(effect)[:, drives]
-        missed = (self._measured[:, drives] - expected) * self._scale[drives]
+        missed = (self._measured[:, drives] - expected) * self._scale[:, drives]
         each: Array = -0.5 * (np.square(missed).sum(axis=0) - self._misread(effect)[drives])
         return each
 
@@ -113,7 +115,8 @@ class DriveResponse:
             return np.zeros(len(lag_s))
         usual = np.full(len(lag_s), self.healthy.lag_s)
         added: Array = self._load.variance(usual + lag_s) - self._load.variance(usual)
-        return len(self._measured) * np.square(self._scale) * added
+        in_all: Array = np.square(self._scale).sum(axis=0) * added
+        return in_all
 
     def _scattered(self, effect: Effect) -> Array:
         """(m,) log likelihood of each of the drives, which lag, if every tick draws an age of its own.
@@ -172,7 +175,7 @@ class DriveResponse:
         if len(some) == 1:
             only: Array = given[0] - healthy
             return only
-        fits = -0.5 * np.square((self._all_measured - given) * self._scale).sum(axis=2)
+        fits = -0.5 * np.square((self._all_measured - given) * self._all_scale).sum(axis=2)
         with np.errstate(divide="ignore"):
             drawn = [fits + np.log(age[some])[:, None] for age in draws]
         fits = max(drawn, key=lambda each: float(np.logaddexp.reduce(each).sum()))
@@ -231,6 +234,7 @@ class DriveResponse:
         else:  # the age that each tick speaks for
             best = np.argmin(np.square(missed * self._scale).sum(axis=2), axis=0)
             left = missed[best, np.arange(len(best))]
+        left = left * self._scale * self._noise * np.sqrt(self._inflation)  # a jolt is no reason to doubt the rest
         level = np.maximum(self.healthy.noise, np.sqrt(np.mean(np.square(left), axis=0)))
         changed = bool(np.any(level > 1.2 * self._noise) or np.any(level < self._noise / 1.2))
         self._noise = level

@@ -140,6 +140,11 @@ class Library:
         self._whole = Weighted(stack, noise, nothing)
         self._gram = self._whole.inner(self._columns, self._columns)
 
+    @property
+    def healthy(self) -> float:
+        """Log evidence of the healthy robot, up to a constant of the stack."""
+        return self._whole.healthy
+
     def _under(self, freed: Mask, used: Array) -> tuple[Array, float]:
         """Gram matrix of the columns `used` without the groups that are freed, and the healthy evidence then."""
         if not np.any(freed):

@@ -12,12 +12,12 @@ import numpy as np
 from core.rigid_body import Array
 from sim.effect import Effect
 from sim.plants.legged import COGGING_PERIODS
-from sim.twin.balance import DRY_RAD_S, Balance, LegCalibration
+from sim.twin.balance import Balance, LegCalibration, leg_rates
 from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
-from telemetry.calibration import smooth_sign
 
 _STRIBECK_RAD_S = 0.05  # the usual speed over which breakaway friction fades; Armstrong-Helouvry et al. 1994
+_BROAD = 10.0  # healthy standard deviations that a signal without a model scatters at least
 _STEP_M = 0.01  # of the derivative by the place of the load
 _SENSORS = frozenset({"offset", "scale", "freeze"})
 
@@ -40,23 +40,27 @@ class StanceRows:
         values, axes = np.linalg.eigh(calibration.covariance)
         self.nuisance = columns @ (axes * np.sqrt(np.maximum(values, 0.0)))
         self.noise, self.inflation = calibration.noise, calibration.inflation
-        weight_n = 9.81 * sum(body.mass for body in legs.model.inertias)
-        self.broad = np.array([weight_n] * 3 + [0.25 * weight_n] * 3)
+        # what a fault leaves undetermined is as large as what is left unexplained
+        self.broad = np.maximum(_BROAD * self.noise, np.sqrt(np.mean(np.square(self.residual), axis=0)))
         legs.set_inertials(legs.inertials() + calibration.correction[: 10 * (m + 1)])
         self._bare = balance.terms(balance.q)[1]
         self._per_kg = self._loaded(np.zeros(3))
         self._per_moment = [(self._loaded(_STEP_M * axis) - self._per_kg) / _STEP_M for axis in np.eye(3)]
         q, v = balance.q[:, :m], balance.v[:, :m]
-        dry = smooth_sign(v, DRY_RAD_S)
+        dry = balance.dry()
+        fades = np.exp(-np.square(balance.slow() / _STRIBECK_RAD_S))
         torque = {
             "viscous": v,
             "coulomb": dry,
-            "stiction": dry * np.exp(-np.square(v / _STRIBECK_RAD_S)),
+            "stiction": dry * fades,
             "stiffness": q - np.array(robot.home[:m]),
             "ripple": np.sin(COGGING_PERIODS * q),
             "gain_loss": balance.tau,
         }
         self._per_joint = {name: balance.of_joints(each) for name, each in torque.items()}  # (N, 6, m)
+        held = np.sqrt(1.0 - np.square(dry))  # a joint at rest is held by anything up to its dry friction
+        self._held = balance.reduce(np.abs(balance.P) * held[:, None, :])  # (N, 6, m)
+        self._path = _path(stretch)
 
     def _loaded(self, shift_m: Array) -> Array:
         """(N, 6) what 1 kg on the trunk, `shift_m` (3,) off the payload point, adds to the balance."""
@@ -80,14 +84,27 @@ class StanceRows:
         shift: Array = total + self._misread(effect) if touched(effect) & _SENSORS else total
         return shift
 
+    def doubt(self, effect: Effect) -> Array:
+        """(N, 6) standard deviation of the shift by `effect`: nobody knows what dry friction does at rest."""
+        n, m = self._robot.dof, self._legs.m
+        dry = np.abs(effect.vector("coulomb", n) + effect.vector("stiction", n))[:m]
+        doubt: Array = np.maximum(self._held, 0.0) @ dry
+        return doubt
+
     def by_effort(self, change: Array) -> Array:
         """(N, 6) shift when the drives gave `change` (M, m) more than healthy ones."""
         shift: Array = -self._balance.of_joints(change).sum(axis=2)
         return shift
 
     def freed(self, effect: Effect) -> Mask:
-        """(6,) all of them where a brake holds a joint: the torque of its leg is no longer known."""
-        return np.full(6, bool(np.any(effect.vector("brake", self._robot.dof) > 0)))
+        """(6,) all of them where the torque of a leg is no longer known.
+
+        That is where a brake holds a joint, and where a servo reads a frozen encoder: it drives the joint away, to a
+        stop or until the robot falls.
+        """
+        n, m = self._robot.dof, self._legs.m
+        odd = (effect.vector("brake", n)[:m] > 0) | (effect.vector("freeze", n)[:m] > 0)
+        return np.full(6, bool(np.any(odd)))
 
     def _misread(self, effect: Effect) -> Array:
         """(N, 6) balance at the angles that were read minus balance at the true ones."""
@@ -95,6 +112,19 @@ class StanceRows:
         q = (balance.q - effect.vector("offset", n)) / (1.0 + effect.vector("scale", n))
         frozen = effect.vector("freeze", n) > 0
         if np.any(frozen):
-            q = np.where(frozen, q + np.cumsum(balance.v, axis=0) * self._robot.dt_s, q)
+            q = np.where(frozen, q + self._path, q)
         read = balance.missing(balance.P, self._bare)
-        return balance.reduce(read - balance.missing(*balance.terms(q)))
+        return balance.reduce(read - balance.missing(*balance.terms(q, *balance.motion(q))))
+
+
+def _path(stretch: Stretch) -> Array:
+    """(M, n) way that each coordinate has gone, by its velocity, since its reading last changed before the stretch."""
+    dt_s = stretch.robot.dt_s
+    way = np.cumsum(leg_rates(stretch.after).group("qd"), axis=0) * dt_s
+    if stretch.around is None or not len(stretch.around):
+        return way
+    before = leg_rates(stretch.around)
+    q = before.group("q")
+    still = np.cumprod(q[::-1] == q[-1], axis=0)[::-1]  # rows since which the reading has stood still
+    gone: Array = way + (still * before.group("qd")).sum(axis=0) * dt_s
+    return gone

@@ -111,6 +111,8 @@ def test_a_head_too_short_to_learn_from_is_refused(head: Block) -> None:
         ("actuator_loss:joint=FL_calf", ("gain", 0.6, 0.05)),
         ("sensor_bias:joint=RR_thigh", ("rad", 0.05, 0.01)),
         ("stuck:joint=RL_calf", None),
+        ("coulomb:joint=RL_thigh", ("share", 0.05, 0.005)),
+        ("freeze:joint=FL_calf", None),
     ],
 )
 def test_the_first_cause_is_the_fault_that_was_there(
