@@ -26,6 +26,12 @@ app.add_typer(audit_app, name="audit")
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
 FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]
 _MOST_NOTES = 20  # of a recording of many channels that are all missing something
+Foxglove = Annotated[
+    int | None,
+    typer.Option(
+        "--foxglove", min=1, max=65535, help="Port of a live view for Foxglove on this machine, such as 8765."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated robot, its noise, work and onset.")]
 
 
@@ -36,16 +42,17 @@ def demo(
     seed: Seed = 1,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for report.html, incident.mcap and heal.png.")] = Path(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report, the incident and the picture.")] = Path(
         "out"
     ),
+    foxglove: Foxglove = None,
 ) -> None:
     """The tour: a healthy robot, a fault, detection, twin, patch, evidence, approval, swap, recovery."""
     from remend.demo import tour  # noqa: PLC0415 the simulation is heavy to import and an extra
 
     if json_file is not None:
         require_place(str(json_file))
-    raise typer.Exit(tour(robot, fault, seed, approve=yes, json_file=json_file, out=out))
+    raise typer.Exit(tour(robot, fault, seed, approve=yes, json_file=json_file, out=out, foxglove=foxglove))
 
 
 @app.command()
@@ -58,12 +65,13 @@ def heal(
     json_file: Annotated[
         str, typer.Option("--json", help="Write the result to this file; - is standard output.")
     ] = "-",
+    foxglove: Foxglove = None,
 ) -> None:
     """One incident on a simulated robot, headless and faster than real time."""
     from remend.demo import heal_headless  # noqa: PLC0415
 
     require_place(json_file)
-    healing = heal_headless(robot, fault, seed, budget, proposer)
+    healing = heal_headless(robot, fault, seed, budget, proposer, foxglove)
     write_json(json_file, healing.to_json())
     raise typer.Exit(0 if healing.as_asked else 1)
 

@@ -27,9 +27,13 @@ class _StageLines(Console):
         pass
 
 
-def heal_headless(robot: str, fault: str, seed: int, budget: int, proposer: str) -> Healing:
+def heal_headless(
+    robot: str, fault: str, seed: int, budget: int, proposer: str, foxglove: int | None = None
+) -> Healing:
     """One healing in lockstep; progress goes to standard error."""
-    request = Request(robot=robot, fault=fault, seed=seed, budget=budget, proposer=proposer, real_time=False)
+    request = Request(
+        robot=robot, fault=fault, seed=seed, budget=budget, proposer=proposer, real_time=False, foxglove=foxglove
+    )
     return run(request, _simulated_operator, _StageLines(file=sys.stderr)).healing
 
 
@@ -38,7 +42,16 @@ def _simulated_operator(proposal: Proposal, diagnosis: Diagnosis, report: Valida
     return Decision(approve=True, actor="simulated-operator", reason="simulated robot, all gates passed")
 
 
-def tour(robot: str, fault: str, seed: int, *, approve: bool, json_file: Path | None, out: Path) -> int:
+def tour(
+    robot: str,
+    fault: str,
+    seed: int,
+    *,
+    approve: bool,
+    json_file: Path | None,
+    out: Path,
+    foxglove: int | None = None,
+) -> int:
     """The demo. Returns the exit code."""
     from remend.cli import write_json  # noqa: PLC0415 the command line imports this module
 
@@ -47,7 +60,9 @@ def tour(robot: str, fault: str, seed: int, *, approve: bool, json_file: Path | 
     except OSError as error:
         raise BadInput(f"{out}: cannot be created ({error.strerror}); give another folder with --out") from None
     console = Console()
-    request = Request(robot=robot, fault=fault, seed=seed, budget=300, proposer="auto", real_time=True)
+    request = Request(
+        robot=robot, fault=fault, seed=seed, budget=300, proposer="auto", real_time=True, foxglove=foxglove
+    )
     finished = run(request, _decider(console, approve=approve), console)
     files = _write_files(finished, out)
     console.show_result(finished.story, files)

@@ -11,6 +11,7 @@ from core.records import Approval, Candidate, Cause, Diagnosis, Event, Incident,
 from core.status import Verdict
 from remend.deploy import Swap
 from sim.truth import Truth
+from telemetry.incidents import Occurrence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class Healing:
     fault_s: float | None = None  # when the fault set in [s, robot clock]; known in simulation only
     event: Event | None = None
     false_alarms: int = 0
-    incident: Incident | None = None
+    incident: Incident | None = None  # with the event and telemetry of this occurrence
+    occurrence: Occurrence | None = None
     diagnosis: Diagnosis | None = None
     candidates: tuple[Candidate, ...] = ()
     patch: Candidate | None = None

@@ -10,12 +10,15 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, select
 
 from core.errors import BadInput
+from core.ids import plain
 from core.records import Approval, Candidate, Outcome, ValidationReport
 from core.status import PatchStatus
 from remend import tables
 from remend.codec import read_record
+from telemetry.incidents import Occurrence, standing
 
 R = TypeVar("R")
+OCCURRENCE = "occurrence"  # verb of the notes that count how often an incident showed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,26 @@ def patch(connection: Connection, patch_id: str) -> Patch:
     )
 
 
+def occurrences(connection: Connection, incident_id: str) -> tuple[Occurrence, ...]:
+    """Every time that an incident showed, oldest first."""
+    notes = records(connection, tables.notes, Note, subject=incident_id)
+    return tuple(read_record(Occurrence, note.payload["record"]) for note in notes if note.verb == OCCURRENCE)
+
+
+def open_incident(connection: Connection, fingerprint: str) -> str | None:
+    """Id of the newest incident with this fingerprint, unless one of its patches was active on the robot."""
+    query = select(tables.incidents.c.id).order_by(tables.incidents.c.row.desc())
+    for incident_id in connection.scalars(query).all():
+        times = occurrences(connection, incident_id)
+        if times and times[0].fingerprint == fingerprint:
+            patches = connection.scalars(select(tables.candidates.c.id).filter_by(incident_id=incident_id)).all()
+            query = select(tables.moves.c.row).where(
+                tables.moves.c.patch_id.in_(patches), tables.moves.c.after == PatchStatus.ACTIVE.value
+            )
+            return None if connection.execute(query).first() else str(incident_id)
+    return None
+
+
 def last_move(connection: Connection, patch_id: str) -> Move | None:
     """The move that holds the status of a patch; None before it is proposed."""
     moves = tables.moves.c
@@ -137,6 +160,8 @@ def show(connection: Connection, name: str) -> dict[str, Any]:
             raise BadInput(_unknown(connection, name, tables.incidents, tables.candidates))
         patches = connection.scalars(select(tables.candidates.c.id).filter_by(incident_id=name))
         shown["patches"] = [{"id": each, "status": status(connection, each).value} for each in patches]
+        if times := occurrences(connection, name):
+            shown["standing"] = plain(standing(times))
     for table in tables.RECORDS:
         if table is tables.candidates and not move:
             continue  # an incident lists its patches by id; ask for them

@@ -6,6 +6,7 @@ The only place where the stages are wired. No branch here is about a robot, a fa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from controllers.artefact import Artefact
 from core.block import Block
 from core.clock import Clock
+from core.errors import RobotFault
 from core.ids import new_id, sha256_of
 from core.records import Approval, Diagnosis, Event, Incident, ValidationReport
 from core.robot import Robot
@@ -25,6 +27,7 @@ from remend.deploy import VALID_NS, Deployment
 from remend.healing import Healing
 from remend.keys import KeyRing
 from remend.links.link import RobotLink
+from remend.live import LiveView
 from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
@@ -35,9 +38,10 @@ from sim.twin.twin import Twin, fit_twin
 from sim.validate import canary_limits, validate
 from sim.workers import Workers
 from telemetry.incident_files import write_incident
+from telemetry.incidents import PRE_S, Severity, recording_window, severity
 from telemetry.monitor import Monitor
 
-HISTORY_S = 5.0  # telemetry kept from before an alarm
+HISTORY_S = 5.0  # telemetry from before an alarm that the twin is judged by
 AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
 KEPT_S = 5.0  # how long a committed patch is watched before the healing is called done
 _SETTLED_S = 0.05  # the first moments after an alarm may still belong to the change itself
@@ -74,7 +78,8 @@ class Pipeline:
     budget: int  # search rollouts
     seed: int
     false_alarms_per_hour: float = 0.1
-    tape: Tape = field(default_factory=lambda: Tape(HISTORY_S))
+    view: LiveView | None = None
+    tape: Tape = field(default_factory=lambda: Tape(PRE_S))
     monitor: Monitor = field(init=False)
     head: Block = field(init=False)
 
@@ -87,6 +92,8 @@ class Pipeline:
             for block in self.link.read(seconds):
                 blocks.append(block)
                 self.tape.add(block)  # an alarm right after learning has its history too
+                if self.view is not None:
+                    self.view.show(block)
                 done += len(block) * self.robot.dt_s
                 stage.update(round(done), round(seconds))
             self.head = Block.join(blocks)
@@ -110,17 +117,23 @@ class Pipeline:
     def observe(self, block: Block) -> Event | None:
         """Everything that arrives goes on the tape and through the detector."""
         self.tape.add(block)
-        return self.monitor.watch(block)
+        event = self.monitor.watch(block)
+        if self.view is not None:
+            self.view.show(block)
+            self.view.score(*self.monitor.history)
+            if event is not None:
+                self.view.event(event)
+        return event
 
     def open_incident(self, event: Event, healing: Healing) -> None:
-        """Collect the telemetry after the alarm and store the incident."""
+        """Collect the telemetry after the alarm and store the incident, or count up the open one that it is again."""
         self.tape.hold()
         while self.tape.end_s < event.alarm_s + AFTERMATH_S:
             for block in self.link.read(event.alarm_s + AFTERMATH_S - self.tape.end_s + self.robot.dt_s):
                 self.observe(block)
         start_s = event.alarm_s - HISTORY_S
         window = self.tape.all().between(start_s, event.alarm_s + AFTERMATH_S)
-        healing.incident = Incident(
+        incident = Incident(
             id=new_id("inc", self.clock),
             robot_id=self.link.robot_id,
             controller_sha=self.incumbent.sha256,
@@ -129,11 +142,34 @@ class Pipeline:
             telemetry_sha=sha256_of(window.to_bytes()),
             created_ns=self.clock.wall_ns(),
         )
-        folder = self.store.home / "incidents" / healing.incident.id
+        how_bad = severity(self.robot, window, event)
+        self._record(incident, how_bad)  # before the store names it: an incident always has its recording
+        occurrence = self.store.add_occurrence(incident, how_bad)
+        healing.occurrence, healing.incident = occurrence, replace(incident, id=occurrence.incident_id)
+        if occurrence.number > 1:
+            self.console.line(f"  occurrence {occurrence.number} of {occurrence.incident_id}")
+
+    def _record(self, incident: Incident, how_bad: Severity) -> None:
+        """Write the files of an incident from what is on the tape by now."""
+        folder = self.store.home / "incidents" / incident.id
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"incident": healing.incident.id, "robot": self.link.robot_id}
-        write_incident(folder, self.robot, window.rows(), None, (event,), about)
-        self.store.add_incident(healing.incident)
+        kept = self.tape.all().between(*recording_window(incident.event))
+        times, ratios = self.monitor.history
+        scores = np.interp(kept.t_s, times, ratios, left=np.nan, right=np.nan) if len(times) else None
+        about = {"incident": incident.id, "robot": self.link.robot_id, "severity": how_bad.value}
+        write_incident(folder, self.robot, kept.rows(), scores, (incident.event,), about)
+
+    def _complete(self, healing: Healing) -> None:
+        """Once the healing is over: the recording gets the telemetry from after the alarm that was still to come."""
+        assert healing.incident is not None
+        assert healing.occurrence is not None
+        end_s = recording_window(healing.incident.event)[1]
+        with suppress(RobotFault):  # a robot that is gone says no more; what it said is kept
+            self.catch_up()
+            while self.tape.end_s < end_s:
+                for block in self.link.read(end_s - self.tape.end_s + self.robot.dt_s):
+                    self.observe(block)
+        self._record(replace(healing.incident, id=healing.occurrence.recording), healing.occurrence.severity)
 
     def explain(self, healing: Healing) -> Twin:
         """Fit the twin and diagnose; while the twin does not repeat the incident, look again at newer telemetry.
@@ -320,6 +356,11 @@ class Pipeline:
         """From an event to an outcome."""
         healing.event = event
         self.open_incident(event, healing)
+        self._answer(healing)
+        self._complete(healing)
+
+    def _answer(self, healing: Healing) -> None:
+        """From an incident to an outcome."""
         twin = self.explain(healing)
         for ranked in _first(self.propose(twin, healing), ATTEMPTS):
             report = self.prove(ranked.proposal, twin, healing)

@@ -23,6 +23,7 @@ from remend.healing import Healing
 from remend.home import home_folder
 from remend.keys import KeyRing
 from remend.links.simulated import SimulatedLink
+from remend.live import LiveView
 from remend.pipeline import Decide, Pipeline
 from remend.store import Store
 from remend.story import CanaryTrack, Story, TruthRow, plots_of
@@ -53,6 +54,7 @@ class Request:
     budget: int
     proposer: str
     real_time: bool  # from the end of learning on
+    foxglove: int | None = None  # port of a live view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,10 @@ def run(
                 learnt_s=LEARN_S,
             )
         )
+        view = None
+        if request.foxglove is not None:
+            view = stack.enter_context(LiveView(robot, link.robot_id, request.foxglove))
+            console.line(f"Live view: open the connection {view.url} in Foxglove")
         pipeline = pipeline_type(
             robot=robot,
             link=link,
@@ -126,6 +132,7 @@ def run(
             decide=decide,
             budget=request.budget,
             seed=request.seed,
+            view=view,
         )
         _heal(pipeline, request, healing, watch_s=_watch_s(robot, request) if faults else HEALTHY_S)
         _score(pipeline, request, healing)

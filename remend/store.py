@@ -17,6 +17,7 @@ from sqlalchemy import Engine, select
 from core.clock import Clock, SystemClock
 from core.durable import write_atomically
 from core.errors import BadInput, Conflict, Refused
+from core.ids import canonical_json
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
 from core.status import PatchStatus, Verdict
 from remend import audit, ledger, tables
@@ -25,6 +26,7 @@ from remend.home import exclusive
 from remend.journal import Journal
 from remend.keys import KeyRing
 from remend.ledger import Patch
+from telemetry.incidents import Occurrence, Severity, fingerprint
 
 HEAD_EVERY_ROWS = 64  # chosen: a signed head costs one more fsync
 _UNDECIDED = frozenset(
@@ -115,6 +117,34 @@ class Store:
         """
         with self._write(actor) as journal:
             journal.record_root(tables.incidents, "incident", incident, id=incident.id)
+
+    def add_occurrence(self, incident: Incident, severity: Severity, *, actor: str = "service") -> Occurrence:
+        """Count up the open incident with the same fingerprint, or store `incident` as a new one: its first occurrence.
+
+        An incident is open until one of its patches is active on the robot.
+
+        Raises:
+            Conflict: another incident has this id.
+        """
+        mark = fingerprint(incident.robot_id, incident.event)
+        with self._write(actor) as journal:
+            same = ledger.open_incident(journal.connection, mark)
+            if same is None:
+                journal.record_root(tables.incidents, "incident", incident, id=incident.id)
+            incident_id = incident.id if same is None else same
+            occurrence = Occurrence(
+                incident_id=incident_id,
+                recording=incident.id,
+                number=len(ledger.occurrences(journal.connection, incident_id)) + 1,
+                fingerprint=mark,
+                severity=severity,
+                event=incident.event,
+                window_s=incident.window_s,
+                telemetry_sha=incident.telemetry_sha,
+                at_ns=incident.created_ns,
+            )
+            journal.note(incident_id, ledger.OCCURRENCE, {"record": canonical_json(occurrence)})
+            return occurrence
 
     def add_diagnosis(self, diagnosis: Diagnosis, *, actor: str = "service") -> None:
         """Store a diagnosis of a stored incident.
@@ -232,6 +262,11 @@ class Store:
         """All incidents, oldest first."""
         with reading(self._engine) as connection:
             return ledger.records(connection, tables.incidents, Incident)
+
+    def occurrences(self, incident_id: str) -> tuple[Occurrence, ...]:
+        """Every time that an incident showed, oldest first."""
+        with reading(self._engine) as connection:
+            return ledger.occurrences(connection, incident_id)
 
     def diagnoses(self, incident_id: str) -> tuple[Diagnosis, ...]:
         """Diagnoses of an incident, oldest first."""

@@ -40,9 +40,12 @@ def write_incident(
         BadInput: see `write_recording`.
         OSError: a file cannot be written.
     """
-    write_recording(folder / RECORDING, rows, robot.joints, robot.actuators, scores, events, metadata, mode=robot.mode)
-    (folder / LAYOUT).write_text(json.dumps(foxglove_layout(robot), indent=1) + "\n", encoding="utf-8")
-    write_table(folder / TABLE, robot, rows, scores)
+    parts = {name: folder / f"{name}.part" for name in (RECORDING, LAYOUT, TABLE)}
+    write_recording(parts[RECORDING], rows, robot.joints, robot.actuators, scores, events, metadata, mode=robot.mode)
+    parts[LAYOUT].write_text(json.dumps(foxglove_layout(robot), indent=1) + "\n", encoding="utf-8")
+    write_table(parts[TABLE], robot, rows, scores)
+    for name, part in parts.items():  # who is stopped on the way leaves the files of before
+        part.replace(folder / name)
 
 
 def write_table(path: Path, robot: Robot, rows: Sequence[TelemetryRow], scores: NDArray[np.float64] | None) -> None:

@@ -12,6 +12,8 @@ from remend.pipeline import Decision
 from remend.store import Store
 from remend.versions import Versions
 from sim.catalogue import shipped_robots
+from telemetry.incidents import Severity
+from telemetry.recording import read_recording
 from tests.remend.healing_harness import forging, heal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("heal")]
@@ -58,7 +60,16 @@ def test_a_load_nobody_announced_is_found_measured_and_compensated(home):
     assert verify_home(home).ok
     versions = Versions.open(home)
     assert "mass" in versions.diff(answer["patch"]["base_sha"], answer["patch"]["result_sha"])
-    assert done.tape.t_s[0] <= healing.event.alarm_s - 4.9  # five seconds of history
+    assert done.tape.t_s[0] <= healing.event.alarm_s - 9.9  # ten seconds of history
+    occurrence = healing.occurrence
+    assert occurrence is not None
+    assert (occurrence.number, occurrence.severity) == (1, Severity.DEGRADED)
+    recording = read_recording(home / "incidents" / healing.incident.id / "incident.mcap")
+    stamps_s = [recording.rows[k].frame.stamp_ns * 1e-9 - healing.event.alarm_s for k in (0, -1)]
+    assert stamps_s == pytest.approx([-10.0, 10.0], abs=0.1)
+    assert recording.events == (healing.event,)
+    assert np.nanmax(recording.scores) >= 1.0
+    assert recording.metadata["severity"] == "degraded"
 
 
 def test_a_fault_that_is_still_growing_is_looked_at_again_until_it_has_settled(home):

@@ -22,6 +22,7 @@ from remend import store as store_module
 from remend.audit import verify_home
 from remend.database import writing
 from remend.store import Store
+from telemetry.incidents import Severity
 
 P = PatchStatus
 
@@ -66,6 +67,30 @@ def test_another_record_under_a_taken_id_is_a_conflict(store: Store, samples: Mo
     with pytest.raises(Conflict, match="another record"):
         store.add_incident(dataclasses.replace(samples.incident(), created_ns=9))
     assert verify_home(store.home).rows == 1
+
+
+def test_same_trouble_counts_up_until_a_patch_is_active(store: Store, samples: ModuleType) -> None:
+    again = [dataclasses.replace(samples.incident(f"inc_{k}"), created_ns=k) for k in range(1, 6)]
+    assert store.add_occurrence(again[0], Severity.INFO).number == 1
+    second = store.add_occurrence(again[1], Severity.UNSAFE)
+    assert (second.incident_id, second.recording, second.number) == ("inc_1", "inc_2", 2)
+    elsewhere = dataclasses.replace(again[2], robot_id="another")
+    assert store.add_occurrence(elsewhere, Severity.INFO).incident_id == "inc_3"
+    assert [incident.id for incident in store.incidents()] == ["inc_1", "inc_3"]
+    assert store.occurrences("inc_1")[1] == second
+    standing = store.show("inc_1")["standing"]
+    assert (standing["occurrences"], standing["severity"], standing["last_ns"]) == (2, "unsafe", 2)
+
+    judged = samples.report(samples.candidate())
+    samples.await_approval(store, samples.candidate(), judged)
+    store.decide(samples.decision(judged))
+    for before, after in ((P.APPROVED, P.STAGED), (P.STAGED, P.SHADOW), (P.SHADOW, P.CANARY)):
+        store.move("pat_1", before, after, "service", "")
+    assert store.add_occurrence(again[3], Severity.INFO).incident_id == "inc_1"  # not healed yet
+    store.move("pat_1", P.CANARY, P.ACTIVE, "service", "")
+    fresh = store.add_occurrence(again[4], Severity.DEGRADED)
+    assert (fresh.incident_id, fresh.number) == ("inc_5", 1)
+    assert verify_home(store.home).ok
 
 
 def test_record_without_its_parent_is_bad_input(store: Store, samples: ModuleType) -> None:
