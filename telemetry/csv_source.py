@@ -17,11 +17,14 @@ from telemetry.csv_cells import MISSING, TimeColumn, TimeError, number, numbers
 from telemetry.sources import CHUNK_ROWS, SAMPLE_ROWS, Array, Chunk, Clock, Source, rate_of
 
 _TIME = re.compile(
-    r"^(t|time|timestamp|stamp|datetime|date|date_time|__time)([_\s\[(]*(s|sec|secs|seconds|ms|us|ns))?[\])]*$", re.I
+    r"^(t|time|timestamp|stamp|datetime|date|date_time|__time|zeit|zeitstempel)([_\s\[(]*(s|sec|secs|seconds|ms|us|ns))?[\])]*$",
+    re.I,
 )
 _STAMP_NAMES = {"stamp_ns", "header.stamp", "epoch"}
 _RECEIVED = re.compile(r"^(recv|received?|receive_time|log_time|arrival)([_\s\[(]*(time|s|ms|us|ns))*[\])]*$", re.I)
-LABELS = frozenset({"label", "labels", "anomaly", "is_anomaly", "changepoint"})  # answers, not telemetry
+# Answers, not telemetry; the last is our own, in the table of an incident.
+LABELS = frozenset({"label", "labels", "anomaly", "is_anomaly", "changepoint", "remend/score"})
+_COUNTERS = frozenset({"column_1", "index", "idx", "row", "Unnamed: 0"})  # of a first column, as table tools write it
 _SNIFFED = 1 << 16  # bytes that decide on the encoding
 
 
@@ -185,6 +188,9 @@ class CsvSource(Source):
             if name.lower() in LABELS:
                 self._notes.append(f"Column {name} is left out: it holds labels.")
                 continue
+            if c == 0 and name in _COUNTERS and _counts(cells[c]):
+                self._notes.append(f"Column {name} is left out: it counts rows.")
+                continue
             said = [cell for cell in cells[c] if cell.strip().lower() not in MISSING]
             words = sum(number(cell, decimal_comma=self._comma) is None for cell in said)
             nothing = not said and self._sampled < SAMPLE_ROWS  # there are no further rows in which it could begin
@@ -206,6 +212,12 @@ def _unique(names: Sequence[str]) -> list[str]:
             candidate = f"{base}#{again}"
         out[candidate] = None
     return list(out)
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    """Whether a column goes up by one from row to row: it never stops, and would look like a drift."""
+    values, odd = numbers(cells, decimal_comma=False)
+    return len(cells) > 1 and not odd and bool((np.diff(values) == 1.0).all())
 
 
 def _encoding(path: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telemetry import health_kernels as kernels
-from telemetry.channels import Channel
+from telemetry.channels import Channel, Role
 from telemetry.sources import Chunk
 
 Array = NDArray[np.float64]
@@ -53,7 +53,8 @@ class HealthMonitor:
 
     A missing value is missing and nothing else: neither zero nor a repetition. Commands and references may rest, so
     they never count as frozen. A channel with declared limits is saturated where it reaches one; without limits, where
-    its largest or smallest value (other than 0, at which things rest) comes again and again while no other value does.
+    its largest or smallest value (other than 0, at which things rest) comes again and again while no other value does;
+    a reference is not, since it rests where a task begins and ends.
 
     Args:
         channels: of the stream.
@@ -186,7 +187,7 @@ class HealthMonitor:
                 row = firsts[kernels.AT_LIMIT]
                 detail = f"{name} is at its limit in {counts[kernels.AT_LIMIT]} rows, first in row {row}."
                 yield _finding(HealthKind.SATURATED, name, counts[kernels.AT_LIMIT], row, detail)
-            elif not (np.isfinite(channel.low) or np.isfinite(channel.high)):
+            elif channel.role is not Role.REFERENCE and not (np.isfinite(channel.low) or np.isfinite(channel.high)):
                 yield from self._at_extreme(c, name)
 
     def _frozen(self, c: int, name: str, count: int, first: int) -> Iterator[HealthFinding]:

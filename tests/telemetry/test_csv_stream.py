@@ -68,6 +68,16 @@ def test_table_in_latin_1_is_read_and_blank_lines_and_quotes_are_not_counted(tmp
     assert source.count() == len(source.read()) == 2
 
 
+def test_first_column_that_counts_rows_is_no_channel(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(",t,a\n0,0.0,5\n1,0.1,6\n2,0.2,7\n")
+    source = CsvSource(path)
+    assert source.names == ("a",)
+    assert source.notes == ("Column column_1 is left out: it counts rows.",)
+    path.write_text(",t,a\n0,0.0,5\n1,0.1,6\n3,0.2,7\n")
+    assert CsvSource(path).names == ("column_1", "a")
+
+
 def test_times_of_arrival_are_kept_apart_from_stamps(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("stamp_ns,recv_time,a\n1000000000,1.5,1\n2000000000,,2\n")

@@ -156,6 +156,13 @@ def test_saturation_is_seen_at_declared_limits_and_at_an_extreme_that_comes_agai
     assert at_limit.first_row == int(np.argmax(values[:, 0] >= 1.5)) + 1
 
 
+def test_reference_that_waits_where_a_task_ends_is_not_saturated() -> None:
+    values = np.convolve(NOISE[:, 0], np.ones(20) / 4.0, "same").clip(-1.0, 1.5)[:, None]
+    t_s = np.arange(400) / 100.0
+    for role, count in ((Role.REFERENCE, 0), (Role.COMMAND, 1), (Role.EFFORT, 1)):
+        assert len(_check(_stream(t_s, values), [Channel(name="a", role=role)])) == count
+
+
 def test_peaks_of_a_smooth_curve_in_a_coarse_file_are_no_saturation() -> None:
     t_s = np.arange(20_000) / 250.0
     values = np.round(np.sin(3.0 * t_s), 4)[:, None]

@@ -70,11 +70,14 @@ def test_files_agree_and_the_same_incident_gives_the_same_bytes(tmp_path: Path, 
     assert (recording.mode, recording.events) == (robot.mode, (EVENT,))
 
     from_recording, from_table = (open_source(folders[0] / file) for file in (RECORDING, TABLE))
-    assert from_table.names == (*(channel.replace(".", "/") for channel in from_recording.names), "remend/score")
+    assert from_table.names == tuple(channel.replace(".", "/") for channel in from_recording.names)
+    assert from_table.notes == ("Column remend/score is left out: it holds labels.",)
     table, recorded = from_table.read(), from_recording.read()
     assert table.stamp_s.tobytes() == recorded.stamp_s.tobytes()
-    assert np.array_equal(table.values, np.column_stack((recorded.values, scores)), equal_nan=True)
-    assert (folders[0] / TABLE).read_text().startswith("t,")
+    assert np.array_equal(table.values, recorded.values, equal_nan=True)
+    lines = (folders[0] / TABLE).read_text().splitlines()
+    assert lines[0].startswith("t,")
+    assert [line.rsplit(",", 1)[1] for line in lines] == ["remend/score", "0.0", "0.5", "1.5", "", "0.1"]
 
     layout = json.loads((folders[0] / LAYOUT).read_text())
     assert sorted(_leaves(layout["layout"])) == sorted(layout["configById"])
