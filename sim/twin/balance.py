@@ -80,8 +80,7 @@ class Balance:
         """(M, 3) velocity of the trunk in its own axes: its joints and its turning take the standing feet nowhere."""
         legs, m = self.legs, self.legs.m
         points, jacobian = legs.contacts(q)
-        torque = self.tau.reshape(-1, legs.feet, 3, 1)
-        push = -np.linalg.solve(np.swapaxes(jacobian, 2, 3), torque)[..., 0]
+        push = foot_forces(legs, q, self.tau)
         standing = (np.einsum("nki,ni->nk", push, up_in_trunk(q[:, m:])) - _STANDS_N[0]) / np.diff(_STANDS_N)
         weight = np.clip(standing, 1e-6, 1.0)
         feet = np.einsum("nkij,nkj->nki", jacobian, self.v[:, :m].reshape(-1, legs.feet, 3))
@@ -140,6 +139,12 @@ class Balance:
         friction = [self.of_joints(speed), self.of_joints(self.dry())]
         columns = np.concatenate([self.reduce(inertial), *friction], axis=2)
         return columns, self.reduce(self.missing(self.P, self.w))
+
+
+def foot_forces(legs: Legs, q: Array, torque: Array) -> Array:
+    """(M, k, 3) force [N] of the ground on each foot, in the trunk's axes, if legs have no weight."""
+    jacobian = legs.contacts(q)[1]
+    return np.asarray(-np.linalg.solve(np.swapaxes(jacobian, 2, 3), torque.reshape(-1, legs.feet, 3, 1))[..., 0])
 
 
 def calibrate_legs(robot: Robot, head: Block) -> LegCalibration:

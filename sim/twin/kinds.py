@@ -24,6 +24,7 @@ from sim.twin.grip import Grip
 from sim.twin.parts import Corrections, Likelihood, Rows, Stretch
 from sim.twin.stance import StanceRows
 from sim.twin.torque import TorqueRows
+from sim.twin.traction import Traction
 from sim.twin.travel import WheelCalibration, base_physics, calibrate_base
 from sim.twin.wheels import GroundRows, WheelTorqueRows
 from sim.twin.wrench import WrenchRows
@@ -81,6 +82,10 @@ def _leg_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
     return [StanceRows(stretch, corrections)]
 
 
+def _leg_likelihoods(stretch: Stretch, corrections: Corrections) -> Sequence[Likelihood]:
+    return [Traction(stretch)]
+
+
 _SHIPPED = (
     TwinKind(
         name="fixed_base",
@@ -107,6 +112,7 @@ _SHIPPED = (
         calibrate=calibrate_legs,
         rows=_leg_rows,
         physics=legs_physics,
+        likelihoods=_leg_likelihoods,
         rates=leg_rates,
     ),
 )

@@ -15,9 +15,11 @@ from sim.plants.legged import COGGING_PERIODS
 from sim.twin.balance import Balance, LegCalibration, leg_rates
 from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
+from sim.twin.play import lost_in_play
 
 _STRIBECK_RAD_S = 0.05  # the usual speed over which breakaway friction fades; Armstrong-Helouvry et al. 1994
 _BROAD = 10.0  # healthy standard deviations that a signal without a model scatters at least
+_FINER = 5  # steps in a tick, to cross the play of a gear
 _STEP_M = 0.01  # of the derivative by the place of the load
 _SENSORS = frozenset({"offset", "scale", "freeze"})
 
@@ -28,7 +30,7 @@ class StanceRows:
     linear = frozenset({"payload_kg", "moment_kgm", "viscous", "coulomb", "stiction", "stiffness", "ripple"}) | {
         "gain_loss"
     }
-    sees = linear | _SENSORS | {"deadband", "brake"}
+    sees = linear | _SENSORS | {"deadband", "backlash", "brake"}
 
     def __init__(self, stretch: Stretch, calibration: LegCalibration) -> None:
         robot = self._robot = stretch.robot
@@ -81,6 +83,8 @@ class StanceRows:
         dead = effect.vector("deadband", m)
         if np.any(dead):
             total = total + self._balance.of_joints(np.clip(self._balance.tau, -dead, dead)).sum(axis=2)
+        for k in np.flatnonzero(effect.vector("backlash", m)):
+            total = total + self._lost_in_play(int(k), float(effect.backlash[k]))
         shift: Array = total + self._misread(effect) if touched(effect) & _SENSORS else total
         return shift
 
@@ -105,6 +109,19 @@ class StanceRows:
         n, m = self._robot.dof, self._legs.m
         odd = (effect.vector("brake", n)[:m] > 0) | (effect.vector("freeze", n)[:m] > 0)
         return np.full(6, bool(np.any(odd)))
+
+    def _lost_in_play(self, k: int, width_rad: float) -> Array:
+        """(N, 6) what a drive gives while it crosses a gap, which takes less than a tick."""
+        balance, robot = self._balance, self._robot
+        tick = np.arange(len(balance.tau))
+        finer = np.linspace(0, tick[-1], (len(tick) - 1) * _FINER + 1)
+        effort = np.interp(finer, tick, balance.tau[:, k])[:, None]
+        inertia = np.array([robot.drive.rotor_inertia[k]])
+        lost = lost_in_play(effort, inertia, np.array([width_rad]), robot.dt_s / _FINER)[0, :, 0]
+        torque = np.zeros_like(balance.tau)
+        torque[:-1, k] = lost[:-1].reshape(-1, _FINER).mean(axis=1)
+        column: Array = balance.of_joints(torque)[:, :, k]
+        return column
 
     def _misread(self, effect: Effect) -> Array:
         """(N, 6) balance at the angles that were read minus balance at the true ones."""

@@ -32,6 +32,7 @@ _REASONS = {
     "velocity_bias": "position and velocity are not independent here",
     "wheel_radius": "too little way in this motion",
     "slip": "too little way in this motion",
+    "ground_friction": "feet or wheels hardly use what the ground holds in this motion",
     "wind": "no force on the body is measured",
 }
 

@@ -23,6 +23,7 @@ from sim.tasks.catalogue import endless_tasks
 from sim.twin.balance import LegCalibration, calibrate_legs, leg_rates, legs_physics
 from sim.twin.parts import Stretch
 from sim.twin.stance import StanceRows
+from sim.twin.traction import Traction
 from sim.twin.twin import fit_twin
 from telemetry.drive import learn_drive
 
@@ -128,3 +129,24 @@ def test_the_first_cause_is_the_fault_that_was_there(
     if estimate is not None:
         name, value, tolerance = estimate
         assert found[name] == pytest.approx(value, abs=tolerance)
+
+
+def test_feet_that_push_sideways_rule_out_slippery_ground(head: Block, physics: Physics) -> None:
+    """A stand far from home uses more than half of what healthy ground holds."""
+    stretch = Stretch(robot=ROBOT, head=head, after=head[-400:], around=None, drive=learn_drive(ROBOT, leg_rates(head)))
+    grip = Traction(stretch)
+    gains = [grip.gain(Effect(ground_loss=loss)) for loss in (0.0, 0.2, 0.9, 0.95)]
+    assert gains[0] == 0.0
+    assert gains[0] >= gains[1] > gains[2] > gains[3]
+    assert gains[3] < -50.0
+
+
+def test_faults_that_leave_no_trace_are_called_unobservable(
+    head: Block, physics: Physics, calibration: LegCalibration
+) -> None:
+    telemetry = record(physics, ONSET_S + 2.2, "none", day=9)
+    twin = fit_twin(ROBOT, head, telemetry.between(ONSET_S + 0.2, ONSET_S + 2.2), calibration)
+    words = " ".join(twin.unobservable)
+    for sentence in ("Torque limit of joint", "Ground friction cannot be judged: feet or wheels hardly use"):
+        assert sentence in words
+    assert "Backlash of joint" in words
