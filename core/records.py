@@ -25,6 +25,7 @@ class Event:
     alarm_s: float  # when the test ratio reached 1 [s, robot clock]
     test_ratio: float  # largest statistic / threshold seen at the alarm
     ranking: tuple[tuple[str, float], ...] = ()  # (channel, test ratio), strongest first
+    kinds: tuple[tuple[str, float], ...] = ()  # (kind, belief), likeliest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

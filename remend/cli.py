@@ -38,7 +38,7 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated 
 @app.command()
 def demo(
     robot: RobotName = "iiwa",
-    fault: FaultSpec = "payload:mass=5",
+    fault: FaultSpec = "payload",
     seed: Seed = 1,
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file.")] = None,
@@ -58,7 +58,7 @@ def demo(
 @app.command()
 def heal(
     robot: RobotName = "iiwa",
-    fault: FaultSpec = "payload:mass=5",
+    fault: FaultSpec = "payload",
     seed: Seed = 1,
     budget: Annotated[int, typer.Option("--budget", min=0, help="Search rollouts that may be spent.")] = 300,
     proposer: Annotated[str, typer.Option("--proposer", help="auto, skills or tune.")] = "auto",

@@ -33,7 +33,10 @@ from remend.tape import Tape
 from remend.versions import Versions
 from sim.evidence import sealed_seed
 from sim.gates import ATTEMPTS, MIN_FIDELITY
+from sim.twin.expected import expected_with
 from sim.twin.fidelity import fidelity
+from sim.twin.kinds import twin_kind_of
+from sim.twin.parts import Corrections
 from sim.twin.twin import Twin, fit_twin
 from sim.validate import canary_limits, validate
 from sim.workers import Workers
@@ -82,6 +85,7 @@ class Pipeline:
     tape: Tape = field(default_factory=lambda: Tape(PRE_S))
     monitor: Monitor = field(init=False)
     head: Block = field(init=False)
+    calibration: Corrections = field(init=False)
 
     def learn(self, seconds: float) -> None:
         """Learn the healthy robot from its first `seconds`."""
@@ -98,7 +102,8 @@ class Pipeline:
                 stage.update(round(done), round(seconds))
             self.head = Block.join(blocks)
             self.monitor = Monitor(self.robot, self.head, self.false_alarms_per_hour)
-            stage.finish(f"{self.monitor.calibration.samples} samples, false-alarm rate {self.monitor.threshold_basis}")
+            self.calibration = twin_kind_of(self.robot).calibrate(self.robot, self.head)
+            stage.finish(f"{len(self.monitor.channels)} channels, false-alarm rate {self.monitor.threshold_basis}")
 
     def wait_for_event(self, seconds: float) -> Event | None:
         """Watch for at most `seconds`; the first event, if one comes."""
@@ -131,6 +136,7 @@ class Pipeline:
         while self.tape.end_s < event.alarm_s + AFTERMATH_S:
             for block in self.link.read(event.alarm_s + AFTERMATH_S - self.tape.end_s + self.robot.dt_s):
                 self.observe(block)
+        healing.event = event = self.monitor.tracker.events[-1]  # its evidence has become clearer since the alarm
         start_s = event.alarm_s - HISTORY_S
         window = self.tape.all().between(start_s, event.alarm_s + AFTERMATH_S)
         incident = Incident(
@@ -196,7 +202,7 @@ class Pipeline:
         with self.console.stage("fitting the twin") as stage:
             after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
             around_onset = self.tape.all().between(incident.window_s[0], start_s)
-            twin = fit_twin(self.robot, self.head, after_onset, self.monitor.calibration, around_onset)
+            twin = fit_twin(self.robot, self.head, after_onset, self.calibration, around_onset)
             repeated = fidelity(twin, self.incumbent, after_onset, around_onset)
             healing.diagnosis = diagnose(incident.id, twin, repeated)
             self.store.add_diagnosis(healing.diagnosis)
@@ -308,7 +314,7 @@ class Pipeline:
         again = 0
         if not swap.outcome.rolled_back:
             with self.console.stage("watching the patched robot") as stage:
-                self._expect(twin)
+                self._expect(twin, healing)
                 swap = deployment.watch(swap, KEPT_S)
                 again = len(self.monitor.tracker.events)
                 stage.finish(f"{again} events in {KEPT_S:.0f} s" if not swap.outcome.rolled_back else "reverted")
@@ -337,17 +343,12 @@ class Pipeline:
         if self.link.lost_rows > lost:
             self.console.line(f"  {self.link.lost_rows - lost} rows of telemetry were lost while the service was busy")
 
-    def _expect(self, twin: Twin) -> None:
+    def _expect(self, twin: Twin, healing: Healing) -> None:
         """The fault was answered: from now on it is normal, and its end would be news."""
-        effect, n = twin.effect, self.robot.dof
-        m = len(self.robot.actuators)
-        model = self.monitor.calibration.model(self.robot)
-        lever_m = np.array(effect.moment_kgm) / effect.payload_kg if effect.payload_kg and effect.moment_kgm else None
-        model.set_payload(effect.payload_kg, lever_m)
-        model.damping = model.damping + effect.vector("viscous", n)
-        coulomb = self.monitor.calibration.coulomb + effect.vector("coulomb", n)
-        gain, offset = 1.0 - effect.vector("gain_loss", m), effect.vector("offset", n)
-        self.monitor.expect(model, coulomb, gain, offset, effect.delay_s)
+        assert healing.incident is not None
+        settled_s = healing.incident.event.alarm_s + _SETTLED_S
+        expected = expected_with(self.robot, self.calibration, twin.effect)
+        self.monitor.expect(expected, self.tape.all().between(settled_s, np.inf))
 
     def _move(self, patch_id: str, before: PatchStatus, after: PatchStatus, why: str) -> None:
         self.store.move(patch_id, before, after, "service", why)

@@ -36,7 +36,6 @@ from sim.tasks.catalogue import task_kind
 from sim.truth import measure_truth
 from sim.validate import canary_limits
 from sim.workers import Workers
-from telemetry.monitor import require_watchable
 
 LEARN_S = 90.0
 HEALTHY_S = 300.0  # how long a robot without a fault is watched
@@ -89,7 +88,6 @@ def run(
     kind_of(robot)  # what cannot be had is said here, not by a process of its own
     for task in robot.tasks.kinds:
         task_kind(robot, task)
-    require_watchable(robot)
     faults = parse_faults(request.fault, robot)
     proposers = choose_proposers(request.proposer)
     incumbent = find_law(robot, robot.controller)

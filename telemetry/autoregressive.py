@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadInput
 from telemetry import kernels
+from telemetry.residuals import Residuals
 
 Array = NDArray[np.float64]
 
@@ -59,15 +60,21 @@ class AutoregressiveResidual:
         self._centre = np.zeros(len(self.channels))
         self._inverse_spread = np.zeros(len(self.channels))
         self._weights = np.zeros((2, len(self.channels), self._size))
+        self._last = np.zeros(0)  # predictions of the row before
         self._forget()
+
+    @property
+    def watched(self) -> NDArray[np.int64]:
+        """(W,) columns that have residuals; their readings go with them."""
+        return self._kept[: len(self._kept) // 2]
 
     @property
     def residual_channels(self) -> tuple[str, ...]:
         count = len(self.channels)
         return tuple(f"{self.channels[k % count]}.{'redundancy' if k >= count else 'step'}" for k in self._kept)
 
-    def fit(self, head: Array) -> Array:
-        """Fit to (N, R) healthy rows; returns (N, C) cross-fitted residuals.
+    def fit(self, t_s: Array, head: Array) -> Residuals:
+        """Fit to (N, R) healthy rows at (N,) times; returns cross-fitted residuals in standard deviations.
 
         Raises:
             BadInput: fewer than 60 rows, or no channel beside the commands that varies.
@@ -86,6 +93,7 @@ class AutoregressiveResidual:
                 "No measured channel varies in the healthy head, so nothing can be learnt; "
                 "give a head in which the robot moves."
             )
+        self._last = np.full(2 * len(watched), np.nan)
         self._kept = np.array(watched + [c + len(self.channels) for c in watched], dtype=np.int64)
         features = np.empty((n, self._size))
         self._weights[:] = 0.0
@@ -101,13 +109,30 @@ class AutoregressiveResidual:
                 predictions[:, kind * len(self.channels) + c] = predicted
         self._forget()
         self._advance(head, np.empty((0, self._size)))
-        residuals: Array = (np.tile(targets, 2) - predictions)[:, self._kept]
-        return residuals
+        self._last[:] = np.nan
+        honest = self._residuals(t_s, head, predictions)
+        self._last[:] = predictions[-1, self._kept]
+        return honest
 
-    def residuals(self, rows: Array) -> Array:
-        """(N, C) residuals of the next (N, R) rows, in standard deviations of the head's channels."""
-        out: Array = np.ascontiguousarray(self._advance(self._rows(rows), np.empty((0, self._size)))[:, self._kept])
-        return out
+    def residuals(self, t_s: Array, rows: Array) -> Residuals:
+        """Residuals of the next (N, R) rows at (N,) times, in standard deviations of the head's channels."""
+        rows = self._rows(rows)
+        return self._residuals(t_s, rows, self._advance(rows, np.empty((0, self._size))))
+
+    def _residuals(self, t_s: Array, rows: Array, predictions: Array) -> Residuals:
+        """What was measured minus what was predicted; a prediction that grows says in which direction things move."""
+        expected = np.ascontiguousarray(predictions[:, self._kept])
+        standardised = (rows - self._centre) * self._inverse_spread
+        rate = np.diff(expected, axis=0, prepend=self._last[None])
+        if len(rows):
+            self._last[:] = expected[-1]
+        return Residuals(
+            t_s=t_s,
+            value=np.tile(standardised, 2)[:, self._kept] - expected,
+            expected=expected,
+            rate=np.nan_to_num(rate, nan=0.0),
+            readings=rows[:, self.watched],
+        )
 
     def _rows(self, rows: Array) -> Array:
         matrix = np.ascontiguousarray(rows, dtype=np.float64)

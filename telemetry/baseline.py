@@ -1,117 +1,159 @@
-"""What healthy residuals look like: location, scale, slack and thresholds of each channel, learnt from the head."""
+"""What healthy residuals look like: scale, regressors, products and the reach of their sums, learnt from the head."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadInput
-from telemetry import kernels
-from telemetry.tail import (
-    MARGIN,
-    MIN_BLOCKS,
-    SLACK,
-    Memory,
-    bias_threshold,
-    block_maxima,
-    gumbel_threshold,
-    memory_of,
-    noise_threshold,
-)
+from telemetry import score_kernels as kernels
+from telemetry.residuals import Residuals
+from telemetry.tail import SLACK, Memory, bias_threshold, memory_of, noise_threshold
 
 Array = NDArray[np.float64]
 
 MIN_ROWS = 60  # chosen: 30 rows give a scale within 25 % and 30 more to look at the statistics
-CONTRADICTION = 1.15  # chosen: maxima of healthy rows scatter by about 10 % about the tail's prediction
-_OFF = 1e300  # a threshold out of reach
+CLIP = 5.0  # standard deviations; chosen: beyond it a residual says no more
+LEAKS = np.array([0.9, 0.98, 0.998])  # memories of 10, 50 and 500 rows; chosen: shifts of about 2, 1 and 0.3 sigma
+OFF = 1e300  # a threshold out of reach
+_SPIKE_MARGIN = 1.5  # chosen: over the largest residual of the head
+_SEEN_MARGIN = 1.3  # chosen: over the largest sum of the head
 _LATER_S = 0.1  # chosen: a value that repeats for less than this is no freeze whatever the head says
+_TINY = 1e-300
+_GROWS = 8.0  # a regime is at most this many times as loud as the quietest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Result of calibration for C channels and L leaks; standardised e = (residual - location) * inverse_scale."""
+    """Result of calibration for C channels, K tests and L leaks; see `telemetry.score_kernels` for their use."""
 
     location: Array  # (C,) unit of the residual
     inverse_scale: Array  # (C,) 1 / unit of the residual; 0 = channel not watched
-    power: Array  # (C,) mean of e^2
-    power_spread: Array  # (C,) standard deviation of e^2 / power
-    slack: Array  # (C, 2) of the bias and noise statistics
-    threshold: Array  # (C, L, 3)
+    knots: Array  # (C, KNOTS) activity
+    spread: Array  # (C, KNOTS) scale at each knot, relative
+    centre: Array  # (C,) of the expectation
+    inverse_expected: Array  # (C,)
+    inverse_change: Array  # (C,)
+    inverse_rate: Array  # (C,)
+    mean: Array  # (C, K) of the products
+    inverse_spread: Array  # (C, K)
+    slack: Array  # (C, K)
+    threshold: Array  # (C, L, K)
+    spike: Array  # (C,) standardised residual that no healthy row reaches
 
     def arrays(self) -> dict[str, Array]:
         """The fields by name, copied."""
         return {f.name: np.array(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Array | NDArray[np.int64]]) -> Baseline:
+    def from_arrays(cls, arrays: dict[str, Array]) -> Baseline:
         """Inverse of `arrays`; other keys are ignored."""
         return cls(**{f.name: np.array(arrays[f.name], dtype=np.float64) for f in fields(cls)})
 
+    def moved_to(self, normal: Residuals) -> Baseline:
+        """The same at the place of `normal` (N, C) residuals, as loud as they are, with thresholds that they keep."""
+        location, inverse = self.location.copy(), self.inverse_scale.copy()
+        for c in np.flatnonzero(inverse).tolist():
+            values = normal.value[np.isfinite(normal.value[:, c]), c]
+            if values.size >= MIN_ROWS:
+                location[c] = np.median(values)
+                inverse[c] = min(inverse[c], 1.0 / max(_scale(values), _TINY))
+        moved = replace(
+            self,
+            location=location,
+            inverse_scale=inverse,
+            inverse_spread=self.inverse_spread.copy(),
+            threshold=self.threshold.copy(),
+        )
+        if len(normal) >= MIN_ROWS:
+            channels = len(location)
+            product, _, _ = moved.products(normal, np.full((channels, 2), np.nan), np.zeros(channels))
+            # Where an expectation is far from the head's, its products scatter more than the head's did.
+            wide = np.nan_to_num(np.nanstd(product, axis=0), nan=0.0)
+            moved.inverse_spread[:] = np.minimum(self.inverse_spread, 1.0 / np.maximum(wide, 1e-12))
+            _raise_to_seen(moved, product, normal.t_s)
+        return moved
 
-def learn_baseline(
-    head: Array, leaks: Array, clip: float, rate_per_row: float, smallest_shift: Array | None = None
-) -> Baseline:
-    """Location, scale, slack and thresholds from healthy residuals.
+    def products(self, rows: Residuals, previous: Array, activity: Array) -> tuple[Array, Array, Array]:
+        """(N, C, K) products, (N, C, 4) regressors and (N, C) standardised residuals; advances the state in place."""
+        n, channels = rows.value.shape
+        out, regressors = np.empty((n, channels, kernels.TESTS)), np.zeros((n, channels, 4))
+        standardised = np.empty((n, channels))
+        kernels.products(
+            rows.value,
+            rows.expected,
+            rows.rate,
+            self.location,
+            self.inverse_scale,
+            self.knots,
+            self.spread,
+            self.centre,
+            self.inverse_expected,
+            self.inverse_change,
+            self.inverse_rate,
+            CLIP,
+            previous,
+            activity,
+            out,
+            regressors,
+            standardised,
+        )
+        return out, regressors, standardised
 
-    Location and scale come from the first half, the CUSUM bank then runs over the second half, which the location has
-    not seen. Slack grows with what the mean of an autocorrelated head leaves uncertain, so that a slightly wrong mean
-    does not add up for ever; thresholds grow with the autocorrelation (inflated, not decimated: every row counts).
+
+def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array | None = None) -> Baseline:
+    """Scales, products, slack and thresholds from healthy residuals.
+
+    Slack grows with what the mean of an autocorrelated head leaves uncertain, so that a slightly wrong mean does not
+    add up for ever; thresholds grow with the autocorrelation (inflated, not decimated: every row counts).
 
     Args:
-        head: (N, C) residuals, NaN = missing.
-        leaks: (L,) of the bank.
-        clip: bound of e.
+        head: residuals of rows that the model was not fitted to.
         rate_per_row: admissible false alarms per row of one statistic.
         smallest_shift: (C,) shift of the mean that is worth an alarm, in the residual's unit; less is let pass.
 
     Raises:
         BadInput: fewer than 60 rows, or no channel that varies.
     """
-    n, channels = head.shape
+    n, channels = head.value.shape
     if n < MIN_ROWS:
         raise BadInput(
             f"The healthy head has {n} rows and the detector needs {MIN_ROWS}; give a longer head or recording."
         )
+    tests, leaks = kernels.TESTS, LEAKS.size
     base = Baseline(
         location=np.zeros(channels),
         inverse_scale=np.zeros(channels),
-        power=np.ones(channels),
-        power_spread=np.ones(channels),
-        slack=np.full((channels, 2), SLACK),
-        threshold=np.full((channels, leaks.size, kernels.STATISTICS), _OFF),
+        knots=np.zeros((channels, kernels.KNOTS)),
+        spread=np.ones((channels, kernels.KNOTS)),
+        centre=np.zeros(channels),
+        inverse_expected=np.zeros(channels),
+        inverse_change=np.zeros(channels),
+        inverse_rate=np.zeros(channels),
+        mean=np.zeros((channels, tests)),
+        inverse_spread=np.zeros((channels, tests)),
+        slack=np.full((channels, tests), SLACK),
+        threshold=np.full((channels, leaks, tests), OFF),
+        spike=np.full(channels, OFF),
     )
-    half = n // 2
+    least = np.zeros(channels) if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
     for c in range(channels):
-        first, second = _present(head[:half, c]), _present(head[half:, c])
-        if min(first.size, second.size) < MIN_ROWS // 4:
-            continue
-        location, scale = float(np.median(first)), max(_scale(first), _scale(second))
-        # Rounding noise of a constant column is no scale: below 1e-9 of its size there is nothing to watch.
-        if not np.isfinite(scale) or scale <= max(1e-9 * abs(location), 1e-300):
-            continue
-        if smallest_shift is not None:  # a quiet channel is clipped only where its shift is worth an alarm
-            scale = max(scale, float(smallest_shift[c]) / clip)
-        e = np.clip((np.concatenate((first, second)) - location) / scale, -clip, clip)
-        tails = _tails(e, clip)
-        base.location[c], base.inverse_scale[c] = location, 1.0 / scale
-        base.power[c], base.power_spread[c] = tails.power, tails.spread
-        base.slack[c, 0] += _drift_allowance(tails.memory, float(e[first.size :].mean()), float(np.sqrt(tails.power)))
-        if smallest_shift is not None:  # Page's reference value: half the shift to be found
-            base.slack[c, 0] = max(base.slack[c, 0], 0.5 * smallest_shift[c] / scale)
-        drift = float((e[first.size :] ** 2).mean() / tails.power - 1.0) / tails.spread
-        base.slack[c, 1] += _drift_allowance(tails.noise_memory, max(0.0, drift), 1.0)
-        if smallest_shift is not None:
-            power_shift = (0.5 * smallest_shift[c] / scale) ** 2 / (tails.power * tails.spread)
-            base.slack[c, 1] = max(base.slack[c, 1], 0.5 * power_shift)
-        base.threshold[c] = tails.thresholds(rate_per_row, leaks) * tails.doubt
-        held_out = np.ascontiguousarray(head[half:, c : c + 1])
-        base.threshold[c] = _raise_to_measured(base, c, held_out, leaks, clip, rate_per_row, tails)
+        _scale_channel(base, c, head, float(least[c]))
     if not base.inverse_scale.any():
         raise BadInput(
             "No channel varies in the healthy head, so nothing can be learnt; give a head in which the robot moves."
         )
+    _scale_regimes(base, head)
+    previous, activity = np.full((channels, 2), np.nan), np.zeros(channels)
+    product, _, standardised = base.products(head, previous, activity)
+    for c in np.flatnonzero(base.inverse_scale).tolist():
+        present = np.isfinite(standardised[:, c])
+        base.spike[c] = max(_SPIKE_MARGIN * float(np.abs(standardised[present, c]).max()), 2.0 * CLIP)
+        for k in range(tests):
+            _reach(base, c, k, product[present, c, k], rate_per_row, float(least[c]) * base.inverse_scale[c])
+    _raise_to_seen(base, product, head.t_s)
     return base
 
 
@@ -123,7 +165,7 @@ def learn_run_lengths(raw: Array, rate_per_row: float, rate_hz: float) -> Array:
     """
     limits = np.full(raw.shape[1], np.inf)
     for c in range(raw.shape[1]):
-        values = _present(raw[:, c])
+        values = raw[np.isfinite(raw[:, c]), c]
         if values.size < MIN_ROWS // 2:
             continue
         repeats = values[1:] == values[:-1]
@@ -137,8 +179,97 @@ def learn_run_lengths(raw: Array, rate_per_row: float, rate_hz: float) -> Array:
     return limits
 
 
-def _present(column: Array) -> Array:
-    return np.asarray(column[np.isfinite(column)], dtype=np.float64)
+def _scale_channel(base: Baseline, c: int, head: Residuals, least: float) -> None:
+    """Location and scale of a residual and of its regressors; a channel that cannot be scaled stays switched off."""
+    half = len(head) // 2
+    halves = [x[np.isfinite(x)] for x in (head.value[:half, c], head.value[half:, c])]
+    if min(x.size for x in halves) < MIN_ROWS // 4:
+        return
+    location, scale = float(np.median(np.concatenate(halves))), max(_scale(x) for x in halves)
+    # Rounding noise of a constant column is no scale: below 1e-9 of its size there is nothing to watch.
+    if not np.isfinite(scale) or scale <= max(1e-9 * abs(location), _TINY):
+        return
+    base.location[c] = location
+    base.inverse_scale[c] = 1.0 / max(scale, least / CLIP)  # a quiet channel is clipped only where its shift matters
+    expected = head.expected[np.isfinite(head.expected[:, c]), c]
+    if expected.size > MIN_ROWS // 2:
+        base.centre[c] = expected.mean()
+        base.inverse_expected[c] = _inverse(float(expected.std()))
+        base.inverse_change[c] = _inverse(float(np.diff(expected).std()) * base.inverse_expected[c])
+    rates = head.rate[np.isfinite(head.rate[:, c]), c]
+    if rates.size > MIN_ROWS // 2:
+        base.inverse_rate[c] = _inverse(0.3 * float(rates.std()))
+
+
+def _scale_regimes(base: Baseline, head: Residuals) -> None:
+    """How much louder each residual is while its robot moves fast: the scale at quantiles of the activity."""
+    channels = head.value.shape[1]
+    _, regressors, _ = base.products(head, np.full((channels, 2), np.nan), np.zeros(channels))
+    for c in np.flatnonzero(base.inverse_scale).tolist():
+        present = np.isfinite(head.value[:, c])
+        a, e = regressors[present, c, 3], (head.value[present, c] - base.location[c]) * base.inverse_scale[c]
+        edges = np.quantile(a, np.linspace(0.0, 1.0, kernels.KNOTS + 1))
+        if not np.all(np.diff(edges) > 0.0):
+            base.knots[c] = np.inf  # it does not move: one regime
+            continue
+        bins = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, kernels.KNOTS - 1)
+        loud = np.array([max(_scale(e[bins == j]), 1e-3) for j in range(kernels.KNOTS)])
+        base.knots[c] = [np.median(a[bins == j]) for j in range(kernels.KNOTS)]
+        base.spread[c] = np.maximum.accumulate(np.clip(loud, loud.max() / _GROWS, None))
+
+
+def _reach(base: Baseline, c: int, k: int, series: Array, rate_per_row: float, least: float) -> None:
+    """Mean, spread, slack and thresholds of one product.
+
+    Args:
+        least: standardised shift of the residual that is worth an alarm.
+    """
+    spread = float(series.std())
+    if spread <= 1e-9:
+        return
+    mean, half = float(series.mean()), series.size // 2
+    v = (series - mean) / spread
+    base.mean[c, k], base.inverse_spread[c, k] = mean, 1.0 / spread
+    memory = memory_of(v)
+    drift = max(2.0 / float(np.sqrt(memory.independent_rows)), 0.5 * abs(float(v[:half].mean() - v[half:].mean())))
+    base.slack[c, k] += drift
+    shift = 0.5 * least / spread  # Page's reference value: half the shift to be found
+    base.slack[c, k] = max(base.slack[c, k], 0.5 * shift * shift * spread if k == kernels.NOISE else shift)
+    doubt = 1.0 + 3.0 / float(np.sqrt(memory.independent_rows))
+    base.threshold[c, :, k] = np.maximum(1.0, doubt * _thresholds(k, memory, v, mean, spread, rate_per_row))
+
+
+def _raise_to_seen(base: Baseline, product: Array, t_s: Array) -> None:
+    """Lift each threshold above what its own sum reaches on the head, where moments promised less."""
+    n, channels, tests = product.shape
+    for j in range(LEAKS.size):
+        seen = np.empty((n, channels, tests))
+        kernels.accumulate(
+            product,
+            t_s,
+            base.mean,
+            base.inverse_spread,
+            base.slack,
+            LEAKS[j : j + 1],
+            np.ones((channels, 1, tests)),
+            OFF,
+            np.zeros((channels, 1, tests, kernels.SIDES)),
+            np.zeros((channels, 1, tests, kernels.SIDES)),
+            np.empty((n, channels)),
+            seen,
+            np.empty((n, channels)),
+        )
+        base.threshold[:, j] = np.maximum(base.threshold[:, j], _SEEN_MARGIN * seen.max(axis=0))
+
+
+def _thresholds(k: int, memory: Memory, v: Array, mean: float, spread: float, rate_per_row: float) -> Array:
+    """(L,) levels that a healthy sum exceeds with probability `rate_per_row` per row."""
+    if k == kernels.NOISE:
+        relative = max(spread / max(mean, 1e-9), 0.5)
+        largest = (CLIP**2 / max(mean, 1e-9) - 1.0) / relative
+        return np.array([noise_threshold(rate_per_row, leak, memory, relative, largest) for leak in LEAKS.tolist()])
+    kurtosis = float(np.mean(v**4)) - 3.0
+    return np.array([bias_threshold(rate_per_row, leak, memory, kurtosis, 6.0) for leak in LEAKS.tolist()])
 
 
 def _scale(values: Array) -> float:
@@ -151,89 +282,5 @@ def _scale(values: Array) -> float:
     return scale if scale > 0.0 else float(values.std())
 
 
-def _drift_allowance(memory: Memory, seen_mean: float, unit: float) -> float:
-    """How far the true mean may lie from the head's: two standard errors, or what the second half showed."""
-    return max(2.0 * unit / float(np.sqrt(memory.independent_rows / 2.0)), abs(seen_mean))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tails:
-    """What one channel's standardised residual says about the reach of its statistics."""
-
-    memory: Memory  # of e
-    noise_memory: Memory  # of e^2
-    power: float
-    spread: float
-    kurtosis: float  # excess
-    clip: float
-
-    @property
-    def doubt(self) -> Array:
-        """(3,) factor on the thresholds for an ill-known scale: three standard errors of the power, four for noise."""
-        error = 1.0 / float(np.sqrt(self.noise_memory.independent_rows / 2.0))
-        return 1.0 + error * np.array([3.0, 3.0, 4.0])
-
-    def thresholds(self, rate_per_row: float, leaks: Array) -> Array:
-        """(L, 3) levels exceeded with probability `rate_per_row` per row if the head's moments are the truth."""
-        unit = float(np.sqrt(self.power))
-        largest = (self.clip**2 / self.power - 1.0) / self.spread
-        out = np.empty((leaks.size, kernels.STATISTICS))
-        for j, leak in enumerate(leaks.tolist()):
-            bias = bias_threshold(rate_per_row, leak, self.memory, self.kurtosis, self.clip / unit)
-            out[j, : kernels.NOISE] = unit * bias
-            out[j, kernels.NOISE] = noise_threshold(rate_per_row, leak, self.noise_memory, self.spread, largest)
-        return np.maximum(out, 1.0)
-
-
-def _tails(e: Array, clip: float) -> _Tails:
-    squares = e * e
-    power = max(float(squares.mean()), 1e-6)
-    memory = memory_of(e)
-    return _Tails(
-        memory=memory,
-        # The squares of a normal series remember as rho^2, and a short head shows rho much better than theirs.
-        noise_memory=memory_of(squares, at_least=memory.lag_one**2),
-        power=power,
-        spread=max(float(squares.std()) / power, 0.5),
-        kurtosis=float(np.mean(squares**2)) / power**2 - 3.0,
-        clip=clip,
-    )
-
-
-def _raise_to_measured(
-    base: Baseline, c: int, held_out: Array, leaks: Array, clip: float, rate_per_row: float, tails: _Tails
-) -> Array:
-    """(L, 3) thresholds of channel `c`, lifted where its held-out rows contradict them.
-
-    Where the rows reached further than the tail predicts for as many rows, the residual is not what its moments say
-    (bursts, changing regimes): then at least 1.5 times what was reached, and what Gumbel extrapolation of block maxima
-    asks for. A statistic whose memory is too long for the held-out rows is switched off.
-    """
-    one = slice(c, c + 1)
-    levels = np.zeros((held_out.shape[0], 1, leaks.size, kernels.STATISTICS))
-    kernels.record_bank(
-        held_out,
-        base.location[one],
-        base.inverse_scale[one],
-        base.power[one],
-        base.power_spread[one],
-        base.slack[one],
-        leaks,
-        clip,
-        levels,
-    )
-    threshold: Array = base.threshold[c].copy()
-    n = held_out.shape[0]
-    largest = levels[:, 0].max(axis=0)
-    expected = tails.thresholds(1.0 / n, leaks)
-    for j, leak in enumerate(leaks.tolist()):
-        if n * (1.0 - leak) < 1.99:
-            threshold[j] = _OFF  # remembers longer than half of the held-out rows: nothing here can vouch for it
-            continue
-        rows = round(2.0 / (1.0 - leak))  # twice the memory, so that neighbouring maxima are nearly independent
-        maxima = block_maxima(levels[:, 0, j], rows)
-        for k in np.flatnonzero(largest[j] > CONTRADICTION * expected[j]):
-            threshold[j, k] = max(threshold[j, k], MARGIN * largest[j, k])
-            if maxima.shape[0] >= MIN_BLOCKS:
-                threshold[j, k] = max(threshold[j, k], gumbel_threshold(maxima[:, k], rate_per_row * rows))
-    return threshold
+def _inverse(spread: float) -> float:
+    return 1.0 / spread if np.isfinite(spread) and spread > _TINY else 0.0

@@ -16,8 +16,7 @@ from core.ids import plain
 from core.records import Event
 from telemetry.autoregressive import AutoregressiveResidual
 from telemetry.channels import declare, load_declaration
-from telemetry.detector import Detector
-from telemetry.events import EventTracker
+from telemetry.detector import Detector, Silence
 from telemetry.health import HealthFinding, HealthMonitor
 from telemetry.sources import CHUNK_ROWS, Chunk, Source, open_source, rate_of
 
@@ -117,16 +116,17 @@ class FileDetector:
         self.rate_hz = rate_of(head_s)
         inputs = [channel.name for channel in source.channels if channel.is_input]
         self._model = AutoregressiveResidual(source.names, self.rate_hz, inputs)
-        residuals = self._model.fit(head)
-        self._measured = [i for i, name in enumerate(source.names) if f"{name}.step" in self._model.residual_channels]
-        self.watched = tuple(source.names[i] for i in self._measured)
-        self._detector = Detector(self._model.residual_channels, self.rate_hz, rate_fa, raw_channel_names=self.watched)
-        self._detector.calibrate(residuals, head[:, self._measured])
-        self.ignored = tuple(dict.fromkeys(self._model.constant + self._detector.idle_channels))
-        self.threshold_basis = self._detector.threshold_basis
+        residuals = self._model.fit(head_s, head)
+        self.watched = tuple(source.names[i] for i in self._model.watched)
         # Slow loggers need some rows, not half a second, before an alarm may be called over.
         dwell_s, merge_s, rearm_s = (max(s, n / self.rate_hz) for s, n in ((0.5, 5.0), (1.0, 10.0), (10.0, 20.0)))
-        self.tracker = EventTracker(dwell_s=dwell_s, merge_s=merge_s, rearm_s=rearm_s)
+        silence = Silence(dwell_s=dwell_s, merge_s=merge_s, rearm_s=rearm_s)
+        self._detector = Detector(
+            self._model.residual_channels, self.rate_hz, rate_fa, raw_channels=self.watched, silence=silence
+        )
+        self._detector.calibrate(residuals)
+        self.ignored = tuple(dict.fromkeys(self._model.constant + self._detector.idle_channels))
+        self.tracker = self._detector.tracker
         known = head_s[np.isfinite(head_s)]
         self._newest_s = float(known.max()) if known.size else 0.0
 
@@ -135,8 +135,13 @@ class FileDetector:
         forward = np.maximum.accumulate(np.where(np.isfinite(times_s), times_s, -np.inf))
         clock_s = np.maximum(forward, self._newest_s)
         self._newest_s = float(clock_s[-1])
-        assessment = self._detector.assess(self._model.residuals(values), clock_s, values[:, self._measured])
-        return assessment.ratio, self.tracker.update_chunk(assessment)
+        assessment = self._detector.watch(self._model.residuals(clock_s, values))
+        return assessment.ratio, assessment.alarm
+
+    @property
+    def threshold_basis(self) -> str:
+        """Whether the false-alarm rate is "measured" or "extrapolated" by now."""
+        return self._detector.threshold_basis
 
 
 def detect_file(

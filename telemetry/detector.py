@@ -10,89 +10,62 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import BadInput
 from telemetry import kernels
-from telemetry.baseline import Baseline, learn_baseline, learn_run_lengths
+from telemetry import score_kernels as scores
+from telemetry.alarm_rate import BLOCK_S, AlarmRate
+from telemetry.assessment import Assessment
+from telemetry.baseline import LEAKS, Baseline, learn_baseline, learn_run_lengths
+from telemetry.events import EventTracker
+from telemetry.residuals import Residuals
 
 Array = NDArray[np.float64]
 
-VERSION = "cusum_bank@1"
-CLIP = 5.0  # sigma; chosen: beyond it a spike says no more, and one spike is no shift
-LEAKS = np.array([0.9, 0.98, 0.998])  # memories of 10, 50 and 500 rows; chosen: shifts of about 2, 1 and 0.3 sigma
+VERSION = "score_bank@2"
 CEILING = 3.0  # chosen: levels stop at 3 thresholds, so that an alarm ends soon after its fault does
-_KINDS = ("bias", "bias", "noise")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What speaks for an alarm in one row. In the row of the alarm itself `kind` is a first guess: a few rows of loud
-    noise can look like a shift, and some tenths of a second later they no longer do."""
+class Silence:
+    """How long an alarm has to be over, and how soon the next one is the same one."""
 
-    channel: str  # the channel with the largest test ratio
-    kind: str  # "bias", "noise", "freeze" or "dropout"
-    onset_s: float  # last time at which the winning statistic was zero
-    test_ratio: float
-    ranking: tuple[tuple[str, float], ...]  # (channel, test ratio), strongest first, at most 10, none below 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
-    """The detector's answer to a chunk of N rows; J = residual channels plus raw channels."""
-
-    t_s: Array  # (N,)
-    ratio: Array  # (N,) largest test ratio over all channels
-    channels: tuple[str, ...]  # (J,) names
-    channel_ratio: Array  # (N, J)
-    onset_s: Array  # (N, J)
-    winner: NDArray[np.int64]  # (N, J) 3 * leak + statistic for residual channels
-    at_zero: NDArray[np.bool_]  # (N, R) raw channels whose last value is exactly zero
-
-    def evidence(self, row: int) -> Evidence:
-        """Why row `row` has its test ratio."""
-        ratios = self.channel_ratio[row]
-        order = np.argsort(-ratios, kind="stable")
-        top = int(order[0])
-        residual_channels = self.winner.shape[1]
-        if top < residual_channels:
-            kind = _KINDS[int(self.winner[row, top]) % kernels.STATISTICS]
-        else:
-            kind = "dropout" if self.at_zero[row, top - residual_channels] else "freeze"
-        return Evidence(
-            channel=self.channels[top],
-            kind=kind,
-            onset_s=float(self.onset_s[row, top]),
-            test_ratio=float(self.ratio[row]),
-            ranking=tuple((self.channels[j], float(ratios[j])) for j in order[:10] if ratios[j] >= 0.1),
-        )
+    dwell_s: float = 0.5
+    merge_s: float = 1.0
+    rearm_s: float = 10.0
 
 
 class Detector:
-    """A bank of leaky CUSUMs over residual channels, and run lengths over raw channels.
+    """A bank of score tests over residual channels, and run lengths over raw channels.
 
-    Per residual channel: rise, fall and noise, each at three memories. Thresholds are set by `calibrate` so that the
-    union of all statistics alarms at most `false_alarms_per_hour` on telemetry like the head (Bonferroni over the
-    statistics). Raw channels, where given, are watched for values that repeat to the last bit. A missing value (NaN) is
-    never zero: its statistics hold still and `missing` counts it. Nothing adapts after calibration, so a slow fault
-    cannot be learnt.
+    Each residual is multiplied by what each kind of change would do to it (bias: 1, gain: the expectation, delay: its
+    change, friction: the direction of motion, oscillation: the residual before, noise: itself), and the products are
+    summed in leaky CUSUMs of three memories. Thresholds follow from the head's autocorrelation and kurtosis for a share
+    of the false-alarm rate each; `AlarmRate` then learns what healthy telemetry really reaches. Raw channels, where
+    given, are watched for values that repeat to the last bit. A missing value (NaN) is never zero: its statistics hold
+    still and `missing` counts it. Scales and means never change after `calibrate`, so a slow fault cannot be learnt.
 
-    Source: Page 1954, Continuous inspection schemes. The leak bounds what an ill-known mean can add up to, which an
-    unbounded CUSUM does not survive on real telemetry.
+    Args:
+        residual_channels: names of the C residual channels.
+        rate_hz: rows per second.
+        false_alarms_per_hour: what the user puts up with.
+        raw_channels: names of the R raw channels.
+        smallest_shift: (C,) shift of a residual's mean, in its unit, from which on an alarm is wanted.
+        silence: how events are separated.
+
+    Raises:
+        BadInput: no channels, or a rate that is not a positive number.
+
+    Source: Basseville, Nikiforov 1993, Detection of Abrupt Changes, ch. 4 (local approach) and Page 1954.
     """
 
     def __init__(
         self,
-        residual_channel_names: Sequence[str],
+        residual_channels: Sequence[str],
         rate_hz: float,
         false_alarms_per_hour: float = 0.1,
-        raw_channel_names: Sequence[str] = (),
+        raw_channels: Sequence[str] = (),
         smallest_shift: ArrayLike | None = None,
+        silence: Silence = Silence(),
     ) -> None:
-        """A detector for rows at `rate_hz`; it must be calibrated before its first update.
-
-        `smallest_shift` (C,), in the residuals' unit, is the shift of a mean from which on an alarm is wanted.
-
-        Raises:
-            BadInput: no channels, or a rate that is not a positive number.
-        """
-        if not residual_channel_names:
+        if not residual_channels:
             raise BadInput("The detector has no residual channels to watch; give it at least one numeric channel.")
         if not (np.isfinite(rate_hz) and rate_hz > 0.0):
             raise BadInput(f"A rate of {rate_hz} Hz is not a sampling rate; give a positive number of rows per second.")
@@ -100,107 +73,144 @@ class Detector:
             raise BadInput(
                 f"{false_alarms_per_hour} false alarms per hour cannot be kept; give a positive number such as 0.1."
             )
-        self.residual_channel_names = tuple(residual_channel_names)
-        self.raw_channel_names = tuple(raw_channel_names)
+        self.residual_channels, self.raw_channels = tuple(residual_channels), tuple(raw_channels)
         self.rate_hz = float(rate_hz)
-        self.false_alarms_per_hour = float(false_alarms_per_hour)
         self._smallest_shift = None if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
-        self.threshold_basis = ""  # "measured" or "extrapolated" once calibrated
-        self._last: Assessment | None = None
+        self.alarm_rate = AlarmRate(false_alarms_per_hour)
+        self.tracker = EventTracker(silence.dwell_s, silence.merge_s, silence.rearm_s, VERSION)
+        self._block_rows = max(1, round(BLOCK_S * self.rate_hz))
         self._baseline: Baseline | None = None
+        self._run_threshold = np.full(len(self.raw_channels), np.inf)
+        self._in_block, self._block_max, self._block_alarm, self._judged = 0, 0.0, False, 0
         self._reset()
 
     @property
     def statistics(self) -> int:
         """How many statistics share the false-alarm rate."""
-        return len(self.residual_channel_names) * LEAKS.size * kernels.STATISTICS + len(self.raw_channel_names)
+        sides = scores.TESTS * scores.SIDES - 1
+        return len(self.residual_channels) * LEAKS.size * sides + len(self.raw_channels)
+
+    @property
+    def threshold_basis(self) -> str:
+        """Whether the false-alarm rate is "measured" or "extrapolated"."""
+        return self.alarm_rate.basis
 
     @property
     def missing(self) -> dict[str, int]:
         """Rows without a finite value since calibration, by residual channel; channels without a miss are left out."""
-        return {
-            name: int(count) for name, count in zip(self.residual_channel_names, self._missing, strict=True) if count
-        }
+        counts = zip(self.residual_channels, self._missing.tolist(), strict=True)
+        return {name: int(count) for name, count in counts if count}
 
     @property
     def idle_channels(self) -> tuple[str, ...]:
         """Channels that the head could not calibrate (constant or mostly missing); they never alarm."""
-        base = self._calibrated()
-        return tuple(name for name, s in zip(self.residual_channel_names, base.inverse_scale, strict=True) if s <= 0.0)
+        scale = self._calibrated().inverse_scale
+        return tuple(name for name, s in zip(self.residual_channels, scale, strict=True) if s <= 0.0)
 
-    def calibrate(self, head_residuals: ArrayLike, head_raw: ArrayLike | None = None) -> None:
-        """Learn location, scale and thresholds from healthy rows, and start over.
+    def calibrate(self, head: Residuals) -> None:
+        """Learn scales and thresholds from healthy rows, and start over.
 
         Args:
-            head_residuals: (N, C) out-of-sample residuals of healthy rows, in order; NaN = missing.
-            head_raw: (N, R) the measurements themselves, when raw channels were named.
+            head: out-of-sample residuals of healthy rows, in order, with readings of the raw channels.
 
         Raises:
             BadInput: the head is too short or no channel moves in it.
         """
-        head = _matrix(head_residuals, len(self.residual_channel_names))
-        rate_per_row = self.false_alarms_per_hour / 3600.0 / self.rate_hz / self.statistics
-        self._baseline = learn_baseline(head, LEAKS, CLIP, rate_per_row, self._smallest_shift)
-        raw = _matrix(np.zeros((0, 0)) if head_raw is None else head_raw, len(self.raw_channel_names))
-        self._run_threshold = learn_run_lengths(raw, rate_per_row, self.rate_hz)
-        held_out_h = (head.shape[0] / 2) / self.rate_hz / 3600.0
-        self.threshold_basis = "measured" if held_out_h * self.false_alarms_per_hour >= 1.0 else "extrapolated"
+        rate_per_row = self.alarm_rate.per_hour / 3600.0 / self.rate_hz / self.statistics
+        self._baseline = learn_baseline(head, rate_per_row, self._smallest_shift)
+        self._run_threshold = learn_run_lengths(self._readings(head), rate_per_row, self.rate_hz)
+        self._reset()
+        strongest = self._advance(head).strongest
+        whole = len(strongest) // self._block_rows
+        self.alarm_rate = AlarmRate(self.alarm_rate.per_hour)
+        if whole:
+            self.alarm_rate.learn(strongest[: whole * self._block_rows].reshape(whole, -1).max(axis=1))
+        elif len(strongest):
+            self.alarm_rate.learn(strongest.max(keepdims=True))
         self._reset()
 
-    def update(self, residual_row: ArrayLike, t_s: float, raw_row: ArrayLike | None = None) -> float:
-        """Take a row of C residuals (and R raw values) at `t_s` [s, robot clock]; return the test ratio, 1 = alarm."""
-        row = np.asarray(residual_row, dtype=np.float64).reshape(1, -1)
-        raw = None if raw_row is None else np.asarray(raw_row, dtype=np.float64).reshape(1, -1)
-        return float(self.assess(row, np.array([t_s], dtype=np.float64), raw).ratio[0])
+    def watch(self, rows: Residuals) -> Assessment:
+        """Take rows in order; events open and close in `tracker`. A chunk has the bits of row by row."""
+        parts: list[Assessment] = []
+        start = 0
+        while start < len(rows) or not parts:
+            stop = min(len(rows), start + self._block_rows - self._in_block)
+            assessment = self._advance(rows[start:stop])
+            self.tracker.update_chunk(assessment)
+            self._count_block(assessment)
+            parts.append(assessment)
+            start = stop
+        return Assessment.join(parts)
 
-    def update_chunk(self, rows: ArrayLike, t_s: ArrayLike, raw: ArrayLike | None = None) -> Array:
-        """`update` for (N, C) rows at (N,) times; the (N,) test ratios are those of row by row, bit for bit."""
-        return self.assess(rows, t_s, raw).ratio
+    def restart(self, normal: Residuals) -> None:
+        """Start over after a change that is normal from now on; what the head taught stays, but for place and scale.
 
-    def assess(self, rows: ArrayLike, t_s: ArrayLike, raw: ArrayLike | None = None) -> Assessment:
-        """`update_chunk` with everything an event needs beside the test ratio."""
+        Args:
+            normal: residuals since that change. Louder ones raise a channel's scale, none lowers it.
+        """
+        self._baseline = self._calibrated().moved_to(normal)
+        self.alarm_rate.changed()
+        self.tracker.clear()
+        self._reset()
+
+    def confirm(self) -> None:
+        """The last event was a fault: it says nothing about how often healthy telemetry alarms."""
+        self._judged = len(self.tracker.events)
+
+    def _count_block(self, part: Assessment) -> None:
+        """Let the alarm rate learn from a block that is over, unless an alarm was open in it."""
+        self._in_block += len(part.t_s)
+        if len(part.t_s):
+            self._block_max = max(self._block_max, float(part.strongest.max()))
+        self._block_alarm = self._block_alarm or bool(part.alarm.any())
+        if self._in_block < self._block_rows:
+            return
+        if not self._block_alarm:
+            self.alarm_rate.learn(np.array([self._block_max]))
+        if not self.tracker.open:
+            for _ in range(self._judged, len(self.tracker.events)):
+                self.alarm_rate.passed()
+            self._judged = len(self.tracker.events)
+        self._in_block, self._block_max, self._block_alarm = 0, 0.0, self.tracker.open
+
+    def _readings(self, rows: Residuals) -> Array:
+        if rows.readings.shape[1] != len(self.raw_channels):
+            raise ValueError(f"{rows.readings.shape[1]} readings came for {len(self.raw_channels)} raw channels")
+        return np.ascontiguousarray(rows.readings)
+
+    def _advance(self, rows: Residuals) -> Assessment:
+        """The statistics after each row, at the present level of the alarm rate."""
         base = self._calibrated()
-        residuals = _matrix(rows, len(self.residual_channel_names))
-        times = np.ascontiguousarray(t_s, dtype=np.float64)
-        n, c, r = residuals.shape[0], residuals.shape[1], len(self.raw_channel_names)
-        if times.shape != (n,):
-            raise ValueError(f"{n} rows need {n} times, not an array of shape {times.shape}")
+        n, channels = rows.value.shape
+        product, regressors, standardised = base.products(rows, self._previous, self._activity)
+        self._missing += np.isnan(standardised).sum(axis=0) * (base.inverse_scale > 0.0)
         if n and not self._started[0]:
-            self._zero_s[:] = times[0]
-            self._run_start_s[:] = times[0]
-            self._started[0] = 1
-        ratio = np.empty((n, c))
-        onset_s = np.empty((n, c))
-        winner = np.empty((n, c), dtype=np.int64)
-        at_zero = np.zeros((n, r), dtype=np.bool_)
-        kernels.advance_bank(
-            residuals,
-            times,
-            base.location,
-            base.inverse_scale,
-            base.power,
-            base.power_spread,
+            self._zero_s[:], self._run_start_s[:], self._started[0] = rows.t_s[0], rows.t_s[0], 1
+        ratio, onset_s = np.empty((n, channels)), np.empty((n, channels))
+        test_ratio, belief = np.empty((n, channels, scores.TESTS)), np.empty((n, channels, scores.TESTS))
+        scores.accumulate(
+            product,
+            rows.t_s,
+            base.mean,
+            base.inverse_spread,
             base.slack,
             LEAKS,
             base.threshold,
-            CLIP,
-            CEILING,
+            CEILING * self.alarm_rate.level,
             self._level,
             self._zero_s,
-            self._recent,
-            self._missing,
             ratio,
-            winner,
+            test_ratio,
             onset_s,
         )
-        if r and raw is not None:
-            values = _matrix(raw, r)
-            if values.shape[0] != n:
-                raise ValueError(f"{n} residual rows came with {values.shape[0]} raw rows")
-            run_ratio, run_onset_s = np.empty((n, r)), np.empty((n, r))
+        scores.explain(product, regressors, base.mean[:, scores.NOISE], test_ratio, self._sums, self._sign, belief)
+        spike = np.nan_to_num(np.abs(standardised), nan=0.0) / base.spike
+        run_ratio, run_onset_s = np.zeros((n, len(self.raw_channels))), np.zeros((n, len(self.raw_channels)))
+        at_zero = np.zeros((n, len(self.raw_channels)), dtype=np.bool_)
+        if self.raw_channels:
             kernels.advance_runs(
-                values,
-                times,
+                self._readings(rows),
+                rows.t_s,
                 self._run_threshold,
                 CEILING,
                 self._run_last,
@@ -210,31 +220,27 @@ class Detector:
                 run_onset_s,
                 at_zero,
             )
-            ratio, onset_s = np.hstack((ratio, run_ratio)), np.hstack((onset_s, run_onset_s))
-        self._last = Assessment(
-            t_s=times,
-            ratio=ratio.max(axis=1),
-            channels=self.residual_channel_names + self.raw_channel_names,
-            channel_ratio=ratio,
-            onset_s=onset_s,
-            winner=winner,
+        level = self.alarm_rate.level
+        return Assessment(
+            channels=self.residual_channels + self.raw_channels,
+            t_s=rows.t_s,
+            strongest=np.maximum(ratio, spike).max(axis=1, initial=0.0),
+            channel_ratio=np.hstack([np.maximum(ratio, spike) / level, run_ratio]),
+            onset_s=np.hstack([np.where(spike > ratio, rows.t_s[:, None], onset_s), run_onset_s]),
+            belief=belief,
+            spike=(spike > ratio) & (ratio < level),  # what lasts is no spike
             at_zero=at_zero,
+            alarm=np.zeros(n, dtype=np.bool_),
         )
-        return self._last
 
-    def evidence(self) -> Evidence:
-        """Why the last row has its test ratio."""
-        if self._last is None or self._last.ratio.size == 0:
-            raise ValueError("no row has been assessed yet")
-        return self._last.evidence(-1)
-
-    def state(self) -> dict[str, Array | NDArray[np.int64]]:
+    def state(self) -> dict[str, Array]:
         """Everything a restarted detector of the same channels needs, as named arrays (for `numpy.savez`)."""
         base = self._calibrated()
-        arrays = {name: np.array(value) for name, value in self._arrays().items()}
-        return arrays | base.arrays() | {"measured": np.array([int(self.threshold_basis == "measured")])}
+        arrays = {name: np.array(value, dtype=np.float64) for name, value in self._arrays().items()}
+        counters = np.array([self._in_block, self._block_max, self._block_alarm, self._judged], dtype=np.float64)
+        return arrays | base.arrays() | self.alarm_rate.arrays() | self.tracker.arrays() | {"counters": counters}
 
-    def restore(self, state: dict[str, Array | NDArray[np.int64]]) -> None:
+    def restore(self, state: dict[str, Array]) -> None:
         """Continue from `state()`, bit for bit.
 
         Raises:
@@ -246,14 +252,20 @@ class Detector:
         self._baseline = Baseline.from_arrays(state)
         for name, value in own.items():
             value[:] = state[name]
-        self.threshold_basis = "measured" if int(state["measured"][0]) else "extrapolated"
-        self._last = None
+        self.alarm_rate = AlarmRate.from_arrays(state)
+        self.tracker.restore(state)
+        in_block, block_max, alarm, judged = state["counters"].tolist()
+        self._in_block, self._block_max, self._block_alarm = int(in_block), block_max, bool(alarm)
+        self._judged = int(judged)
 
-    def _arrays(self) -> dict[str, Array | NDArray[np.int64]]:
+    def _arrays(self) -> dict[str, Array]:
         return {
+            "previous": self._previous,
+            "activity": self._activity,
             "level": self._level,
             "zero_s": self._zero_s,
-            "recent": self._recent,
+            "sums": self._sums,
+            "sign": self._sign,
             "missing": self._missing,
             "run": self._run,
             "run_last": self._run_last,
@@ -263,30 +275,18 @@ class Detector:
         }
 
     def _reset(self) -> None:
-        channels, raw = len(self.residual_channel_names), len(self.raw_channel_names)
-        self._level = np.zeros((channels, LEAKS.size, kernels.STATISTICS))
+        channels, raw = len(self.residual_channels), len(self.raw_channels)
+        self._previous, self._activity = np.full((channels, 2), np.nan), np.zeros(channels)
+        self._level = np.zeros((channels, LEAKS.size, scores.TESTS, scores.SIDES))
         self._zero_s = np.zeros_like(self._level)
-        self._recent = np.zeros((channels, 2))
-        self._missing = np.zeros(channels, dtype=np.int64)
-        self._run = np.zeros(raw)
-        self._run_last = np.full(raw, np.nan)
-        self._run_start_s = np.zeros(raw)
-        if self._baseline is None:
-            self._run_threshold = np.full(raw, np.inf)
-        self._started = np.zeros(1, dtype=np.int64)
-        self._last = None
+        self._sums, self._sign = np.zeros((channels, scores.SUMS)), np.zeros(channels)
+        self._missing = np.zeros(channels)
+        self._run, self._run_last, self._run_start_s = np.zeros(raw), np.full(raw, np.nan), np.zeros(raw)
+        self._started = np.zeros(1)
+        self._in_block, self._block_max, self._block_alarm = 0, 0.0, False
+        self._judged = len(self.tracker.events)
 
     def _calibrated(self) -> Baseline:
         if self._baseline is None:
             raise ValueError("calibrate the detector on a healthy head before its first row")
         return self._baseline
-
-
-def _matrix(rows: ArrayLike, channels: int) -> Array:
-    """`rows` as a contiguous (N, channels) array."""
-    matrix = np.ascontiguousarray(rows, dtype=np.float64)
-    if channels == 0:
-        return np.zeros((matrix.shape[0], 0))
-    if matrix.ndim != 2 or matrix.shape[1] != channels:
-        raise ValueError(f"rows have shape {matrix.shape}, the detector has {channels} channels")
-    return matrix

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ids import plain
 from core.records import Event
-from telemetry.detector import VERSION, Assessment, Evidence
+from telemetry.assessment import Assessment, Evidence
 
 OPEN_AT = 1.0  # test ratio: statistic / threshold, read as in MAVLink's ESTIMATOR_STATUS
 CLOSE_BELOW = 0.5  # same source: a healthy estimator stays below 0.5
+SETTLE_S = (0.3, 1.0, 3.0)  # after the alarm its evidence is looked at again: what changed gets clearer
 
 
 class EventTracker:
@@ -23,28 +27,27 @@ class EventTracker:
     """
 
     def __init__(
-        self, dwell_s: float = 0.5, merge_s: float = 1.0, rearm_s: float = 10.0, detector: str = VERSION
+        self, dwell_s: float = 0.5, merge_s: float = 1.0, rearm_s: float = 10.0, detector: str = "unnamed@0"
     ) -> None:
         """All times in s. Chosen: longer than a control hiccup, shorter than an operator's reaction."""
         self.dwell_s = dwell_s
         self.merge_s = merge_s
         self.rearm_s = rearm_s
         self.detector = detector
+        self.clear()
+
+    def clear(self) -> None:
+        """Start over: no event yet."""
         self.events: list[Event] = []  # every event since the start, in order of alarm
         self.ends_s: list[float | None] = []  # last row at or above 0.5 of each event; None while it is open
         self._open = False
         self._last_high_s = -np.inf
-        self._ratio = 0.0
+        self._looks = len(SETTLE_S)  # at the open event so far
 
     @property
     def open(self) -> bool:
         """Whether an event is open: the `alarm` column."""
         return self._open
-
-    @property
-    def may_adapt(self) -> bool:
-        """Whether a model may learn from the last row: never during an alarm, nor before the ratio is low again."""
-        return not self._open and self._ratio < CLOSE_BELOW
 
     def update(self, t_s: float, ratio: float, evidence: Callable[[], Evidence]) -> Event | None:
         """Take one row's test ratio; return the event that it opens, if it opens one.
@@ -54,8 +57,11 @@ class EventTracker:
             ratio: test ratio of the row.
             evidence: asked only when an alarm starts, such as `Detector.evidence`.
         """
-        self._ratio = ratio
         if self._open:
+            if self._looks < len(SETTLE_S) and t_s >= self.events[-1].alarm_s + SETTLE_S[self._looks]:
+                self._looks += 1
+                if ratio >= CLOSE_BELOW:  # what has passed already shows nothing more
+                    self._look_again(evidence())
             if ratio >= CLOSE_BELOW:
                 self._last_high_s = t_s
             elif t_s - self._last_high_s >= self.dwell_s:
@@ -82,15 +88,43 @@ class EventTracker:
             alarm_s=t_s,
             test_ratio=ratio,
             ranking=why.ranking,
+            kinds=why.kinds,
         )
         self.events.append(event)
         self.ends_s.append(None)
+        self._looks = 0
         return event
+
+    def _look_again(self, why: Evidence) -> None:
+        """What changed is clearer some rows after the alarm."""
+        self.events[-1] = replace(
+            self.events[-1], channel=why.channel, kind=why.kind, ranking=why.ranking, kinds=why.kinds
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Everything but the settings, as named arrays."""
+        text = json.dumps([plain(event) for event in self.events]).encode()
+        ends = [np.nan if end is None else end for end in self.ends_s]
+        return {
+            "tracker": np.array([self._open, self._last_high_s, self._looks]),
+            "tracker_ends_s": np.array(ends, dtype=np.float64),
+            "tracker_events": np.frombuffer(text, dtype=np.uint8).astype(np.float64),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[np.float64]]) -> None:
+        """Inverse of `arrays`; other keys are ignored."""
+        events = json.loads(arrays["tracker_events"].astype(np.uint8).tobytes())
+        self.events = [
+            Event(**event | {name: tuple(map(tuple, event[name])) for name in ("ranking", "kinds")}) for event in events
+        ]
+        self.ends_s = [None if np.isnan(end) else end for end in arrays["tracker_ends_s"].tolist()]
+        is_open, self._last_high_s, looks = arrays["tracker"].tolist()
+        self._open, self._looks = bool(is_open), int(looks)
 
     def update_chunk(self, assessment: Assessment) -> NDArray[np.bool_]:
         """`update` for every row of a chunk; returns the (N,) alarm column, the same as row by row."""
         alarm = np.zeros(assessment.ratio.size, dtype=np.bool_)
         for i, (t_s, ratio) in enumerate(zip(assessment.t_s.tolist(), assessment.ratio.tolist(), strict=True)):
             self.update(t_s, ratio, lambda i=i: assessment.evidence(i))  # type: ignore[misc]
-            alarm[i] = self._open
+            alarm[i] = assessment.alarm[i] = self._open
         return alarm

@@ -1,38 +1,35 @@
-"""Watches one arm: learns its healthy head, then turns telemetry into events, one per fault.
+"""Watches one robot: learns its healthy head, then turns telemetry into events, one per fault.
 
-After a patch is committed the monitor expects the twin with its fault, so that a load that stays does not alarm for
-ever.
+After a patch is committed the monitor expects the robot with the fault that was patched, so that a load that stays does
+not alarm for ever, and one that goes away does.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from core.block import Array, Block
-from core.errors import BadInput
 from core.records import Event
 from core.rigid_body import RigidBodyModel
-from core.robot import FIXED_BASE, Robot
-from telemetry.calibration import Calibration, calibrate
+from core.robot import Robot
 from telemetry.detector import Detector
 from telemetry.events import EventTracker
-from telemetry.lag import command_noise, measure_lag
-from telemetry.momentum import MomentumResidual, calibrated_residual
+from telemetry.watch.fixed_base import FixedBaseBalances
+from telemetry.watch.kinds import balances_of
+from telemetry.watch.regression import RegressionResidual
 
-_FIT_SHARE = 2 / 3  # of the head fits the model; the rest shows the detector how wrong that model is on unseen motion
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A joint robot as it is from now on, fault included."""
 
-def require_watchable(robot: Robot) -> None:
-    """Say before any work begins that this detector cannot watch a robot.
-
-    Raises:
-        BadInput: its residuals need the equations of motion of joints on a fixed base.
-    """
-    if robot.kind != FIXED_BASE:
-        raise BadInput(
-            f"{robot.name} is a robot of kind {robot.kind}, and the detector watches robots on a fixed base only; "
-            "simulate it and fit twins to it from Python (docs/python-api.md), or take an arm"
-        )
+    model: RigidBodyModel  # with load and viscous friction
+    coulomb: Array  # (n,) [N*m]
+    motor_gain: Array  # (m,) share of the measured torque that reaches the joint
+    offset: Array  # (n,) of the encoders
+    late_s: float  # added delay of commands
 
 
 class Monitor:
@@ -48,43 +45,49 @@ class Monitor:
     """
 
     def __init__(self, robot: Robot, head: Block, false_alarms_per_hour: float = 0.1) -> None:
-        start, end = float(head.t_s[0]), float(head.t_s[-1])
-        self._robot = robot
-        self.calibration: Calibration = calibrate(robot, head.between(start, start + _FIT_SHARE * (end - start)))
-        self._lag_ticks = round(measure_lag(robot, head, command_noise(robot, head)).ticks)
-        self._residual = calibrated_residual(robot, self.calibration, self._lag_ticks)
-        self._false_alarms_per_hour = false_alarms_per_hour
-        self._head_rows = self._residual.residuals(head)[1]
-        self._times: list[Array] = []
-        self._ratios: list[Array] = []
-        self._restart()
-
-    def _restart(self) -> None:
+        self._balances = balances_of(robot)
+        self._residual = RegressionResidual(robot, self._balances)
+        healthy = self._residual.fit(head)
         self._detector = Detector(
             self._residual.channels,
             self._residual.rate_hz,
-            self._false_alarms_per_hour,
-            smallest_shift=self._residual.smallest_shift_nm,
+            false_alarms_per_hour,
+            raw_channels=self._residual.reading_channels,
+            smallest_shift=self._residual.smallest_shift,
         )
-        self._detector.calibrate(self._head_rows)
-        self.tracker = EventTracker()
+        self._detector.calibrate(healthy)
+        self._times: list[Array] = []
+        self._ratios: list[Array] = []
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What is watched."""
+        return self._residual.channels
+
+    @property
+    def tracker(self) -> EventTracker:
+        """Events so far; since the last `expect` or `relearn`."""
+        return self._detector.tracker
 
     @property
     def threshold_basis(self) -> str:
-        """Whether the false-alarm rate was measured on the head or extrapolated from it."""
+        """Whether the false-alarm rate is "measured" or "extrapolated"."""
         return self._detector.threshold_basis
 
     def watch(self, block: Block) -> Event | None:
         """Take telemetry in order; the event that it opens, if it opens one."""
-        t_s, rows = self._residual.residuals(block)
-        if not len(t_s):
+        rows = self._residual.residuals(block)
+        if not len(rows):
             return None
-        assessment = self._detector.assess(rows, t_s)
-        self._times.append(t_s)
-        self._ratios.append(assessment.ratio)
         known = len(self.tracker.events)
-        self.tracker.update_chunk(assessment)
+        assessment = self._detector.watch(rows)
+        self._times.append(assessment.t_s)
+        self._ratios.append(assessment.ratio)
         return self.tracker.events[known] if len(self.tracker.events) > known else None
+
+    def confirm(self) -> None:
+        """The last event was a fault, not a false alarm."""
+        self._detector.confirm()
 
     @property
     def history(self) -> tuple[Array, Array]:
@@ -93,17 +96,19 @@ class Monitor:
             return np.zeros(0), np.zeros(0)
         return np.concatenate(self._times), np.concatenate(self._ratios)
 
-    def expect(self, model: RigidBodyModel, coulomb: Array, motor_gain: Array, offset: Array, late_s: float) -> None:
-        """From now on this is normal: the twin with the fault that was patched.
+    def expect(self, expected: Expected | None, recent: Block) -> None:
+        """From now on this is normal: the robot with the fault that was patched.
 
         Args:
-            model: rigid-body model with load and viscous friction.
-            coulomb: (n,) [N*m].
-            motor_gain: (n,) share of the measured torque that reaches the joint.
-            offset: (n,) encoder offset.
-            late_s: added command delay.
+            expected: for joints on a fixed base.
+            recent: telemetry under that fault: how loud it is, and what it changed in balances without a model.
         """
-        lag = self._lag_ticks + round(late_s / self._robot.dt_s)
-        dry_rad_s = self.calibration.dry_rad_s
-        self._residual = MomentumResidual(self._robot, model, coulomb, dry_rad_s, lag, motor_gain, offset)
-        self._restart()
+        if expected is None:
+            self._residual.relearn(recent)
+        elif isinstance(self._balances, FixedBaseBalances):
+            self._balances.expect(
+                expected.model, expected.coulomb, expected.motor_gain, expected.offset, expected.late_s
+            )
+        self._residual.forget()
+        self._detector.restart(self._residual.residuals(recent))
+        self._residual.forget()

@@ -2,12 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residuals:
+    """N rows of C residual channels, with what each kind of change would show along."""
+
+    t_s: Array  # (N,)
+    value: Array  # (N, C) measured minus expected; NaN = missing
+    expected: Array  # (N, C) what the model expected: a gain shows along it, a delay along its change
+    rate: Array  # (N, C) speed of what the channel measures, in any unit: friction shows along its sign
+    readings: Array  # (N, R) raw measurements, watched for values that repeat; R may be 0
+
+    def __len__(self) -> int:
+        return len(self.t_s)
+
+    def __getitem__(self, rows: slice) -> Residuals:
+        return Residuals(
+            t_s=self.t_s[rows],
+            value=self.value[rows],
+            expected=self.expected[rows],
+            rate=self.rate[rows],
+            readings=self.readings[rows],
+        )
+
+    @staticmethod
+    def after(parts: Sequence[Residuals]) -> Residuals:
+        """Rows of the same channels, one stretch after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return Residuals(
+            t_s=np.concatenate([part.t_s for part in parts]),
+            value=np.concatenate([part.value for part in parts]),
+            expected=np.concatenate([part.expected for part in parts]),
+            rate=np.concatenate([part.rate for part in parts]),
+            readings=np.concatenate([part.readings for part in parts]),
+        )
 
 
 class ResidualModel(Protocol):
@@ -19,21 +57,21 @@ class ResidualModel(Protocol):
 
     @property
     def residual_channels(self) -> tuple[str, ...]:
-        """Names of the C residual channels, such as "joint_2.torque_residual"; known after `fit`."""
+        """Names of the C residual channels, such as "joint_2.torque"; known after `fit`."""
         ...
 
-    def fit(self, head: Array) -> Array:
-        """Learn from (N, R) healthy rows; afterwards the model stands behind the head's last row.
+    def fit(self, t_s: Array, head: Array) -> Residuals:
+        """Learn from (N, R) healthy rows at (N,) times; afterwards the model stands behind the head's last row.
 
         Returns:
-            (N, C) residuals of the head for `Detector.calibrate`, as honest as those of later rows: no row is
-            predicted from parameters that were fitted to it.
+            Residuals of the head for `Detector.calibrate`, as honest as those of later rows: no row is predicted from
+            parameters that were fitted to it.
 
         Raises:
             core.errors.BadInput: the head is too short or says nothing.
         """
         ...
 
-    def residuals(self, rows: Array) -> Array:
-        """(N, C) residuals of the next (N, R) rows."""
+    def residuals(self, t_s: Array, rows: Array) -> Residuals:
+        """Residuals of the next (N, R) rows."""
         ...

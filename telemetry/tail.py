@@ -1,8 +1,7 @@
 """How far the statistics reach on healthy telemetry: thresholds for a false-alarm rate nobody could wait for.
 
-At one false alarm in ten hours a head of one minute holds none, so the threshold rests on two extrapolations and takes
-the larger: the tail that the head's variance, autocorrelation and kurtosis imply, and a Gumbel fit to block maxima of
-the statistics on held-out rows.
+At one false alarm in ten hours a head of one minute holds none, so a threshold rests on the tail that the head's
+variance, autocorrelation and kurtosis imply. `telemetry.alarm_rate` later measures what they amount to.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from scipy import special, stats
 Array = NDArray[np.float64]
 
 SLACK = 0.25  # half of the smallest shift worth an alarm, 0.5 sigma (Page 1954: slack = half the shift)
-MARGIN = 1.5  # chosen: a head that breaks the tail's prediction once will do so again, and further
-MIN_BLOCKS = 10  # chosen: a Gumbel scale from fewer block maxima has a relative error above 25 %
 BLOCK_ROWS = (10, 30, 100, 300, 1000)  # scales at which block means are looked at
-_EULER = 0.5772156649015329
+_ALTERNATES = -0.2  # correlation with the row before, from which on a series is taken to alternate
+_LEAST_INFLATION = 0.05  # of its variance; chosen: nothing cancels better than that for long
+_SHORT_BLOCKS = 2.0  # chosen: block means of a short head may be half of what they are
 _LARGEST_KURTOSIS = 60.0  # keeps the Student tail's degrees of freedom above 4.1
 
 
@@ -39,10 +38,13 @@ class Memory:
         components below the noise, the closed form of a first-order process knows only one time constant, and block
         means (Conway 1963) exist only where the series has 16 blocks. A leak of 1 gives the long-run variance.
         """
+        means = [ratio for rows, ratio in self.blocks if rows * (1.0 - leak) <= 2.0]
+        if self.lag_one < _ALTERNATES and means:
+            # Differenced noise: its sums grow slower than those of white noise, and only block means show by how much.
+            return max(_LEAST_INFLATION, _SHORT_BLOCKS * max(means[-2:]))
         lags = np.arange(1, self.correlation.size + 1)
         measured = 1.0 + 2.0 * float(np.sum(self.correlation * leak**lags))
         first_order = (1.0 + self.lag_one * leak) / (1.0 - self.lag_one * leak)
-        means = [ratio for rows, ratio in self.blocks if rows * (1.0 - leak) <= 2.0]
         return max(1.0, measured, first_order, *means)
 
     @property
@@ -51,7 +53,7 @@ class Memory:
         return max(2.0, self.rows / self.inflation(1.0))
 
 
-def memory_of(series: Array, at_least: float = 0.0) -> Memory:
+def memory_of(series: Array, at_least: float = -1.0) -> Memory:
     """Autocorrelation of a (N,) series without NaN; its first lag is taken as `at_least` that much.
 
     The sum stops at the first lag that is not positive (Geyer 1992, initial positive sequence, simplified); lag 1 is
@@ -115,28 +117,3 @@ def noise_threshold(rate: float, leak: float, memory: Memory, spread: float, lar
     shape = mean**2 / variance
     reach = np.minimum(special.gammainccinv(shape, rate) * variance / mean - mean, largest * weight)
     return float(np.max(reach - SLACK * weight))
-
-
-def block_maxima(levels: Array, rows: int) -> Array:
-    """(N, ...) levels as (blocks, ...) maxima over blocks of `rows` rows; the incomplete last block is left out."""
-    blocks = levels.shape[0] // rows
-    return levels[: blocks * rows].reshape(blocks, rows, *levels.shape[1:]).max(axis=1)  # type: ignore[no-any-return]
-
-
-def gumbel_threshold(maxima: Array, rate_per_block: float) -> float:
-    """Level that a block maximum exceeds with probability `rate_per_block`, from a Gumbel fit to (B,) block maxima.
-
-    Source: Hosking 1985, probability-weighted moments; Gumbel is the limit for maxima with exponential or lighter tails
-    (Fisher & Tippett 1928), so it errs towards fewer alarms for the lighter, normal-like tail of a leaky sum.
-    """
-    scale = gumbel_scale(maxima)
-    location = float(maxima.mean()) - _EULER * scale
-    return location - scale * float(np.log(-np.log1p(-rate_per_block)))
-
-
-def gumbel_scale(maxima: Array) -> float:
-    """Scale of a Gumbel distribution by probability-weighted moments (Hosking 1985)."""
-    ordered = np.sort(maxima)
-    n = ordered.size
-    second = float(np.sum(np.arange(n) * ordered)) / (n * (n - 1))
-    return max(0.0, (2.0 * second - float(ordered.mean())) / float(np.log(2.0)))

@@ -23,7 +23,7 @@ from sim.twin.fidelity import fidelity
 from sim.twin.memory import recall
 from sim.twin.twin import Twin, fit_twin
 from telemetry.calibration import Calibration, calibrate
-from telemetry.momentum import calibrated_residual
+from telemetry.monitor import Monitor
 
 HEAD_S, ONSET_S, LOOK_S, END_S = 40.0, 45.0, 49.0, 52.0
 
@@ -84,12 +84,10 @@ def test_calibration_finds_cart_and_pole_although_no_effort_is_measured_at_the_p
     assert error < max(0.01, 0.5 * before)
 
 
-def test_the_momentum_residual_watches_the_pole_and_has_no_drive_channel_for_it() -> None:
-    residual = calibrated_residual(cartpole(), calibrated(1), lag_ticks=1)
-    assert residual.channels == ("cart.torque_residual", "pole.torque_residual", "cart.drive_residual")
-    _, healthy = residual.residuals(recorded(1, "none").between(0.0, 20.0))
-    assert healthy.shape[1] == len(residual.smallest_shift_nm) == 3
-    assert np.all(np.abs(np.median(healthy, axis=0)) < residual.smallest_shift_nm + 0.02)
+def test_the_monitor_watches_the_pole_and_has_no_drive_channel_for_it() -> None:
+    monitor = Monitor(cartpole(), recorded(1, "none").between(0.0, HEAD_S))
+    assert monitor.channels == ("cart.torque", "pole.torque", "cart.drive", "cart.travel", "pole.travel")
+    assert monitor.watch(recorded(1, "none").between(HEAD_S, END_S)) is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,15 @@ RATE_HZ = 100.0
 
 def _fitted(rows: Array) -> tuple[AutoregressiveResidual, Array]:
     model = AutoregressiveResidual(NAMES, RATE_HZ)
-    return model, model.fit(rows)
+    return model, model.fit(_times(rows), rows).value
+
+
+def _times(rows: Array) -> Array:
+    return np.arange(len(rows)) / RATE_HZ
+
+
+def _residuals(model: AutoregressiveResidual, rows: Array) -> Array:
+    return model.residuals(_times(rows), rows).value
 
 
 def test_commands_are_known_by_their_names() -> None:
@@ -32,15 +40,15 @@ def test_chunks_give_the_bits_of_row_by_row(moving_joint: Stream) -> None:
     rows = moving_joint(1, 1500, RATE_HZ, 10**9)
     rows[1100:1130, 2] = np.nan
     one, many = _fitted(rows[:1000])[0], _fitted(rows[:1000])[0]
-    single = np.concatenate([one.residuals(rows[i : i + 1]) for i in range(1000, 1500)])
-    chunks = np.concatenate([many.residuals(rows[a:b]) for a, b in ((1000, 1001), (1001, 1115), (1115, 1500))])
+    single = np.concatenate([_residuals(one, rows[i : i + 1]) for i in range(1000, 1500)])
+    chunks = np.concatenate([_residuals(many, rows[a:b]) for a, b in ((1000, 1001), (1001, 1115), (1115, 1500))])
     assert single.tobytes() == chunks.tobytes()
 
 
 def test_head_residuals_are_as_large_as_those_of_later_rows(moving_joint: Stream) -> None:
     rows = moving_joint(2, 8000, RATE_HZ, 10**9)
     model, head = _fitted(rows[:2000])
-    later = model.residuals(rows[2000:])
+    later = _residuals(model, rows[2000:])
     assert model.residual_channels[0] == "position.step"
     assert model.residual_channels[-1] == "current.redundancy"
     assert np.all(np.abs(head.std(axis=0) / later.std(axis=0) - 1.0) < 0.35)
@@ -51,7 +59,7 @@ def test_bias_stays_in_the_redundancy_residual_and_vanishes_from_the_step(moving
     rows = moving_joint(3, 6000, RATE_HZ, 10**9)
     model, head = _fitted(rows[:4000])
     rows[4000:, 1] += 0.3
-    biased = model.residuals(rows[4000:])[200:].mean(axis=0) / head.std(axis=0)
+    biased = _residuals(model, rows[4000:])[200:].mean(axis=0) / head.std(axis=0)
     at = model.residual_channels.index
     assert abs(biased[at("position.redundancy")]) > 3.0
 
@@ -60,7 +68,7 @@ def test_missing_value_is_missing_in_its_own_residuals_only_and_is_not_read_as_z
     rows = moving_joint(4, 1200, RATE_HZ, 10**9) + np.array([0.0, 50.0, 0.0, 0.0])
     model, head = _fitted(rows[:1000])
     rows[1000:1005, 1] = np.nan
-    residuals = model.residuals(rows[1000:])
+    residuals = _residuals(model, rows[1000:])
     own = [k for k, name in enumerate(model.residual_channels) if name.startswith("position")]
     assert np.isnan(residuals[:5, own]).all()
     assert np.isfinite(np.delete(residuals, own, axis=1)).all()
@@ -83,12 +91,23 @@ def test_constant_channels_have_no_residuals_and_a_still_head_is_refused() -> No
     rng = np.random.default_rng(1)
     rows = np.column_stack([rng.standard_normal(200), np.full(200, 0.1)])
     model = AutoregressiveResidual(["a", "b"], RATE_HZ)
-    assert model.fit(rows).shape == (200, 2)
+    assert model.fit(_times(rows), rows).value.shape == (200, 2)
     assert model.constant == ("b",)
     assert model.residual_channels == ("a.step", "a.redundancy")
     with pytest.raises(BadInput, match="a head in which the robot moves"):
-        AutoregressiveResidual(["cmd", "b"], RATE_HZ).fit(rows)
+        AutoregressiveResidual(["cmd", "b"], RATE_HZ).fit(_times(rows), rows)
     with pytest.raises(BadInput, match="longer head"):
-        AutoregressiveResidual(["a", "b"], RATE_HZ).fit(rows[:59])
+        AutoregressiveResidual(["a", "b"], RATE_HZ).fit(_times(rows[:59]), rows[:59])
     protocol: ResidualModel = model
-    assert protocol.residuals(rows[:0]).shape == (0, 2)
+    assert protocol.residuals(_times(rows[:0]), rows[:0]).value.shape == (0, 2)
+
+
+def test_what_is_expected_and_where_it_moves_go_with_the_residual(moving_joint: Stream) -> None:
+    rows = moving_joint(6, 2000, RATE_HZ, 10**9)
+    model, _ = _fitted(rows[:1000])
+    later = model.residuals(_times(rows[1000:]), rows[1000:])
+    spread = (rows[:1000, 1] - rows[:1000, 1].mean()) / rows[:1000, 1].std()
+    assert np.corrcoef(later.expected[:, 0], rows[1000:, 1])[0, 1] > 0.99
+    assert np.abs(later.expected[:, 0]).max() < 2.0 * np.abs(spread).max()
+    assert later.rate[0, 0] == pytest.approx(np.diff(later.expected[:2, 0])[0], abs=0.05)  # it knows the row before
+    np.testing.assert_array_equal(later.rate[1:], np.diff(later.expected, axis=0))

@@ -7,15 +7,22 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from telemetry.detector import Detector, Evidence
+from telemetry.assessment import Evidence
+from telemetry.detector import Detector
 from telemetry.events import EventTracker
+from tests.telemetry.streams import quiet
 
 Noise = Callable[..., NDArray[np.float64]]
 
 
 def _evidence(channel: str = "joint_2") -> Callable[[], Evidence]:
     return lambda: Evidence(
-        channel=channel, kind="bias", onset_s=0.5, test_ratio=1.2, ranking=((channel, 1.2), ("joint_1", 0.4))
+        channel=channel,
+        kind="bias",
+        onset_s=0.5,
+        test_ratio=1.2,
+        ranking=((channel, 1.2), ("joint_1", 0.4)),
+        kinds=(("bias", 1.0),),
     )
 
 
@@ -57,34 +64,29 @@ def test_only_the_same_channel_continues_an_event_until_the_tracker_is_armed_aga
     assert [event.alarm_s for event in tracker.events] == [0.0, 9.0, 30.0]
 
 
-def test_nothing_may_adapt_during_an_alarm_or_while_the_ratio_is_high() -> None:
-    tracker = EventTracker(dwell_s=0.15)
-    seen = []
-    for i, ratio in enumerate([0.2, 0.8, 1.0, 0.7, 0.3, 0.3, 0.7, 0.3]):
-        tracker.update(0.1 * i, ratio, _evidence())
-        seen.append(tracker.may_adapt)
-    assert seen == [True, False, False, False, False, True, False, True]
+def test_evidence_is_looked_at_again_while_an_event_is_open() -> None:
+    tracker = EventTracker()
+    tracker.update(1.0, 1.2, _evidence("joint_2"))
+    tracker.update(1.2, 1.5, _evidence("joint_3"))
+    assert tracker.events[0].channel == "joint_2"
+    tracker.update(1.3, 1.5, _evidence("joint_4"))
+    assert tracker.events[0].channel == "joint_4"
+    assert (tracker.events[0].alarm_s, tracker.events[0].onset_s) == (1.0, 0.5)
+    for t_s, channel in ((1.9, "joint_5"), (2.0, "joint_6"), (4.0, "joint_7"), (9.0, "joint_1")):
+        tracker.update(t_s, 1.5, _evidence(channel))
+    assert tracker.events[0].channel == "joint_7"  # after 0.3, 1 and 3 s, and then no more
+    assert len(tracker.events) == 1
 
 
-def test_lasting_fault_is_one_event_and_chunks_agree_with_rows(correlated_noise: Noise) -> None:
-    stream = correlated_noise(8, 6000, 4)
-    stream[3000:, 1] += 3.0
-    t_s = np.arange(6000) / 100.0
-    in_chunks, by_row = (Detector(list("abcd"), 100.0) for _ in range(2))
-    chunked, single = EventTracker(), EventTracker()
-    in_chunks.calibrate(stream[:2000])
-    by_row.calibrate(stream[:2000])
-    alarm = np.concatenate(
-        [chunked.update_chunk(in_chunks.assess(stream[a : a + 700], t_s[a : a + 700])) for a in range(2000, 6000, 700)]
-    )
-    rows = []
-    for row, t in zip(stream[2000:], t_s[2000:], strict=True):
-        single.update(t, by_row.update(row, t), by_row.evidence)
-        rows.append(single.open)
-    assert alarm.tolist() == rows
-    assert chunked.events == single.events
-    (event,) = chunked.events
+def test_lasting_fault_is_one_event(correlated_noise: Noise) -> None:
+    stream = correlated_noise(8, 7000, 4)
+    stream[4000:, 1] += 3.0
+    detector = Detector(list("abcd"), 100.0)
+    detector.calibrate(quiet(stream[:3000]))
+    alarm = detector.watch(quiet(stream[3000:], 30.0)).alarm
+    (event,) = detector.tracker.events
     assert event.channel == "b"
-    assert 30.0 <= event.alarm_s < 30.3
-    assert abs(event.onset_s - 30.0) < 0.3
+    assert 40.0 <= event.alarm_s < 40.3
+    assert abs(event.onset_s - 40.0) < 0.3
     assert alarm[-1]
+    assert detector.tracker.ends_s == [None]

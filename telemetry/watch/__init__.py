@@ -1,0 +1,1 @@
+"""Residuals of robots: what each kind of robot keeps in balance while it is healthy."""

@@ -1,0 +1,56 @@
+"""Balances of a wheeled base: wheels against torque, and the way over ground against the wheels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.block import Block
+from core.robot import Robot
+from telemetry.calibration import smooth_sign
+from telemetry.watch.average import Average, ticks_per_row
+from telemetry.watch.common import all_of, command_lags, drive_rows, travel_rows
+from telemetry.watch.row import Row
+
+_DRY_RAD_S = (0.01, 0.05, 0.2, 1.0)  # speeds over which dry friction of a wheel may change sign: the head chooses
+
+
+class DiffdriveBalances:
+    """Wheel torque, rolling, drive and travel. Coordinates: x, y, yaw, left and right wheel."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        self.ticks = ticks_per_row(robot.control_rate_hz)
+        self.history = command_lags(robot, self.ticks)[-1]
+        self._average = Average(self.ticks, robot.dt_s)
+
+    def learn(self, robot: Robot, head: Block) -> None:
+        """Everything is a regression."""
+
+    def rows(self, block: Block) -> Sequence[Row]:
+        robot, average, begin = self._robot, self._average, self.history
+        q, v, u = (block.group(name)[begin:] for name in ("q", "qd", "tau_meas"))
+        wheels = v[:, 3:5]
+        acceleration, speed = average.increment(wheels), average.mean(wheels)
+        dry = [smooth_sign(wheels, np.array(speed)) for speed in _DRY_RAD_S]
+        causes = np.concatenate(
+            [
+                average.under(u, late=1.0),
+                average.under(np.concatenate([wheels, *dry], axis=1)),
+                average.under((v[:, 2] * (wheels[:, 0] - wheels[:, 1]))[:, None]),
+            ],
+            axis=1,
+        )
+        turning = [
+            Row(channel=f"{name}.torque", target=acceleration[:, k], features=causes, rate=speed[:, k])
+            for k, name in enumerate(robot.joints[3:5])
+        ]
+        ahead = np.cos(q[:, 2]) * v[:, 0] + np.sin(q[:, 2]) * v[:, 1]
+        aside = np.cos(q[:, 2]) * v[:, 1] - np.sin(q[:, 2]) * v[:, 0]
+        rolling = [
+            Row(channel=f"{name}.rolling", target=average.mean(way), features=speed, rate=average.mean(way))
+            for name, way in (("ahead", ahead), ("aside", aside), ("yaw", v[:, 2]))
+        ]
+        travel = travel_rows(robot, q, v, average)
+        return all_of(turning, rolling, drive_rows(robot, block, average, begin), travel)

@@ -1,0 +1,65 @@
+"""Balances of a flying robot: forces along the world's axes and moments about the body's.
+
+    v' = R e3 (c . u) - drag + g        w' = B u + gyroscopic moments
+
+are linear in what a data sheet would have to say (mass, thrust factors, drag, inertia), so a healthy head teaches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.block import Block
+from core.robot import Robot
+from telemetry.watch.attitude import attitude_rates, rotation
+from telemetry.watch.average import Average, ticks_per_row
+from telemetry.watch.common import all_of, command_lags, drive_rows, travel_rows
+from telemetry.watch.row import Row
+
+
+class QuadrotorBalances:
+    """Force, moment, drive and travel."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        self.ticks = ticks_per_row(robot.control_rate_hz)
+        self.history = command_lags(robot, self.ticks)[-1]
+        self._average = Average(self.ticks, robot.dt_s)
+
+    def learn(self, robot: Robot, head: Block) -> None:
+        """Everything is a regression."""
+
+    def rows(self, block: Block) -> Sequence[Row]:
+        robot, average, begin = self._robot, self._average, self.history
+        q, v, u = (block.group(name)[begin:] for name in ("q", "qd", "tau_meas"))
+        body = rotation(q[:, 3:6])
+        linear, turn = average.increment(v), average.mean(v)
+        forces, moments = [], []
+        along = np.stack([sum(body[:, j, i] * v[:, j] for j in range(3)) for i in range(3)], axis=1)
+        for k, axis in enumerate("xyz"):
+            thrust = average.under(u * body[:, k, 2:3], late=1.0)
+            drag = average.under(body[:, k, :] * along)
+            forces.append(
+                Row(
+                    channel=f"{axis}.force",
+                    target=linear[:, k],
+                    features=np.concatenate([thrust, drag], axis=1),
+                    rate=turn[:, k],
+                )
+            )
+        p, w, r = v[:, 3], v[:, 4], v[:, 5]
+        for k, (name, gyroscopic) in enumerate(zip(robot.joints[3:6], (w * r, p * r, p * w), strict=True)):
+            others = average.under(np.stack([gyroscopic, v[:, 3 + k]], axis=1))
+            moments.append(
+                Row(
+                    channel=f"{name}.moment",
+                    target=linear[:, 3 + k],
+                    features=np.concatenate([average.under(u, late=1.0), others], axis=1),
+                    rate=turn[:, 3 + k],
+                )
+            )
+        rates = np.concatenate([v[:, :3], attitude_rates(q[:, 3:6], v[:, 3:6])], axis=1)
+        travel = travel_rows(robot, q, rates, average)
+        return all_of(forces, moments, drive_rows(robot, block, average, begin), travel)

@@ -1,0 +1,185 @@
+"""Residuals of a robot's balances: fitted to a healthy head, then streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from core.block import Array, Block
+from core.errors import BadInput
+from core.robot import Robot
+from telemetry.kernels import compiled
+from telemetry.residuals import Residuals
+from telemetry.watch.row import Balances, Row
+
+FOLDS = 5  # a fifth of the head is predicted by what the other four fifths say
+RIDGE = 1e-5  # of the rows: keeps features that the head does not move at zero
+_READINGS = ("q", "qd", "tau_meas")  # groups of a block that are watched for values that repeat
+_MIN_ROWS = 100
+_UNEVEN = 0.5  # share of a control period by which a step of the clock may be off
+_REMEMBERS = 3.0  # root of the rows that say as much as one independent one; chosen
+_GIVE = 0.5  # share by which a slope may be another under a fault; chosen
+
+
+class RegressionResidual:
+    """Target minus prediction of every balance; nothing is learnt after `fit`.
+
+    Args:
+        robot: the robot.
+        balances: of its kind.
+    """
+
+    def __init__(self, robot: Robot, balances: Balances) -> None:
+        self._robot, self._balances = robot, balances
+        self._weights: list[Array] = []
+        self._kept: Block | None = None
+        self.channels: tuple[str, ...] = ()
+        self.reading_channels = tuple(
+            f"{name}.{group}"
+            for group in _READINGS
+            for name in (robot.actuators if group == "tau_meas" else robot.joints)
+        )
+        self.smallest_shift = np.zeros(0)
+        self.rate_hz = robot.control_rate_hz / balances.ticks
+
+    def fit(self, head: Block) -> Residuals:
+        """Learn from a healthy head; returns cross-fitted residuals of its rows.
+
+        Raises:
+            BadInput: the head is too short.
+        """
+        self._balances.learn(self._robot, head)
+        self._kept = None
+        t_s, rows = self._rows(head)
+        if len(t_s) < _MIN_ROWS:
+            raise BadInput(
+                f"{len(head) * self._robot.dt_s:.1f} s of healthy motion are too few to learn from; "
+                f"record at least {_MIN_ROWS / self.rate_hz + 1.0:.0f} s"
+            )
+        self.channels = tuple(row.channel for row in rows)
+        self.smallest_shift = np.array([row.smallest for row in rows])
+        fitted = [_cross_fit(row) for row in rows]
+        self._weights = [weights for weights, _ in fitted]
+        predicted = np.stack([prediction for _, prediction in fitted], axis=1)
+        return _residuals(t_s, rows, predicted, self._readings(head, t_s))
+
+    def residuals(self, block: Block) -> Residuals:
+        """Residuals of the rows that the next ticks complete; after a gap or a leap of the clock rows begin anew."""
+        parts = [self._residuals(piece) for piece in self._pieces(block)]  # one by one: each starts where it is cut off
+        return Residuals.after(parts) if parts else self._residuals(block)
+
+    def _residuals(self, block: Block) -> Residuals:
+        t_s, rows = self._rows(block)
+        predicted = np.empty((len(t_s), len(self.channels)))
+        for c, (row, weights) in enumerate(zip(rows, self._weights, strict=True)):
+            _predict(np.ascontiguousarray(row.features), weights, predicted[:, c])
+        return _residuals(t_s, rows, predicted, self._readings(block, t_s))
+
+    def _readings(self, block: Block, t_s: Array) -> Array:
+        """(M, R) what the sensors said in the last tick of each row."""
+        at = np.searchsorted(block.t_s, t_s - 0.5 * self._robot.dt_s)
+        return np.hstack([block.group(name)[at] for name in _READINGS])
+
+    def _pieces(self, block: Block) -> Iterator[Block]:
+        """Stretches of `block` without a hole; what waits from before a hole is dropped."""
+        before = self._kept.t_s[-1:] if self._kept is not None and len(self._kept) else block.t_s[:1] - self._robot.dt_s
+        steps = np.diff(np.concatenate([before, block.t_s]))
+        broken = np.flatnonzero(np.abs(steps / self._robot.dt_s - 1.0) > _UNEVEN)
+        edges = [0, *broken.tolist(), len(block)]
+        for k, (begin, end) in enumerate(pairwise(edges)):
+            if k > 0:
+                self._kept = None
+            if end > begin:
+                yield block[begin:end]
+
+    def relearn(self, block: Block) -> None:
+        """Take what a fault has changed for normal, as far as `block` shows it; weights give way by half at most."""
+        self.forget()
+        _, rows = self._rows(max(self._pieces(block), key=len))
+        for c, row in enumerate(rows):
+            if not row.known and len(row.target):
+                self._weights[c] = _revised(row, self._weights[c])
+
+    def forget(self) -> None:
+        """Begin anew with the next ticks; what was learnt stays."""
+        self._kept = None
+
+    def _rows(self, block: Block) -> tuple[Array, Sequence[Row]]:
+        """Times and channels of the rows that `block` completes; what does not fill a row waits for the next block."""
+        if self._kept is not None:
+            block = Block.join([self._kept, block])
+        d, history = self._balances.ticks, self._balances.history
+        groups = max((len(block) - history) // d, 0)
+        if groups < 2:
+            self._kept = block
+            return np.zeros(0), self._none()
+        used = history + groups * d
+        self._kept = block[used - history - d :]
+        t_s = block.t_s[history + 2 * d - 1 : used : d]
+        return t_s, self._balances.rows(block[:used])
+
+    def _none(self) -> Sequence[Row]:
+        empty = np.zeros(0)
+        return [
+            Row(channel=name, target=empty, features=np.zeros((0, len(weights) - 1)), rate=empty)
+            for name, weights in zip(self.channels, self._weights, strict=True)
+        ]
+
+
+@compiled
+def _predict(features: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+    for i in range(features.shape[0]):
+        total = weights[0]
+        for f in range(features.shape[1]):
+            total += weights[1 + f] * features[i, f]
+        out[i] = total
+
+
+def _residuals(t_s: Array, rows: Sequence[Row], predicted: Array, readings: Array) -> Residuals:
+    targets = np.stack([row.target for row in rows], axis=1)
+    return Residuals(
+        t_s=t_s,
+        value=targets - predicted,
+        expected=np.ascontiguousarray(predicted),
+        rate=np.stack([row.rate for row in rows], axis=1),
+        readings=readings,
+    )
+
+
+def _cross_fit(row: Row) -> tuple[Array, Array]:
+    """(1 + F,) weights from all rows, and (M,) predictions by weights that have not seen the row's block of time."""
+    if row.known:
+        return np.array([0.0, 1.0]), row.features[:, 0].copy()
+    count = len(row.target)
+    centre, spread = row.features.mean(axis=0), row.features.std(axis=0)
+    inverse = np.where(spread > 1e-9 * np.maximum(np.abs(centre), 1e-300), 1.0 / np.where(spread > 0, spread, 1.0), 0.0)
+    z = np.concatenate([np.ones((count, 1)), (row.features - centre) * inverse], axis=1)
+    edges = [k * count // FOLDS for k in range(FOLDS + 1)]
+    grams = [z[a:b].T @ z[a:b] for a, b in pairwise(edges)]
+    moments = [z[a:b].T @ row.target[a:b] for a, b in pairwise(edges)]
+    gram, moment = np.sum(grams, axis=0), np.sum(moments, axis=0)
+    predicted = np.empty(count)
+    for k, (a, b) in enumerate(pairwise(edges)):
+        predicted[a:b] = z[a:b] @ _solve(gram - grams[k], moment - moments[k], RIDGE * count)
+    w = _solve(gram, moment, RIDGE * count)
+    slopes = w[1:] * inverse
+    return np.concatenate([[w[0] - slopes @ centre], slopes]), predicted
+
+
+def _revised(row: Row, weights: Array) -> Array:
+    """(1 + F,) weights that explain `row`, drawn to the present ones by a Gaussian prior."""
+    x = np.concatenate([np.ones((len(row.target), 1)), row.features], axis=1)
+    left = row.target - x @ weights
+    # A constant may change by what the target varies, a slope by half of itself.
+    give = np.concatenate([[row.target.std() + 1e-12], _GIVE * np.abs(weights[1:]) + 1e-12])
+    noise = _REMEMBERS * np.median(np.abs(np.diff(left))) + 1e-12
+    scaled = x * give / noise
+    change = give * np.linalg.solve(scaled.T @ scaled + np.eye(len(give)), scaled.T @ (left / noise))
+    return np.asarray(weights + change, dtype=np.float64)
+
+
+def _solve(gram: Array, moment: Array, ridge: float) -> Array:
+    penalised = gram + ridge * np.eye(len(gram))
+    return np.asarray(np.linalg.solve(penalised, moment), dtype=np.float64)
