@@ -167,12 +167,15 @@ def _estimates(cause: RankedCause, effect: Effect) -> tuple[Estimated, ...]:
 
 
 def _true_theta(cause: RankedCause, effect: Effect) -> Array:
-    """(k,) unknowns of `cause` that stand for `effect`; effects are proportional to their unknowns."""
-    columns = []
+    """(k,) unknowns of `cause` that stand for `effect`; effects are proportional to their unknowns.
+
+    A fault without unknowns beside one with some, such as a frozen reading, is the same for all.
+    """
+    columns, fixed = [], _flat(cause.effect(np.zeros(len(cause.theta))))
     for step in _TINY * np.eye(len(cause.theta)):
-        up, down = _flat(cause.effect(step)), _flat(cause.effect(-step))
+        up, down = _flat(cause.effect(step)) - fixed, _flat(cause.effect(-step)) - fixed
         columns.append((up if np.any(up) else -down) / _TINY)  # one of the two may be out of range
-    return np.asarray(np.linalg.lstsq(np.array(columns).T, _flat(effect), rcond=None)[0])
+    return np.asarray(np.linalg.lstsq(np.array(columns).T, _flat(effect) - fixed, rcond=None)[0])
 
 
 def _flat(effect: Effect) -> Array:
