@@ -164,10 +164,10 @@ def faults(
 
     for kind in (faults_of(find_robot(robot)) if robot else CATALOGUE).values():
         where = [] if kind.target == "robot" else [f"{kind.key}=J"]
-        values = ",".join([*where, *(f"{p.name}={p.default:g}" for p in kind.parameters)])
+        values = ",".join([*where, *(f"{p.name}={p.default:.3g}" for p in kind.parameters)])
         typer.echo(f"{kind.name}:{values}    {kind.meaning}")
         for p in kind.parameters:
-            typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:g} to {p.high:g}")
+            typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:.3g} to {p.high:.3g}")
     typer.echo(
         "Join with +; each takes onset=S, ramp=S, lasts=S, period=S with duty=0..1, and severity=0..1. "
         "Without joint= (rotor=, wheel=) a fault sits in all of them."

@@ -88,3 +88,9 @@ def on(targets: Iterable[int], size: int, value: float) -> Vector:
     """(size,) with `value` at `targets` and zero elsewhere."""
     chosen = set(targets)
     return tuple(value if i in chosen else 0.0 for i in range(size))
+
+
+def touched(effect: Effect) -> frozenset[str]:
+    """Fields of `effect` that are not those of a healthy robot."""
+    values = [(name, getattr(effect, name)) for name in FIELDS]
+    return frozenset(name for name, value in values if value and (not isinstance(value, tuple) or any(value)))

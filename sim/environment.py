@@ -160,7 +160,13 @@ class RobotEnvironment(gymnasium.Env[Observation, Action]):
         if self._tick + 1 >= len(self._references):
             raise RuntimeError("the episode is over; call reset")
         plant = self._open_plant()
-        self._last = np.clip(np.asarray(action, dtype=float), -1.0, 1.0)
+        asked = np.asarray(action, dtype=float)
+        if asked.shape != self._last.shape or not np.isfinite(asked).all():
+            raise BadInput(
+                f"{self.robot.name}: an action is {len(self._last)} finite numbers from -1 to 1, not "
+                f"{np.array2string(asked, precision=3, threshold=8)}; check what the policy returns"
+            )
+        self._last = np.clip(asked, -1.0, 1.0)
         error, effort, lost = 1.0, 1.0, True  # of a robot that has come apart
         try:
             plant.apply(self._command())

@@ -30,6 +30,9 @@ from sim.physics import Physics
 from sim.plant import Plant
 from sim.rollout import rollout
 from sim.tasks.task import TaskKind
+from telemetry.watch.average import Average
+from telemetry.watch.kinds import WatchedKind
+from telemetry.watch.row import Row
 
 LEAK = FaultKind(
     name="leak",
@@ -101,6 +104,24 @@ def arm():
     return Path(__file__).parent / "arm" / "robot.toml"
 
 
+class PuckBalances:
+    """The puck's speed against what pushes it."""
+
+    ticks, history = 2, 0
+
+    def __init__(self, robot):
+        self._average = Average(2, robot.dt_s)
+
+    def learn(self, robot, head):
+        pass
+
+    def rows(self, block):
+        v, u = block.group("qd"), block.group("tau_meas")
+        gained, push = self._average.increment(v)[:, 0], self._average.under(u, late=1.0)
+        return [Row(channel="puck.push", target=gained, features=push, rate=self._average.mean(v)[:, 0])]
+
+
+WATCHED_PUCK = WatchedKind(name="puck", balances=PuckBalances)
 RINK = str(Path(__file__).parent / "rink")
 '''
 
@@ -113,6 +134,8 @@ nod = lab:NOD
 cautious = lab:CAUTIOUS
 [remend.kinds]
 puck = lab:PUCK
+[remend.balances]
+puck = lab:WATCHED_PUCK
 [remend.robots]
 lab_arm = lab:arm
 rink = lab:RINK
@@ -178,6 +201,8 @@ from sim.kinds import hidden_physics, nominal_physics, open_plant
 from sim.rollout import rollout
 from sim.scenario import Scenario
 from sim.tasks.catalogue import endless_tasks
+from core.block import Block
+from telemetry.watch.kinds import balances_of
 
 arm = find_robot("lab_arm")
 law = find_law(arm, arm.controller)
@@ -189,6 +214,7 @@ def error(spec):
 env = gymnasium.make("sim.environments:remend/LabArm-v0", fault="leak:share=0.5", task="nod", duration_s=0.2)
 _, info = env.reset(seed=1)
 rink = find_robot("rink")
+watched = list(balances_of(rink).rows(Block(data=np.ones((8, 9)), actuators=1)))
 with open_plant(rink, hidden_physics(rink, 1), FaultCourse(), seed=1) as plant:
     for _ in range(100):
         plant.apply([1.0])
@@ -200,6 +226,7 @@ print(json.dumps({
     "proposer": [proposer.name for proposer in choose_proposers("cautious")],
     "auto": [proposer.name for proposer in choose_proposers("auto")],
     "x": x,
+    "watched": [row.channel for row in watched],
 }))
 """
 
@@ -265,6 +292,7 @@ def test_an_own_task_is_drawn(seen):
 def test_an_own_robot_of_an_own_kind_moves_as_its_plant_says(seen):
     """Half of acceleration times time squared, for a mass within 10 % of 2 kg."""
     assert 0.5 / 2.2 * 0.99 < seen["x"] < 0.5 / 1.8 * 1.02
+    assert seen["watched"] == ["puck.push"]
 
 
 def test_an_own_proposer_is_chosen_and_asked_last(seen):

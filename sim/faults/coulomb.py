@@ -1,14 +1,14 @@
 """Dry friction of a joint: a constant torque against the motion.
 
 -c sign(v) with c = share of the drive's effort limit (0 to 0.2), regularised below 0.01 rad/s and applied implicitly
-(`sim.drivetrain`). Breakaway friction grows by the same amount.
+(`sim.plants.fixed_base`). Breakaway friction grows by the same amount.
 """
 
 from __future__ import annotations
 
 from core.robot import Robot
 from sim.effect import Effect
-from sim.faults.kind import FaultKind, Parameter, Values
+from sim.faults.kind import DIFFDRIVE, JOINTED, FaultKind, Parameter, Values
 from sim.faults.targets import efforts
 
 
@@ -24,4 +24,5 @@ KIND = FaultKind(
     ),
     target="joint",
     effect=_effect,
+    kinds=JOINTED | {DIFFDRIVE},
 )

@@ -1,14 +1,14 @@
 """Viscous friction of a joint, grown by a factor, by an amount, or both.
 
 Torque -b v with b = scale * nominal + viscous. Applied with the velocity at the end of the step, so that it brakes and
-never pushes, however large it is against the inertia (`sim.drivetrain`).
+never pushes, however large it is against the inertia (`sim.plants.fixed_base`).
 """
 
 from __future__ import annotations
 
 from core.robot import Robot
 from sim.effect import Effect
-from sim.faults.kind import FaultKind, Parameter, Values
+from sim.faults.kind import DIFFDRIVE, JOINTED, FaultKind, Parameter, Values
 
 
 def _effect(robot: Robot, values: Values, targets: tuple[int, ...]) -> Effect:
@@ -29,4 +29,5 @@ KIND = FaultKind(
     ),
     target="joint",
     effect=_effect,
+    kinds=JOINTED | {DIFFDRIVE},
 )

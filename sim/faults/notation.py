@@ -10,13 +10,14 @@ them. `onset` [s] is when it starts, `ramp` [s] how long it grows, `lasts` [s] w
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from core.errors import BadInput
 from core.robot import Robot
-from sim.effect import Effect, combine
+from sim.effect import Effect, combine, touched
 from sim.faults.catalogue import CATALOGUE, faults_of
 from sim.faults.course import Fault
-from sim.faults.kind import FaultKind
+from sim.faults.kind import FaultKind, Parameter
 
 _LONG_S = 86400.0
 _COURSE = {"onset": (0.0, _LONG_S), "ramp": (0.0, _LONG_S), "lasts": (0.01, _LONG_S), "period": (0.01, _LONG_S)}
@@ -27,8 +28,8 @@ def parse_faults(spec: str, robot: Robot) -> tuple[Fault, ...]:
     """Read the notation of the module docstring; `none` and the empty text are a healthy robot.
 
     Raises:
-        BadInput: an unknown kind, parameter or joint, a fault this robot cannot have, or a value that is no number or
-            out of range.
+        BadInput: an unknown kind, parameter or joint, a fault this robot cannot have or that changes nothing on it, or
+            a value that is no number or out of range.
     """
     if spec.strip() in ("", "none"):
         return ()
@@ -63,6 +64,11 @@ def _parse_one(part: str, robot: Robot) -> Fault:
         raise BadInput(f"fault '{part}': duty needs a period; add period=SECONDS")
     values = {name: numbers.get(name, p.default) for name, p in own.items()}
     places = _targets(part, kind, robot, given.get(kind.key))
+    ends = ({key: own[key].low for key in numbers if key in own}, {key: own[key].high for key in numbers if key in own})
+    if not any(touched(kind.effect(robot, values | end, places)) for end in ends):
+        raise BadInput(
+            f"fault '{part}': on {robot.name} it changes nothing, however large; give {_others(own, numbers)}"
+        )
     return Fault(
         spec=part,
         kind=name,
@@ -87,6 +93,11 @@ def _targets(part: str, kind: FaultKind, robot: Robot, text: str | None) -> tupl
         names = ", ".join(robot.joints[i] for i in able)
         raise BadInput(f"fault '{part}': {robot.joints[index]} cannot have it; use one of {names}")
     return (index,)
+
+
+def _others(own: Mapping[str, Parameter], given: Mapping[str, float]) -> str:
+    """The parameters that were not given, in words."""
+    return " or ".join(f"{name}=" for name in own if name not in given) or "another fault"
 
 
 def _number(part: str, key: str, text: str, low: float, high: float) -> float:

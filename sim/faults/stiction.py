@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from core.robot import Robot
 from sim.effect import Effect
-from sim.faults.kind import FaultKind, Parameter, Values
+from sim.faults.kind import DIFFDRIVE, JOINTED, FaultKind, Parameter, Values
 from sim.faults.targets import efforts
 
 
@@ -24,4 +24,5 @@ KIND = FaultKind(
     ),
     target="joint",
     effect=_effect,
+    kinds=JOINTED | {DIFFDRIVE},
 )

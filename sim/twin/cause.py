@@ -15,7 +15,7 @@ import numpy as np
 
 from core.rigid_body import Array
 from core.robot import Robot
-from sim.effect import FIELDS, NO_EFFECT, Effect, combine
+from sim.effect import NO_EFFECT, Effect, combine, touched
 from sim.faults.catalogue import faults_of
 from sim.faults.kind import FaultKind, Parameter
 
@@ -46,12 +46,6 @@ class Cause:
     def touched(self) -> frozenset[str]:
         """Fields of `Effect` that this cause changes."""
         return touched(self.effect(np.where(self.high >= self.prior_std, self.prior_std, self.low)))
-
-
-def touched(effect: Effect) -> frozenset[str]:
-    """Fields of `effect` that are not those of a healthy robot."""
-    values = [(name, getattr(effect, name)) for name in FIELDS]
-    return frozenset(name for name, value in values if value and (not isinstance(value, tuple) or any(value)))
 
 
 def causes_of(robot: Robot) -> list[Cause]:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.rigid_body import Array
-from sim.effect import Effect
-from sim.twin.cause import touched
+from sim.effect import Effect, touched
 from sim.twin.drive import DriveResponse
 from sim.twin.parts import DoubtfulRows, DrivenRows, Mask, Rows
 

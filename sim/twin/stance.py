@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from core.rigid_body import Array
-from sim.effect import Effect
+from sim.effect import Effect, touched
 from sim.plants.legged import COGGING_PERIODS
 from sim.twin.balance import Balance, LegCalibration, leg_rates
-from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
 

@@ -11,9 +11,8 @@ from scipy.ndimage import maximum_filter1d
 
 from core.rigid_body import Array, RigidBodyModel
 from core.robot import Robot
-from sim.effect import Effect
+from sim.effect import Effect, touched
 from sim.plants.fixed_base import COGGING_PERIODS
-from sim.twin.cause import touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
 from telemetry.calibration import Calibration, dry_friction, linear_system, smooth_sign

@@ -11,8 +11,7 @@ from scipy.signal import lfilter
 
 from core.rigid_body import Array
 from core.robot import Robot
-from sim.effect import Effect
-from sim.twin.cause import touched
+from sim.effect import Effect, touched
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
 from sim.twin.sliding import holding

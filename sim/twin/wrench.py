@@ -6,8 +6,7 @@ import numpy as np
 
 from core.rigid_body import Array
 from sim.airframe import ROTORS, rotor_wrenches
-from sim.effect import Effect
-from sim.twin.cause import touched
+from sim.effect import Effect, touched
 from sim.twin.flight import FlightCalibration, coordinate_rates, flight_of, flight_physics, turned
 from sim.twin.parts import Mask, Stretch
 

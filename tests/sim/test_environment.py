@@ -351,3 +351,15 @@ def test_a_learner_trains_a_residual():
     action, _ = model.predict(observation, deterministic=True)
     assert env.action_space.contains(action)
     env.close()
+
+
+@pytest.mark.parametrize(
+    ("action", "words"), [(np.zeros(3), "2 finite numbers"), (np.array([0.0, np.nan]), "nan"), (np.inf, "inf")]
+)
+def test_an_action_that_is_none_is_refused_and_loses_nothing(make, action, words):
+    env = make("arm2")
+    env.reset(seed=1)
+    with pytest.raises(BadInput, match=words):
+        env.step(action)
+    observation, *_ = env.step(np.zeros(2))
+    assert np.isfinite(observation).all()

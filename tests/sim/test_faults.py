@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from controllers.artefact import Artefact
 from core.errors import BadInput
 from core.rigid_body import RigidBodyModel, load_held_at_home
 from core.robot import Robot
-from sim.catalogue import find_robot
-from sim.effect import NO_EFFECT, Effect, combine
+from sim.catalogue import find_robot, shipped_robots
+from sim.effect import NO_EFFECT, Effect, combine, touched
 from sim.faults.catalogue import CATALOGUE, faults_of
 from sim.faults.course import Fault, FaultCourse
 from sim.faults.notation import parse_faults
@@ -264,3 +264,22 @@ def test_a_small_arm_gets_a_load_that_it_can_lift() -> None:
     torque = np.abs(model.gravity(np.array(arm2.home))) / np.array(arm2.limits.effort)
     assert torque.max() == pytest.approx(1.0)
     assert only(parse_faults("payload:mass=9", arm2)).effect.payload_kg == 9.0  # who asks for more gets it
+
+
+def test_a_fault_that_changes_nothing_on_this_robot_is_refused_with_what_would() -> None:
+    arm2 = find_robot("arm2")
+    smooth = replace(arm2, limits=replace(arm2.limits, damping=(0.0, 0.0)))
+    for spec in ("friction", "friction:joint=2,scale=20"):
+        with pytest.raises(BadInput, match=r"it changes nothing, however large; give .*viscous="):
+            parse_faults(spec, smooth)
+    assert only(parse_faults("friction:viscous=2", smooth)).effect.viscous == (2.0, 2.0)
+    assert only(parse_faults("payload:mass=0", smooth)).effect == NO_EFFECT  # nothing was asked for
+
+
+def test_every_fault_of_every_shipped_robot_changes_something_by_default() -> None:
+    for name in shipped_robots():
+        robot = find_robot(name)
+        for kind in faults_of(robot).values():
+            for place in kind.targets(robot) or (None,):
+                spec = kind.name if place is None else f"{kind.name}:{kind.key}={place + 1}"
+                assert touched(only(parse_faults(spec, robot)).effect), (name, spec)
