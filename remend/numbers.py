@@ -158,11 +158,6 @@ def utc(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // 10**9, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def short_hash(sha256: str) -> str:
-    """The first twelve digits of a hash: enough to compare by eye, never to decide by."""
-    return sha256[:12]
-
-
 def _told_apart(low: Number, high: Number) -> tuple[str, ...]:
     """Both ends with as many figures, up to six, as it takes to tell them apart, and with equally many decimals."""
     figures = next((f for f in range(FIGURES, 6) if figure(low, f) != figure(high, f)), 6)

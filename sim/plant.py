@@ -159,10 +159,6 @@ class Plant(ABC):
         """(n,) true position and velocity. For the scorer; no controller or detector may call it."""
         return self._q, self._v
 
-    def true_effect(self) -> Effect:
-        """The fault in force now. For the scorer and for labels; no controller or detector may call it."""
-        return self._course.at(self._tick * self.robot.dt_s)
-
     def _take_together(self, steps: int) -> None:
         """From now on Bullet takes so many physics steps in one call."""
         self._together, self._span_s = steps, steps * self.step_s

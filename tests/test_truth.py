@@ -34,9 +34,8 @@ DOORS = {"sim/environment.py", "sim/trial.py", "sim/workday.py"}  # where a user
 
 # Name -> the modules that may use it, besides benchmarks. The lists are exact: whoever stops needing it leaves.
 SECRETS = {
-    # what the body really does, and which fault is in force
+    # what the body really does
     "true_state": {"sim/plant.py", "sim/rollout.py", "sim/environment.py"},
-    "true_effect": {"sim/plant.py"},
     "q_true": {"sim/rollout.py", "sim/judge.py"},
     # the robot that nobody may look into
     "hidden_physics": {"sim/kinds.py", "sim/truth.py", "sim/robot_process.py", *DOORS},

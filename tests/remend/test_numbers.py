@@ -103,9 +103,8 @@ def test_a_share_that_is_not_certain_never_reads_as_certain(value: float | None,
     assert numbers.share(value) == text
 
 
-def test_counts_moments_and_hashes() -> None:
+def test_counts_and_moments() -> None:
     assert numbers.count(1060) == "1060"
     assert numbers.count(12800) == "12,800"
     assert numbers.moment(1234.567) == "1234.57 s"
     assert numbers.utc(1_790_000_000 * 10**9) == "2026-09-21 14:13:20 UTC"
-    assert numbers.short_hash("ab" * 32) == "abababababab"
