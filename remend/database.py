@@ -18,6 +18,7 @@ from core.errors import BadInput, Conflict, Refused
 from remend import tables
 
 FILE = "remend.db"
+_MID_REPAIR = "locking protocol"  # SQLITE_PROTOCOL: whoever repairs the index of the log was killed, or is very slow
 BUSY_TIMEOUT_MS = 10_000  # decisions take milliseconds; who waits longer than this meets a process that hangs
 
 
@@ -86,18 +87,21 @@ def read_only(home: Path) -> Iterator[Connection]:
     with tempfile.TemporaryDirectory() as aside, translated(path):
         wal, index = (path.with_name(f"{FILE}-{end}") for end in ("wal", "shm"))
         if index.exists():
-            options = "mode=ro&readonly_shm=1"  # somebody is writing, or was killed: read along without touching
+            # somebody is writing, or was killed: read along without touching
+            engine = _reader(path, "mode=ro&readonly_shm=1")
+            try:
+                with engine.connect() as connection:
+                    _schema_version(connection, path)
+            except OperationalError as error:
+                if _MID_REPAIR not in str(error.orig):
+                    raise
+                engine.dispose()
+                engine = _reader(_copied(path, wal, aside), "mode=ro")
         elif wal.exists():
             # a log without its index: nobody can be writing. SQLite would build the index next to it, so use a copy
-            path = Path(shutil.copy(path, aside))
-            shutil.copy(wal, aside)
-            options = "mode=ro"
+            engine = _reader(_copied(path, wal, aside), "mode=ro")
         else:
-            options = "immutable=1"  # closed properly; any other mode would create a log
-        uri = f"file:{quote(str(path))}?{options}"
-        engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
-        event.listen(engine, "connect", _take_over_transactions)
-        event.listen(engine, "begin", _begin)
+            engine = _reader(path, "immutable=1")  # closed properly; any other mode would create a log
         try:
             with engine.connect() as connection, connection.begin():
                 if not _schema_version(connection, path):
@@ -105,6 +109,20 @@ def read_only(home: Path) -> Iterator[Connection]:
                 yield connection
         finally:
             engine.dispose()
+
+
+def _reader(path: Path, options: str) -> Engine:
+    uri = f"file:{quote(str(path))}?{options}"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    event.listen(engine, "connect", _take_over_transactions)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _copied(path: Path, wal: Path, folder: str) -> Path:
+    """Database and log in another folder, without the index, which SQLite then builds anew."""
+    shutil.copy(wal, folder)
+    return Path(shutil.copy(path, folder))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from core.clock import ManualClock
 from core.errors import BadInput, Conflict, Refused
@@ -385,3 +386,26 @@ def test_database_held_by_another_process_is_a_conflict(
             store.add_incident(samples.incident())
         other.execute("ROLLBACK")
         store.add_incident(samples.incident())
+
+
+def test_an_index_left_in_the_middle_of_its_repair_is_read_around(
+    home: Path, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says so when whoever repairs it was killed at the wrong moment; the data is in database and log."""
+    asked = []
+    as_it_is = database._schema_version
+
+    def mid_repair_at_first(connection: Connection, path: Path) -> int:
+        asked.append(path)
+        if len(asked) == 1:
+            raise OperationalError("PRAGMA user_version", None, sqlite3.OperationalError("locking protocol"))
+        return as_it_is(connection, path)
+
+    with Store.open(home) as store:
+        store.add_incident(samples.incident())
+        monkeypatch.setattr(database, "_schema_version", mid_repair_at_first)
+        before = sorted(home.iterdir())
+        with database.read_only(home) as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM incidents").scalar_one() == 1
+        assert sorted(home.iterdir()) == before
+    assert len(asked) == 2
