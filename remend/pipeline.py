@@ -194,6 +194,8 @@ class Pipeline:
                 self.observe(block)
             twin = self._explain(healing, incident, self.tape.end_s - AFTERMATH_S)
         assert healing.diagnosis is not None
+        if healing.diagnosis.causes[0].cause != "none":
+            self.monitor.confirm()
         self.console.show_diagnosis(healing.diagnosis)
         return twin
 

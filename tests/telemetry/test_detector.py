@@ -199,6 +199,23 @@ def test_a_change_that_is_normal_now_no_longer_alarms_and_its_end_does() -> None
     assert [event.channel for event in detector.tracker.events] == ["j2"]
 
 
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_an_alarm_that_passes_counts_as_false_unless_it_was_confirmed(correlated_noise: Noise, confirmed: bool) -> None:
+    stream = correlated_noise(11, HEAD + 4000, 2)
+    stream[HEAD + 1200 : HEAD + 1300, 0] += 4.0
+    detector = _calibrated(stream)
+    rows = _both(stream[HEAD:])
+    detector.watch(rows[:1500])
+    assert len(detector.tracker.events) == 1
+    if confirmed:
+        detector.confirm()
+    blocks = detector.alarm_rate.blocks
+    detector.watch(rows[1500:])
+    assert detector.alarm_rate.false_alarms == (0 if confirmed else 1)
+    # The block with the alarm taught nothing; the two after it did, and a false alarm counts as one more.
+    assert detector.alarm_rate.blocks == blocks + (2 if confirmed else 3)
+
+
 def test_a_fast_motion_beyond_the_head_is_allowed_a_larger_residual() -> None:
     """What a model gets wrong grows with the motion: the head shows how, and beyond it in proportion."""
     rng = np.random.default_rng(3)
