@@ -56,6 +56,7 @@ def lab(tmp_path_factory):
 EXPECTED = {  # script of the page -> what its output must show
     "rollout(robot": r"none: [\d.e-]+ rad, diverged: False\npayload:mass=5: ",
     "in twin.causes": r"0\.\d+ payload \{'mass': (0\.9|1\.0)",
+    "diagnose(": r"Most likely .*joint 2 that does not let go.*refuted if .*\nFalse Release",
     "validate(workers": r"pass\nsuperior_tracking pass",
     "Iiwa-v0": r"[\d.]+ 0\.0 \{'label': 'payload:mass=5,onset=1', 'severity': 1\.0\}",
     "PPO(": r"\(array\(\[.*\], dtype=float32\), None\)",
