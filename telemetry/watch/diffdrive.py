@@ -7,33 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.block import Block
-from core.robot import Robot
 from telemetry.calibration import smooth_sign
-from telemetry.watch.average import Average, ticks_per_row
-from telemetry.watch.common import all_of, command_lags, drive_rows, travel_rows
+from telemetry.watch.common import all_of, drive_rows, travel_rows
+from telemetry.watch.plain import PlainBalances
 from telemetry.watch.row import Row
 
 _DRY_RAD_S = (0.01, 0.05, 0.2, 1.0)  # speeds over which dry friction of a wheel may change sign: the head chooses
 
 
-class DiffdriveBalances:
+class DiffdriveBalances(PlainBalances):
     """Wheel torque, rolling, drive and travel. Coordinates: x, y, yaw, left and right wheel."""
-
-    def __init__(self, robot: Robot) -> None:
-        self._robot = robot
-        self.ticks = ticks_per_row(robot.control_rate_hz)
-        self.history = command_lags(robot, self.ticks)[-1]
-        self._average = Average(self.ticks, robot.dt_s)
-
-    def learn(self, robot: Robot, head: Block) -> None:
-        """Everything is a regression."""
 
     def rows(self, block: Block) -> Sequence[Row]:
         robot, average, begin = self._robot, self._average, self.history
         q, v, u = (block.group(name)[begin:] for name in ("q", "qd", "tau_meas"))
         wheels = v[:, 3:5]
         acceleration, speed = average.increment(wheels), average.mean(wheels)
-        dry = [smooth_sign(wheels, np.array(speed)) for speed in _DRY_RAD_S]
+        dry = [smooth_sign(wheels, np.array(dry_rad_s)) for dry_rad_s in _DRY_RAD_S]
         causes = np.concatenate(
             [
                 average.under(u, late=1.0),

@@ -10,24 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.block import Block
-from core.robot import Robot
 from telemetry.watch.attitude import attitude_rates
-from telemetry.watch.average import Average, ticks_per_row
-from telemetry.watch.common import all_of, command_lags, drive_rows, travel_rows
+from telemetry.watch.common import all_of, drive_rows, travel_rows
+from telemetry.watch.plain import PlainBalances
 from telemetry.watch.row import Row
 
 
-class LeggedBalances:
+class LeggedBalances(PlainBalances):
     """Drive and travel. Coordinates: joints, then roll, pitch and yaw."""
-
-    def __init__(self, robot: Robot) -> None:
-        self._robot = robot
-        self.ticks = ticks_per_row(robot.control_rate_hz)
-        self.history = command_lags(robot, self.ticks)[-1]
-        self._average = Average(self.ticks, robot.dt_s)
-
-    def learn(self, robot: Robot, head: Block) -> None:
-        """Everything is a regression."""
 
     def rows(self, block: Block) -> Sequence[Row]:
         m, begin = len(self._robot.actuators), self.history

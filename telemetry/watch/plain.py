@@ -12,7 +12,7 @@ from telemetry.watch.row import Row
 
 
 class PlainBalances:
-    """Drive and travel."""
+    """Drive and travel; kinds of robot of which more is known add to it."""
 
     def __init__(self, robot: Robot) -> None:
         self._robot = robot

@@ -171,7 +171,7 @@ def test_a_head_too_short_to_learn_from_is_refused() -> None:
 def test_a_kind_that_nobody_has_described_keeps_what_every_robot_keeps() -> None:
     assert set(WATCHED) >= {"fixed_base", "quadrotor", "diffdrive", "legged"}
     odd = Robot(**{**{f: getattr(IIWA, f) for f in IIWA.__dataclass_fields__}, "kind": "ornithopter"})
-    assert isinstance(balances_of(odd), PlainBalances)
+    assert type(balances_of(odd)) is PlainBalances
     channels = RegressionResidual(odd, balances_of(odd))
     channels.fit(_swinging(3000))
     assert channels.channels[0] == "joint_1.drive"
