@@ -24,7 +24,7 @@ _GIVE = 0.5  # share by which a slope may be another under a fault; chosen
 
 
 class RegressionResidual:
-    """Target minus prediction of every balance; nothing is learnt after `fit`.
+    """Target minus prediction of every balance; after `fit` nothing is learnt but by `relearn`.
 
     Args:
         robot: the robot.
