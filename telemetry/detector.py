@@ -40,8 +40,8 @@ class Detector:
     summed in leaky CUSUMs of three memories. Thresholds follow from the head's autocorrelation and kurtosis for a share
     of the false-alarm rate each; `AlarmRate` then learns what healthy telemetry really reaches. Raw channels, where
     given, are watched for values that repeat to the last bit. A missing value (NaN) is never zero: its statistics hold
-    still and `missing` counts it. Places and scales change after `calibrate` only by `restart`, so a slow fault cannot be
-    learnt.
+    still and `missing` counts it. Places and scales change after `calibrate` only by `restart`, so a slow fault cannot
+    be learnt.
 
     Args:
         residual_channels: names of the C residual channels.
