@@ -9,25 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice
 
 import numpy as np
 
-from controllers.library import find_law
-from core.block import Block, flat_row
+from core.block import Block
 from core.rigid_body import Array
 from core.robot import Robot
 from sim.effect import Effect
 from sim.faults.catalogue import CATALOGUE
 from sim.faults.course import Fault, FaultCourse
 from sim.faults.notation import full_effect, parse_faults
-from sim.kinds import hidden_physics
-from sim.rollout import make_runtime
-from sim.tasks.catalogue import endless_tasks
 from sim.twin.kinds import twin_kind_of
 from sim.twin.parts import Corrections
 from sim.twin.twin import RankedCause, Twin, fit_twin
-from sim.worlds import borrow
+from sim.workday import work
 
 HEAD_S = 40.0  # healthy telemetry that each robot is learnt from
 WINDOW_S = 2.0  # telemetry under the fault that the twin is fitted to
@@ -94,18 +89,7 @@ class Study:
 
     def record(self, seed: int, day: int, seconds: float, course: FaultCourse) -> Block:
         """Telemetry of the hidden robot `seed` at the work of `day`; it ends early if the simulation diverges."""
-        robot, rows = self.robot, []
-        plant = borrow(robot, hidden_physics(robot, seed))
-        plant.restart(course, seed=day)
-        runtime = make_runtime(robot, find_law(robot, robot.controller))
-        for reference in islice(endless_tasks(robot, day, _SEGMENT_S), round(seconds * robot.control_rate_hz)):
-            frame = plant.measure()
-            rows.append(flat_row(frame, reference))
-            try:
-                plant.apply(runtime.tick(frame, reference, frame.stamp_ns).tau)
-            except FloatingPointError:
-                break
-        return Block(data=np.array(rows), actuators=len(robot.actuators))
+        return work(self.robot, seconds, hidden=seed, day=day, course=course, segment_s=_SEGMENT_S)
 
     def run(self, spec: str, seed: int, window_s: float = WINDOW_S) -> Run:
         """One fault on the hidden robot `seed`."""

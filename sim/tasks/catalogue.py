@@ -50,12 +50,19 @@ def draw_task(robot: Robot, kind: str, start: Array, duration_s: float, rng: np.
     return Task(kind=kind, q=q, qd=qd, qdd=qdd)
 
 
-def endless_tasks(robot: Robot, seed: int, segment_s: float = 6.0) -> Iterator[Reference]:
-    """The working day of a robot: tasks of all its kinds, one after the other, for ever."""
-    rng = np.random.default_rng([seed, 0x7A5C])
+def endless_tasks(
+    robot: Robot, seed: int, segment_s: float = 6.0, speeds: tuple[float, float] | None = None
+) -> Iterator[Reference]:
+    """The working day of a robot: tasks of all its kinds, one after the other, for ever.
+
+    Args:
+        segment_s: how long a task takes.
+        speeds: slowest and fastest at which one is done, as a multiple; drawn anew for each.
+    """
+    rng, pace = np.random.default_rng([seed, 0x7A5C]), np.random.default_rng([seed, 0x9ACE])
     start = np.array(robot.home)
     while True:
         for kind in rng.permutation(robot.tasks.kinds):
             task = draw_task(robot, str(kind), start, segment_s, rng)
-            yield from task.references()
+            yield from (task if speeds is None else task.at_speed(float(pace.uniform(*speeds)))).references()
             start = task.q[-1]

@@ -125,6 +125,18 @@ def test_the_working_day_goes_on_without_a_jump_and_can_be_repeated(iiwa: Robot)
     assert list(islice(endless_tasks(iiwa, seed=5, segment_s=2.0), 100)) != day[:100]
 
 
+def test_a_task_at_another_speed_goes_the_same_way(iiwa: Robot) -> None:
+    task, _ = drawn(iiwa, "reach", 1)
+    for speed in (0.5, 1.5):
+        other = task.at_speed(speed)
+        assert len(other.q) == round(len(task.q) / speed)
+        same = np.arange(0, len(task.q) - 3, 3)
+        np.testing.assert_allclose(other.q[(same / speed).astype(int)], task.q[same], atol=1e-12)
+        np.testing.assert_allclose(np.gradient(other.q, iiwa.dt_s, axis=0)[5:-5], other.qd[5:-5], atol=5e-3)
+        np.testing.assert_allclose(np.gradient(other.qd, iiwa.dt_s, axis=0)[9:-9], other.qdd[9:-9], atol=0.1)
+    assert list(islice(endless_tasks(iiwa, 4, 2.0, (0.5, 1.5)), 500)) != list(islice(endless_tasks(iiwa, 4, 2.0), 500))
+
+
 def test_a_robot_that_may_not_be_fast_gets_slower_tasks(iiwa: Robot) -> None:
     slow = replace(iiwa, tasks=replace(iiwa.tasks, speed_fraction=0.2))
     for kind in KINDS:
