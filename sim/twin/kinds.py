@@ -19,6 +19,7 @@ from core.robot import Robot
 from sim.kinds import nominal_physics
 from sim.physics import Physics, physical_inertials
 from sim.twin.balance import LegCalibration, calibrate_legs, leg_rates, legs_physics
+from sim.twin.breakaway import Breakaway
 from sim.twin.flight import FlightCalibration, calibrate_flight, coordinate_rates, flight_physics
 from sim.twin.grip import Grip
 from sim.twin.parts import Corrections, Likelihood, Rows, Stretch
@@ -69,7 +70,7 @@ def _base_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:
 
 def _base_likelihoods(stretch: Stretch, corrections: Corrections) -> Sequence[Likelihood]:
     assert isinstance(corrections, WheelCalibration)
-    return [Grip(stretch, corrections)]
+    return [Grip(stretch, corrections), Breakaway(stretch, corrections)]
 
 
 def _flight_rows(stretch: Stretch, corrections: Corrections) -> Sequence[Rows]:

@@ -22,6 +22,7 @@ from sim.kinds import hidden_physics, nominal_physics, open_plant
 from sim.physics import Physics
 from sim.rollout import make_runtime
 from sim.tasks.catalogue import endless_tasks
+from sim.twin.breakaway import Breakaway
 from sim.twin.grip import Grip
 from sim.twin.parts import Stretch
 from sim.twin.travel import WheelCalibration, base_physics, calibrate_base
@@ -186,3 +187,27 @@ def test_too_short_a_head_is_refused(garage: Garage) -> None:
     head, _ = garage.learn(1)
     with pytest.raises(BadInput, match="too few to learn from"):
         calibrate_base(replace(garage.robot), head.between(0.0, 5.0))
+
+
+def _gains(garage: Garage, seed: int, spec: str) -> list[float]:
+    """Log likelihood of stiction of 0.15 N*m at the left and the right wheel."""
+    part = Breakaway(garage.stretch(seed, spec), garage.learn(seed)[1])
+    return [part.gain(Effect(stiction=tuple(0.15 * np.eye(5)[wheel]))) for wheel in (3, 4)]
+
+
+def test_a_wheel_that_sticks_is_named_and_measured(garage: Garage) -> None:
+    twin = garage.twin(1, "stiction:joint=5,share=0.06")
+    assert twin.causes[0].label == "stiction joint 5"
+    assert twin.causes[0].describe(twin.causes[0].theta)["share"] == pytest.approx(0.06, abs=0.03)
+
+
+@pytest.mark.parametrize("spec", ["payload:mass=8", "friction:joint=4", "coulomb:joint=5", "deadband:joint=1"])
+def test_a_base_that_is_heavier_or_weaker_does_not_pass_for_one_that_sticks(garage: Garage, spec: str) -> None:
+    sticks = _gains(garage, 1, "stiction:joint=4,share=0.05")
+    assert sticks[0] > 5.0
+    assert max(_gains(garage, 1, spec)) < 0.5 * sticks[0]
+
+
+@pytest.mark.parametrize("spec", ["freeze:joint=4", "stuck:joint=5", "ground_friction:share=0.3"])
+def test_wheels_that_slide_or_are_not_read_say_nothing_of_stiction(garage: Garage, spec: str) -> None:
+    assert max(_gains(garage, 1, spec)) < 4.0
