@@ -7,6 +7,7 @@ is against inertia:
     torque in Bullet = tau - D v - (B + dt D) a
 
 with M, h of the links, B the rotor inertia and D the friction slope (`sim.friction`). Bullet integrates the links.
+A joint that leans on its stop does not move, which the prediction for the others has to know.
 The torque is found once for as many steps as the nominal robot takes in a control period, and dt is their length:
 asking Bullet costs more than a step of it.
 """
@@ -27,6 +28,8 @@ from sim.friction import Friction
 from sim.plant import Plant
 
 COGGING_PERIODS = 12.0  # of torque ripple, per turn of the joint
+_STOP = 1e-5  # rad or m from its stop at which a joint stands on it
+_HELD = 1e9  # armature of a joint that its stop holds [kg*m^2 or kg]
 _LOST = 1e6  # a sum of joint speeds beyond this is a simulation that has come apart
 
 
@@ -44,6 +47,8 @@ class FixedBase(Plant):
         driven = [joint for joint in robot.drives if joint is not None]
         self._driven = None if driven == list(range(robot.dof)) else np.array(driven)
         self._home = np.array(robot.home)
+        lower, upper = np.array(robot.limits.lower), np.array(robot.limits.upper)
+        self._middle, self._reach = 0.5 * (lower + upper), 0.5 * (upper - lower) - _STOP
         with tempfile.TemporaryDirectory(prefix="remend-body-") as folder:
             urdf = write_body(Path(folder), robot, self.physics.inertials)
             # Without USE_INERTIA_FROM_FILE Bullet makes inertia up from collision shapes, of which there are none.
@@ -132,6 +137,8 @@ class FixedBase(Plant):
             self._set_armature(slope)
         net = effort - slope * v
         acceleration = pin.aba(self._pin, self._data, q, v, net)
+        if (abs(q - self._middle) > self._reach).any():
+            acceleration = self._held(q, v, net, acceleration)
         torque = net - self._armature * acceleration
         if self._off_centre:  # Bullet carries the load at its point; the torque makes up the difference
             torque = pin.rnea(self._bare.model, self._bare.data, q, v, acceleration)
@@ -144,3 +151,14 @@ class FixedBase(Plant):
         if not -_LOST < sum(velocity) < _LOST:
             raise FloatingPointError("the simulation has diverged")
         self._q, self._v = np.array(position), np.array(velocity)
+
+    def _held(self, q: Array, v: Array, net: Array, free: Array) -> Array:
+        """(n,) accelerations where stops hold the joints that would go beyond them with those of `free` (n,)."""
+        away = q - self._middle
+        pushed = (np.abs(away) > self._reach) & (away * free > 0)
+        if not pushed.any():
+            return free
+        self._pin.armature = np.where(pushed, _HELD, self._armature)
+        held = np.array(pin.aba(self._pin, self._data, q, v, net))
+        self._pin.armature = self._armature
+        return held

@@ -257,6 +257,21 @@ def test_the_pole_stays_up_under_20_ms_more_delay(cartpole: Robot, law: Artefact
     assert late < 2 * prompt
 
 
+@pytest.mark.parametrize(("fault", "creep"), [("stuck:joint=2", 1e-3), ("coulomb:joint=2,share=0.2", 2e-2)])
+def test_a_pole_that_is_held_stays_where_it_is_while_the_cart_leans_on_its_stop(
+    cartpole: Robot, fault: str, creep: float
+) -> None:
+    stop = cartpole.limits.upper[0]
+    course = FaultCourse.constant(full_effect(fault, cartpole))
+    with open_plant(cartpole, nominal_physics(cartpole), course, seed=1) as plant:
+        plant.reset(np.array([stop, 0.5]))
+        for _ in range(200):
+            plant.apply([cartpole.limits.effort[0]])
+        q, _ = plant.true_state()
+    assert q[0] == pytest.approx(stop, abs=1e-4)
+    assert q[1] == pytest.approx(0.5, abs=creep)
+
+
 def test_the_same_seed_gives_the_same_bits(cartpole: Robot, law: Artefact) -> None:
     one, same, other = (rollout(cartpole, law, scenario(cartpole, "sway", seed)) for seed in (5, 5, 6))
     assert bits(one) == bits(same)
