@@ -9,6 +9,7 @@ of the motion: the filter is the one of least expected error (Stein's unbiased r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from telemetry.motion import low_pass, share_passed
 
 _CUTOFFS_HZ = (np.inf, 40.0, 30.0, 25.0, 20.0, 15.0, 10.0)  # candidates
 _SMOOTH = 3.0  # standard deviations of its noise by which a speed may bend without a jump
-_FREQUENCIES = 200  # at which a spectrum is looked at
+_TURN = np.linspace(0.0, np.pi, 200)  # from tick to tick, of the frequencies at which a spectrum is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +37,8 @@ class Loop:
         variance = np.square(self.stiffness) * _position_variance(robot, q, qd) + np.square(self.damping * std)
         cutoff_hz = np.full(load.shape[1], np.inf)
         if smoothed:
-            turn = np.linspace(0.0, np.pi, _FREQUENCIES)
             tried = [low_pass(load, hz, robot.control_rate_hz) for hz in _CUTOFFS_HZ]
-            kept = [share_passed(hz, robot.control_rate_hz, turn).mean() for hz in _CUTOFFS_HZ]
+            kept = [_passed(hz, robot.control_rate_hz).mean() for hz in _CUTOFFS_HZ]
             risk = [
                 np.square(load - each).mean(axis=0) + 2.0 * variance * share
                 for each, share in zip(tried, kept, strict=True)
@@ -67,10 +67,9 @@ class Load:
 
     def variance(self, lag_s: Array) -> Array:
         """(m,) variance of what is left of that noise behind a first-order lag of `lag_s` (m,)."""
-        turn = np.linspace(0.0, np.pi, _FREQUENCIES)  # of a frequency from tick to tick
-        passed = np.array([share_passed(hz, self.rate_hz, turn) for hz in self.cutoff_hz])
+        passed = np.array([_passed(float(hz), self.rate_hz) for hz in self.cutoff_hz])
         keep = np.exp(-1.0 / (self.rate_hz * np.maximum(lag_s, 1e-9)))[:, None]
-        power = np.square(1.0 - keep) / (1.0 - 2.0 * keep * np.cos(turn) + np.square(keep))
+        power = np.square(1.0 - keep) / (1.0 - 2.0 * keep * np.cos(_TURN) + np.square(keep))
         left: Array = self.white * (power * np.square(passed)).mean(axis=1)
         return left
 
@@ -94,6 +93,12 @@ def learn_loop(robot: Robot, head: Block, ticks: int, known: Loop | None = None)
         gains.append(np.linalg.lstsq(basis, measured[free, k], rcond=None)[0] if len(basis) > 2 else np.zeros(2))
     stiffness, damping = np.array(gains).T
     return Loop(stiffness=stiffness, damping=damping)
+
+
+@cache
+def _passed(cutoff_hz: float, rate_hz: float) -> Array:
+    """(200,) share of the amplitude that the filter lets through; asked for once for every hypothesis."""
+    return share_passed(cutoff_hz, rate_hz, _TURN)
 
 
 def _joints(robot: Robot) -> list[int]:

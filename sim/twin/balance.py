@@ -10,6 +10,7 @@ so the six rows of the floating base balance without any knowledge of the contac
 
 Corrections of inertias and friction enter linearly, as on an arm (`telemetry.calibration`). The trunk moves as the legs
 that stand say. Only the finished balance is smoothed: its terms are products of signals, and a swinging leg is fast.
+What it leaves unexplained is for a good part what dry friction holds in joints at rest (`sim.twin.held`).
 """
 
 from __future__ import annotations
@@ -27,13 +28,16 @@ from core.robot import Robot
 from sim.kinds import nominal_physics
 from sim.legs import Legs
 from sim.physics import Physics, physical_inertials
-from telemetry.calibration import correlation_time, smooth_sign
+from sim.twin.held import RowNoise, kept_sign
+from telemetry.calibration import smooth_sign
 from telemetry.drive import HealthyDrive, learn_drive
-from telemetry.motion import low_pass, smooth
+from telemetry.motion import SAMPLE_HZ, low_pass, smooth
 
 CUTOFF_HZ = 5.0  # above the gait, below most of the noise of differentiated speeds
 _DRY_RAD_S = np.array(0.02)  # speed over which dry friction changes sign
 _DRY_HZ = 15.0  # of the filter of that speed: noise would change its sign as well
+_TURN_HZ = 8.0  # of the filter of an angle against whose turns dry friction acts
+_TURN_RAD = 1.5e-3  # way over which dry friction turns round, half of it to either side: more than noise goes
 _STANDS_N = (3.0, 9.0)  # a foot counts as standing from the first force on, in full from the second
 _SHARE = 0.1  # prior standard deviation of a body's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
@@ -48,8 +52,9 @@ class LegCalibration:
 
     correction: Array  # (10 (m + 1) + 2 m,) inertial parameters of trunk and legs, then viscous and Coulomb friction
     covariance: Array  # (p, p)
-    noise: Array  # (6,) standard deviation of the smoothed balance [N, N*m]
+    noise: Array  # (6,) standard deviation of the smoothed balance [N, N*m], but for what resting joints hold
     inflation: Array  # (6,) samples of it for each independent one, at least 1
+    held_nm: Array  # (m,) standard deviation of the torque that dry friction holds in a joint at rest
 
 
 class Balance:
@@ -125,8 +130,19 @@ class Balance:
         return low_pass(self.v[:, : self.legs.m], _DRY_HZ, self._wide.rate_hz)
 
     def dry(self) -> Array:
-        """(M, m) smoothed sign of the joint speeds: dry friction of 1 N*m."""
+        """(M, m) smoothed sign of the joint speeds: dry friction of 1 N*m, as small as that of a healthy joint.
+
+        The law's noise shakes it loose where the joint rests.
+        """
         return smooth_sign(self.slow(), _DRY_RAD_S)
+
+    def kept(self) -> Array:
+        """(M, m) dry friction of 1 N*m, so large that it keeps its torque where the joint rests."""
+        return kept_sign(low_pass(self.q[:, : self.legs.m], _TURN_HZ, self._wide.rate_hz), _TURN_RAD)
+
+    def at_rest(self, dry: Array, share: Array | float = 1.0) -> Array:
+        """(N, 6, m) what 1 N*m, or a `share` (M, m) of it, in each joint adds, as far as `dry` (M, m) is not 1."""
+        return self.reduce(self.P * (np.sqrt(1.0 - np.square(dry)) * share)[:, None, :])
 
     def system(self) -> tuple[Array, Array]:
         """Columns (N, 6, p) of the corrections, and what they have to explain (N, 6)."""
@@ -158,20 +174,24 @@ def calibrate_legs(robot: Robot, head: Block) -> LegCalibration:
         raise BadInput(
             f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
         )
-    columns, target = Balance(robot, head, learn_drive(robot, prompt_speeds(head))).system()
-    count = len(target)
-    prior = np.diag(1.0 / np.square(_prior_scale(robot)))
-    flat, y = columns.reshape(6 * count, -1), target.reshape(-1)
-    noise, inflation = np.maximum(target.std(axis=0), _LEAST_NOISE), np.ones(6)
+    balance = Balance(robot, head, learn_drive(robot, prompt_speeds(head)))
+    (columns, target), at_rest = balance.system(), balance.at_rest(balance.dry())
+    flat, prior = columns.reshape(-1, columns.shape[2]), np.diag(1.0 / np.square(_prior_scale(robot)))
+    m = balance.legs.m
+    noise = RowNoise(level=target.std(axis=0), inflation=np.ones(6), held_nm=np.zeros(m))
     for _ in range(_ROUNDS):
-        weight = np.tile(1.0 / (noise * np.sqrt(inflation)), count)
-        rows = flat * weight[:, None]
-        factor = cho_factor(rows.T @ rows + prior)
-        correction = cho_solve(factor, rows.T @ (y * weight))
-        left = (y - flat @ correction).reshape(count, 6)
-        noise, inflation = np.maximum(left.std(axis=0), _LEAST_NOISE), correlation_time(left)
-    covariance = cho_solve(factor, np.eye(len(prior)))
-    return LegCalibration(correction=correction, covariance=covariance, noise=noise, inflation=inflation)
+        weighted = noise.solve(at_rest, np.column_stack([flat, target.reshape(-1)]), SAMPLE_HZ)
+        factor = cho_factor(flat.T @ weighted[:, :-1] + prior)
+        correction = cho_solve(factor, flat.T @ weighted[:, -1])
+        left = (target.reshape(-1) - flat @ correction).reshape(target.shape)
+        noise = noise.learnt(at_rest, left, np.maximum(correction[-m:], 0.0), SAMPLE_HZ)
+    return LegCalibration(
+        correction=correction,
+        covariance=cho_solve(factor, np.eye(len(prior))),
+        noise=np.maximum(noise.level, _LEAST_NOISE),
+        inflation=noise.inflation,
+        held_nm=noise.held_nm,
+    )
 
 
 def _prior_scale(robot: Robot) -> Array:
@@ -181,16 +201,15 @@ def _prior_scale(robot: Robot) -> Array:
         mass, moment = pi[0], np.array([pi[4], pi[6], pi[9]]).mean()
         first = np.abs(pi[1:4]) * _SHARE + mass * _COM_M
         blocks.append(np.concatenate([[_SHARE * mass], first, np.full(6, _SHARE * moment)]))
-    m = len(robot.actuators)
-    viscous = 0.3 * np.array(robot.limits.damping[:m]) + 0.02
+    viscous = 0.3 * np.array(robot.limits.damping[: len(robot.actuators)]) + 0.02
     return np.concatenate([*blocks, viscous, 0.01 * np.array(robot.limits.effort)])
 
 
 def legs_physics(robot: Robot, correction: Array) -> Physics:
     """The twin's physics for one value of the corrections."""
     nominal, m = nominal_physics(robot), len(robot.actuators)
-    inertials, viscous, coulomb = np.split(correction, [10 * (m + 1), 10 * (m + 1) + m])
     of_trunk = np.zeros(robot.dof - m)
+    inertials, viscous, coulomb = np.split(correction, [10 * (m + 1), 10 * (m + 1) + m])
     dry = np.concatenate([np.maximum(coulomb, 0.0), of_trunk])
     return replace(
         nominal,
@@ -203,7 +222,7 @@ def legs_physics(robot: Robot, correction: Array) -> Physics:
 
 def up_in_trunk(attitude: Array) -> Array:
     """(M, 3) the vertical in the trunk's axes at roll, pitch and yaw (M, 3)."""
-    roll, pitch = attitude[:, 0], attitude[:, 1]
+    roll, pitch = attitude[:, :2].T
     return np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=1)
 
 

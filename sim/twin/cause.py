@@ -23,6 +23,7 @@ from sim.faults.kind import FaultKind, Parameter
 _EACH_ITS_OWN = frozenset(
     {"viscous", "coulomb", "stiction", "stiffness", "ripple", "gain_loss", "offset", "scale", "rate_offset"}
 )
+_HEALTHY = 0.5  # probability of no fault, before anything is seen
 _ALL_PLACES = 0.1  # a fault of all places at once, against one of a single place
 _LOAD_OFFSET_M = 0.05  # standard deviation of a load's centre of mass
 
@@ -49,10 +50,13 @@ class Cause:
 
 
 def causes_of(robot: Robot) -> list[Cause]:
-    """No fault, and every fault that this robot can have, equally likely each; a fault shares its mass over places."""
+    """No fault, and every fault that this robot can have, equally likely each; a fault shares its mass over places.
+
+    A robot is as likely to be healthy as not, however many faults the catalogue knows.
+    """
     kinds = faults_of(robot)
-    log_kind = -float(np.log(len(kinds) + 1))
-    found = [none(log_kind)]
+    log_kind = float(np.log((1.0 - _HEALTHY) / len(kinds)))
+    found = [none(float(np.log(_HEALTHY)))]
     for kind in kinds.values():
         places = kind.targets(robot)
         where: list[tuple[int, ...]] = [(place,) for place in places] if places else [()]

@@ -30,14 +30,16 @@ def noise_under(found: Found, stack: Stack, noise: Noise) -> Noise:
     """The healthy noise, raised to what the best explanation leaves, and to how exact an explanation can be."""
     members = found.hypothesis.members
     fixed = np.zeros(len(stack.residual))
+    open_ = np.zeros(len(stack.residual))
     freed = np.zeros(len(stack.noise), dtype=bool)
-    at = 0
+    at, behind = 0, 0
     for expansion in found.hypothesis.expansions:
-        width = len(expansion.origin)
+        width, loose = len(expansion.origin), expansion.loose.shape[1]
         fixed = fixed + expansion.fixed + expansion.slope @ found.solution.x[at : at + width]
+        open_ = open_ + expansion.loose @ found.solution.u[behind : behind + loose]
         freed |= expansion.freed
-        at += width
-    left = Weighted(stack, noise, freed).unexplained(fixed)
+        at, behind = at + width, behind + loose
+    left = Weighted(stack, noise, freed).unexplained(fixed + open_)
     wrong = max(inexact(single) for single in members) * stack.level(fixed)
     doubt = _doubt(found, stack)
     sure = (

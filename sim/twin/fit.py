@@ -13,7 +13,7 @@ import numpy as np
 from core.rigid_body import Array
 from sim.twin.cause import Cause
 from sim.twin.doubt import doubter, inexact, noise_under, own_evidence
-from sim.twin.hypothesis import Found, Hypothesis, one, theta_of, two, widths
+from sim.twin.hypothesis import Found, Hypothesis, mean_of, one, theta_of, two, widths
 from sim.twin.linear import Library, Noise
 from sim.twin.pairs import likely_pairs, shared_scans
 from sim.twin.parts import Likelihood
@@ -21,7 +21,7 @@ from sim.twin.single import Preparation, Single
 from sim.twin.stack import Stack
 
 _ROUNDS = 3  # noise and best explanation settle each other
-_REFINED = 6  # causes that are not linear and are expanded again where they landed
+_REFINED = 8  # causes that are not linear and are expanded again where they landed
 _SHARP = 0.25  # of the prior: a scan this narrow is the measurement of its unknown
 _FORGOTTEN = -20.0  # log evidence, against the best, below which a pair is not kept
 _POLISHED = 6  # hypotheses, among the best, whose members are expanded again where they landed together
@@ -92,7 +92,7 @@ def _refine(alone: Sequence[Found], preparation: Preparation) -> None:
     bent = [found for found in alone if not found.hypothesis.is_linear and len(found.solution.x)]
     for found in sorted(bent, key=lambda found: -found.log_evidence)[:_REFINED]:
         (single,), (theta,) = found.hypothesis.members, theta_of(found)
-        single.expansion = preparation.expand_again(single, theta)
+        single.expansion = preparation.expand_again(single, theta, found.solution.u)
 
 
 def _polish(found: Found, preparation: Preparation, stack: Stack, noise: Noise) -> Found:
@@ -101,9 +101,13 @@ def _polish(found: Found, preparation: Preparation, stack: Stack, noise: Noise) 
     if hypothesis.is_linear or len(hypothesis.expansions) < len(hypothesis.members):
         return found
     for _ in range(2):
+        at = np.cumsum([expansion.loose.shape[1] for expansion in hypothesis.expansions])[:-1]
+        each = zip(
+            hypothesis.members, hypothesis.expansions, theta_of(found), np.split(found.solution.u, at), strict=True
+        )
         expansions = tuple(
-            expansion if single.is_linear or not len(theta) else preparation.expand_again(single, theta)
-            for single, expansion, theta in zip(hypothesis.members, hypothesis.expansions, theta_of(found), strict=True)
+            expansion if single.is_linear or not len(theta) else preparation.expand_again(single, theta, u)
+            for single, expansion, theta, u in each
         )
         hypothesis = replace(hypothesis, expansions=expansions)
         found = _solve([hypothesis], Library(stack, expansions, noise))[0]
@@ -117,14 +121,14 @@ def _fit(found: Found) -> Fit:
     at = np.cumsum([0, *in_rows])
     theta = [np.zeros(0)]
     only_scanned: list[float] = []  # variances
-    origin = np.concatenate([expansion.origin for expansion in hypothesis.expansions])
+    mean = mean_of(found)
     order: list[int] = []  # of the rows' unknowns first, then the scanned ones, in the order of the causes
     size = int(at[-1])
     for k, (single, scan) in enumerate(zip(hypothesis.members, hypothesis.scans, strict=True)):
         if scan is not None and scan.std < _SHARP * single.cause.prior_std[0]:
             in_rows[k] = 0  # the scan says more of when and how much, and the rows only that it is so
         if in_rows[k]:
-            theta.append((origin + solution.x)[at[k] : at[k + 1]])
+            theta.append(mean[at[k] : at[k + 1]])
             order += range(at[k], at[k + 1])
         elif scan is not None:
             theta.append(np.array([scan.theta]))

@@ -12,7 +12,9 @@ from sim.twin.pairs import Together
 from sim.twin.scan import Scan
 from sim.twin.single import Single
 
-LOG_PAIR = float(np.log(0.1))  # two faults at once are so much less likely than the product of their shares says
+LOG_PAIR = float(np.log(0.2))  # two faults at once are so much less likely than the product of their shares says
+_TOLD = 0.9  # share of the prior variance that is left where the rows say anything at all
+_WHERE = ("origin", "at", "prior_std")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +68,28 @@ def two(a: Single, b: Single, together: Together | None) -> Hypothesis:
     )
 
 
+def mean_of(found: Found) -> Array:
+    """(k,) posterior mean of all unknowns in the rows.
+
+    One of which the rows say nothing stays where it was looked at: more of a dead band that swallows all effort is no
+    reason to believe that there is none.
+    """
+    expansions = found.hypothesis.expansions
+    origin, at, prior_std = (np.concatenate([getattr(e, name) for e in expansions]) for name in _WHERE)
+    told = np.diag(found.solution.covariance) < _TOLD * np.square(prior_std)
+    mean: Array = np.where(told, origin + found.solution.x, at)
+    return mean
+
+
 def theta_of(found: Found) -> list[Array]:
     """Unknowns of each member, inside their ranges; empty for one that has none in the rows."""
     hypothesis = found.hypothesis
-    origin = np.concatenate([expansion.origin for expansion in hypothesis.expansions])
-    if not len(origin):
+    mean = mean_of(found)
+    if not len(mean):
         return [np.zeros(0)] * len(hypothesis.members)
-    low = np.concatenate([expansion.low for expansion in hypothesis.expansions])
-    high = np.concatenate([expansion.high for expansion in hypothesis.expansions])
-    theta = origin + np.clip(found.solution.x, low, high)
-    return list(np.split(theta, np.cumsum(widths(hypothesis))[:-1]))
+    low = np.concatenate([expansion.origin + expansion.low for expansion in hypothesis.expansions])
+    high = np.concatenate([expansion.origin + expansion.high for expansion in hypothesis.expansions])
+    return list(np.split(np.clip(mean, low, high), np.cumsum(widths(hypothesis))[:-1]))
 
 
 def widths(hypothesis: Hypothesis) -> list[int]:

@@ -1,11 +1,11 @@
 """All rows of telemetry as one Gaussian linear problem, solved for thousands of hypotheses at once.
 
-    y = f + J theta + Z z + noise        theta ~ N(0, prior), z ~ N(0, 1), noise ~ N(0, 1 / weight^2)
+    y = f + J theta + L u + Z z + noise        theta ~ N(0, prior), u, z ~ N(0, 1), noise ~ N(0, 1 / weight^2)
 
-y are the residuals of all parts, f + J theta what a cause shifts them by, Z what calibration left open. Integrating z
-out once (Woodbury) leaves inner products that every hypothesis shares, so one Gram matrix of all columns makes each
-hypothesis a solve of its own few unknowns. The evidence is the marginal likelihood (MacKay, Information Theory,
-Inference and Learning Algorithms, 2003, ch. 28): more unknowns pay for themselves.
+y are the residuals of all parts, f + J theta what a cause shifts them by, L what it leaves open, Z what calibration
+did. Integrating z out once (Woodbury) leaves inner products that every hypothesis shares, so one Gram matrix of all
+columns makes each hypothesis a solve of its own few unknowns. The evidence is the marginal likelihood (MacKay,
+Information Theory, Inference and Learning Algorithms, 2003, ch. 28): more unknowns pay for themselves.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ Indices = np.ndarray[Any, np.dtype[np.int_]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """How a cause, or two, shift the rows near some theta: `fixed` + `slope` @ x, theta = origin + x.
+    """How a cause, or two, shift the rows near some theta: `fixed` + `slope` @ x + `loose` @ u, theta = origin + x.
 
     The origin is where the unknowns are most likely before the rows are asked: at no fault, or where another part has
     found them. There are no unknowns where the rows say nothing of them.
     """
 
     origin: Array  # (k,)
+    at: Array  # (k,) theta around which it is true to first order
     prior_std: Array  # (k,) of x
     low: Array  # (k,) of x
     high: Array  # (k,) of x
     fixed: Array  # (R,)
     slope: Array  # (R, k)
+    loose: Array  # (R, l) columns of unknowns u of unit variance, which are of no interest
     freed: Mask  # (G,) groups that it leaves undetermined
 
 
@@ -48,6 +50,7 @@ class Solution:
 
     x: Array  # (k,) unknowns, each from the origin of its expansion
     covariance: Array  # (k, k)
+    u: Array  # (l,) mean of what the hypothesis leaves open
     gain: float  # log evidence minus that of the healthy robot
 
 
@@ -123,18 +126,20 @@ class Library:
 
     def __init__(self, stack: Stack, expansions: Sequence[Expansion], noise: Noise) -> None:
         self._stack, self._noise, self._expansions = stack, noise, list(expansions)
-        self._width = [len(e.origin) for e in expansions]
+        self._own = [len(e.origin) for e in expansions]
+        self._width = [own + e.loose.shape[1] for own, e in zip(self._own, expansions, strict=True)]
         ends = np.cumsum([2, *(w + 1 for w in self._width)])  # column 0: the residual; column 1: nothing
         self._fixed = ends[:-1]  # the slope stands behind it
         self._frees = [bool(np.any(e.freed)) for e in expansions]
-        self._prior_std, self._low, self._high = np.zeros((3, ends[-1]))
+        self._prior_std = np.ones(ends[-1])
+        self._low, self._high = np.full(ends[-1], -np.inf), np.full(ends[-1], np.inf)
         for at, e in zip(ends[:-1], expansions, strict=True):
             own = slice(at + 1, at + 1 + len(e.origin))
             self._prior_std[own], self._low[own], self._high[own] = e.prior_std, e.low, e.high
         self._index = {id(expansion): i for i, expansion in enumerate(self._expansions)}
         columns = [stack.residual[:, None], np.zeros((len(stack.residual), 1))]
         for e in expansions:
-            columns += [e.fixed[:, None], e.slope]
+            columns += [e.fixed[:, None], e.slope, e.loose]
         self._columns = np.concatenate(columns, axis=1)
         nothing = np.zeros(len(stack.noise), dtype=bool)
         self._whole = Weighted(stack, noise, nothing)
@@ -160,12 +165,12 @@ class Library:
     def solve(self, hypotheses: Sequence[tuple[Expansion, ...]]) -> list[Solution]:
         """Posterior of each hypothesis: expansions of this library together."""
         found: dict[int, Solution] = {}
-        batches: dict[tuple[tuple[int, ...], bytes], list[int]] = {}
+        batches: dict[tuple[tuple[tuple[int, int], ...], bytes], list[int]] = {}
         members = [tuple(self._index[id(expansion)] for expansion in each) for each in hypotheses]
         for at, each in enumerate(members):
             freed = [self._expansions[i].freed for i in each if self._frees[i]]
             key = np.any(freed, axis=0).tobytes() if freed else b""
-            batches.setdefault((tuple(self._width[i] for i in each), key), []).append(at)
+            batches.setdefault((tuple((self._own[i], self._width[i]) for i in each), key), []).append(at)
         nothing = np.zeros(len(self._stack.noise), dtype=bool)
         for (widths, key), batch in batches.items():
             out = np.frombuffer(key, dtype=bool) if key else nothing
@@ -175,10 +180,12 @@ class Library:
                 found[at] = solution
         return [found[at] for at in range(len(hypotheses))]
 
-    def _batch(self, widths: tuple[int, ...], members: Indices, freed: Mask) -> list[Solution]:
-        """Solutions of hypotheses whose expansions, `members` (P, c), have so many unknowns each."""
-        k, columns = sum(widths), self._fixed[members]
-        each = [at[:, None] + 1 + np.arange(width) for at, width in zip(columns.T, widths, strict=True)]
+    def _batch(self, widths: tuple[tuple[int, int], ...], members: Indices, freed: Mask) -> list[Solution]:
+        """Solutions of hypotheses whose expansions, `members` (P, c), have so many unknowns each: of interest, all."""
+        columns = self._fixed[members]
+        own = np.concatenate([np.arange(width) < k for k, width in widths])
+        k = len(own)
+        each = [at[:, None] + 1 + np.arange(width) for at, (_, width) in zip(columns.T, widths, strict=True)]
         wanted = np.concatenate(each, axis=1)  # (P, k)
         used = np.unique(np.concatenate([[0, 1], columns.reshape(-1), wanted.reshape(-1)]))
         gram, healthy = self._under(freed, used)
@@ -190,7 +197,7 @@ class Library:
         )
         gain = -0.5 * (left - gram[0, 0]) + healthy
         if not k:
-            return [Solution(x=np.zeros(0), covariance=np.zeros((0, 0)), gain=float(g)) for g in gain]
+            return [Solution(x=np.zeros(0), covariance=np.zeros((0, 0)), u=np.zeros(0), gain=float(g)) for g in gain]
         prior = 1.0 / np.square(prior_std)
         b = gram[slope, 0] - gram[slope[:, :, None], fixed[:, None, :]].sum(axis=2)  # (P, k)
         precision = gram[slope[:, :, None], slope[:, None, :]]
@@ -200,8 +207,13 @@ class Library:
         logdet = np.linalg.slogdet(precision)[1] - np.log(prior).sum(axis=1)
         gain = gain + 0.5 * (np.einsum("pi,pi->p", b, x) - logdet)
         std = np.sqrt(np.einsum("pii->pi", covariance))
-        gain = gain + (log_inside(x, std, low, high) - log_inside(0.0, prior_std, low, high)).sum(axis=1)
-        return [Solution(x=each, covariance=c, gain=float(g)) for each, c, g in zip(x, covariance, gain, strict=True)]
+        inside = log_inside(x[:, own], std[:, own], low[:, own], high[:, own])
+        gain = gain + (inside - log_inside(0.0, prior_std[:, own], low[:, own], high[:, own])).sum(axis=1)
+        of_interest = covariance[:, own][:, :, own]
+        return [
+            Solution(x=each[own], covariance=c, u=each[~own], gain=float(g))
+            for each, c, g in zip(x, of_interest, gain, strict=True)
+        ]
 
 
 def log_inside(mean: Array | float, std: Array, low: Array, high: Array) -> Array:

@@ -100,6 +100,15 @@ class DoubtfulRows(Protocol):
         ...
 
 
+@runtime_checkable
+class LooseRows(Protocol):
+    """Rows that an effect shifts by more than it says, in ways that hang together from instant to instant."""
+
+    def loose(self, effect: Effect) -> Array:
+        """(N, r, l) columns of l unknowns of unit variance that `effect` brings with it."""
+        ...
+
+
 class Likelihood(Protocol):
     """How much better an effect explains a part of the telemetry than a healthy robot does."""
 

@@ -146,10 +146,10 @@ class Preparation:
         sign = 1.0 if cause.high[0] > 0 else -1.0
         return [self.expand_again(single, sign * start * cause.prior_std) for start in _STARTS]
 
-    def expand_again(self, single: Single, at: Array) -> Expansion:
-        """The same unknowns with the same prior, to first order around `at` ((k,) theta)."""
+    def expand_again(self, single: Single, at: Array, u: Array | None = None) -> Expansion:
+        """The same unknowns with the same prior, to first order around `at` ((k,) theta) and `u` of what is open."""
         cause, before = single.cause, single.expansion
-        return self._expand(cause.effect, cause.low, cause.high, at, before.origin, before.prior_std)
+        return self._expand(cause.effect, cause.low, cause.high, at, before.origin, before.prior_std, u)
 
     def expand_both(self, a: Single, b: Single, scans: tuple[Scan, Scan]) -> Expansion:
         """Two scanned causes together, to first order around what was found of them together."""
@@ -169,11 +169,13 @@ class Preparation:
         empty = np.zeros(0)
         return Expansion(
             origin=empty,
+            at=empty,
             prior_std=empty,
             low=empty,
             high=empty,
             fixed=self._stack.shift(effect),
             slope=np.zeros((len(self._stack.residual), 0)),
+            loose=self._stack.loose(effect),
             freed=self._stack.freed(effect),
         )
 
@@ -183,11 +185,13 @@ class Preparation:
         slope = np.stack([self._column(cause, i, linear) for i in range(k)], axis=1)
         return Expansion(
             origin=np.zeros(k),
+            at=np.zeros(k),
             prior_std=cause.prior_std,
             low=cause.low,
             high=cause.high,
             fixed=np.zeros(len(slope)),
             slope=slope,
+            loose=np.zeros((len(slope), 0)),
             freed=self._stack.freed(cause.effect(cause.prior_std)),
         )
 
@@ -206,23 +210,37 @@ class Preparation:
         return column
 
     def _expand(
-        self, effect: Callable[[Array], Effect], low: Array, high: Array, at: Array, origin: Array, prior_std: Array
+        self,
+        effect: Callable[[Array], Effect],
+        low: Array,
+        high: Array,
+        at: Array,
+        origin: Array,
+        prior_std: Array,
+        u: Array | None = None,
     ) -> Expansion:
-        here = self._stack.shift(effect(at))
+        here, loose = self._stack.shift(effect(at)), self._stack.loose(effect(at))
+        known = np.zeros(len(here)) if u is None or len(u) != loose.shape[1] else loose @ u
         columns = []
         for i, std in enumerate(prior_std):
             step = _STEP * float(std) if at[i] + _STEP * std <= high[i] else -_STEP * float(std)
             moved = at.copy()
             moved[i] += step
-            columns.append((self._stack.shift(effect(moved)) - here) / step)
+            change = self._stack.shift(effect(moved)) - here
+            if np.any(known) and u is not None:  # what is open grows with the effect
+                wider = self._stack.loose(effect(moved))
+                change = change + (wider @ u - known if wider.shape == loose.shape else 0.0)
+            columns.append(change / step)
         slope = np.stack(columns, axis=1)
         return Expansion(
             origin=origin,
+            at=at,
             prior_std=prior_std,
             low=low - origin,
             high=high - origin,
             fixed=here - slope @ (at - origin),
             slope=slope,
+            loose=loose,
             freed=self._stack.freed(effect(at)),
         )
 

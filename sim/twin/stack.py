@@ -9,7 +9,7 @@ import numpy as np
 from core.rigid_body import Array
 from sim.effect import Effect, touched
 from sim.twin.drive import DriveResponse
-from sim.twin.parts import DoubtfulRows, DrivenRows, Mask, Rows
+from sim.twin.parts import DoubtfulRows, DrivenRows, LooseRows, Mask, Rows
 
 
 class Stack:
@@ -62,6 +62,16 @@ class Stack:
         return _flat(
             [p.doubt(effect) if isinstance(p, DoubtfulRows) else np.zeros(p.residual.shape) for p in self.parts]
         )
+
+    def loose(self, effect: Effect) -> Array:
+        """(R, l) columns of l unknowns of unit variance that `effect` brings with it."""
+        columns, before, size = [], 0, len(self.residual)
+        for part in self.parts:
+            if isinstance(part, LooseRows):
+                own = part.loose(effect).reshape(part.residual.size, -1)
+                columns.append(np.pad(own, ((before, size - before - len(own)), (0, 0))))
+            before += part.residual.size
+        return np.concatenate([np.zeros((size, 0)), *columns], axis=1)
 
     def freed(self, effect: Effect) -> Mask:
         """(G,) groups that `effect` leaves undetermined."""

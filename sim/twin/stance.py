@@ -13,12 +13,16 @@ from core.rigid_body import Array
 from sim.effect import Effect, touched
 from sim.plants.legged import COGGING_PERIODS
 from sim.twin.balance import Balance, LegCalibration, leg_rates
+from sim.twin.held import held_columns
 from sim.twin.parts import Mask, Stretch
 from sim.twin.play import lost_in_play
+from telemetry.motion import SAMPLE_HZ
 
 _STRIBECK_RAD_S = 0.05  # the usual speed over which breakaway friction fades; Armstrong-Helouvry et al. 1994
 _BROAD = 10.0  # healthy standard deviations that a signal without a model scatters at least
 _FINER = 5  # steps in a tick, to cross the play of a gear
+_SURE, _SURE_OF_STICTION = 0.9, 0.7  # of large friction that lasts through a rest
+_WHILE_S = 0.15  # for which it differs from that
 _STEP_M = 0.01  # of the derivative by the place of the load
 _SENSORS = frozenset({"offset", "scale", "freeze"})
 
@@ -26,10 +30,8 @@ _SENSORS = frozenset({"offset", "scale", "freeze"})
 class StanceRows:
     """Rows of a legged robot: force [N] and moment [N*m] about the trunk's origin, in the trunk's axes."""
 
-    linear = frozenset({"payload_kg", "moment_kgm", "viscous", "coulomb", "stiction", "stiffness", "ripple"}) | {
-        "gain_loss"
-    }
-    sees = linear | _SENSORS | {"deadband", "backlash", "brake"}
+    linear = frozenset({"payload_kg", "moment_kgm", "viscous", "stiffness", "ripple", "gain_loss"})
+    sees = linear | _SENSORS | {"coulomb", "stiction", "deadband", "backlash", "brake"}
 
     def __init__(self, stretch: Stretch, calibration: LegCalibration) -> None:
         robot = self._robot = stretch.robot
@@ -39,7 +41,9 @@ class StanceRows:
         columns, target = balance.system()
         self.residual = target - columns @ calibration.correction
         values, axes = np.linalg.eigh(calibration.covariance)
-        self.nuisance = columns @ (axes * np.sqrt(np.maximum(values, 0.0)))
+        unsure = columns @ (axes * np.sqrt(np.maximum(values, 0.0)))
+        held = held_columns(balance.at_rest(balance.dry()), calibration.held_nm, SAMPLE_HZ)
+        self.nuisance = np.concatenate([unsure, held], axis=2)
         self.noise, self.inflation = calibration.noise, calibration.inflation
         # what a fault leaves undetermined is as large as what is left unexplained
         self.broad = np.maximum(_BROAD * self.noise, np.sqrt(np.mean(np.square(self.residual), axis=0)))
@@ -48,8 +52,15 @@ class StanceRows:
         self._per_kg = self._loaded(np.zeros(3))
         self._per_moment = [(self._loaded(_STEP_M * axis) - self._per_kg) / _STEP_M for axis in np.eye(3)]
         q, v = balance.q[:, :m], balance.v[:, :m]
-        dry = balance.dry()
-        fades = np.exp(-np.square(balance.slow() / _STRIBECK_RAD_S))
+        dry = balance.kept()
+        speed = np.abs(balance.slow())
+        fades = np.exp(-np.square(speed / _STRIBECK_RAD_S))
+        moves = speed / np.hypot(speed, _STRIBECK_RAD_S)
+        # what is not known lies anywhere between friction one way and the other
+        self._open = tuple(
+            balance.at_rest(dry * (sure + (1.0 - sure) * moves), share / np.sqrt(3.0))
+            for sure, share in ((_SURE, 1.0), (_SURE_OF_STICTION, fades))
+        )
         torque = {
             "viscous": v,
             "coulomb": dry,
@@ -59,8 +70,6 @@ class StanceRows:
             "gain_loss": balance.tau,
         }
         self._per_joint = {name: balance.of_joints(each) for name, each in torque.items()}  # (N, 6, m)
-        held = np.sqrt(1.0 - np.square(dry))  # a joint at rest is held by anything up to its dry friction
-        self._held = balance.reduce(np.abs(balance.P) * held[:, None, :])  # (N, 6, m)
         self._path = _path(stretch)
 
     def _loaded(self, shift_m: Array) -> Array:
@@ -87,12 +96,15 @@ class StanceRows:
         shift: Array = total + self._misread(effect) if touched(effect) & _SENSORS else total
         return shift
 
-    def doubt(self, effect: Effect) -> Array:
-        """(N, 6) standard deviation of the shift by `effect`: nobody knows what dry friction does at rest."""
+    def loose(self, effect: Effect) -> Array:
+        """(N, 6, l) columns of what dry friction holds in joints at rest, which nobody knows."""
         n, m = self._robot.dof, self._legs.m
-        dry = np.abs(effect.vector("coulomb", n) + effect.vector("stiction", n))[:m]
-        doubt: Array = np.maximum(self._held, 0.0) @ dry
-        return doubt
+        columns = []
+        for name, by_torque in zip(("coulomb", "stiction"), self._open, strict=True):
+            most = np.abs(effect.vector(name, n))[:m]
+            some = np.flatnonzero(most)
+            columns.append(held_columns(by_torque[:, :, some], most[some], SAMPLE_HZ, _WHILE_S))
+        return np.concatenate(columns, axis=2)
 
     def by_effort(self, change: Array) -> Array:
         """(N, 6) shift when the drives gave `change` (M, m) more than healthy ones."""

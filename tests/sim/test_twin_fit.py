@@ -12,6 +12,7 @@ from core.block import Array
 from sim.effect import NO_EFFECT, Effect
 from sim.twin.cause import Cause
 from sim.twin.fit import Fit, fit_causes
+from sim.twin.linear import Library, Noise, log_inside
 from sim.twin.pairs import compatible
 from sim.twin.parts import Mask
 from sim.twin.single import Preparation
@@ -23,6 +24,7 @@ TIME = np.linspace(0.0, 2.0, N)
 PAYLOAD = np.stack([np.cos(3.0 * TIME), 0.3 * np.ones(N)], axis=1)  # per kg
 SPEED = np.stack([np.sin(5.0 * TIME), np.cos(4.0 * TIME)], axis=1)  # per N*m*s/rad
 NOISE = 0.05
+LIMITS = np.array([0.0, 0.0]), np.array([8.0, 8.0])  # of friction
 
 
 class MadeUpRows:
@@ -197,3 +199,57 @@ def test_causes_that_cannot_be_told_apart_are_no_pair() -> None:
     assert not compatible(singles["friction joint 1"], singles["friction joint 1"])
     assert not compatible(singles["payload"], singles["com"])
     assert not compatible(singles["none"], singles["payload"])
+
+
+class LooseFriction(MadeUpRows):
+    """Friction that adds, besides, an unknown push of its own size to either signal, in both halves of the time."""
+
+    linear = frozenset({"payload_kg"})
+
+    def loose(self, effect: Effect) -> Array:
+        half = np.stack([TIME < 1.0, TIME >= 1.0], axis=1)
+        columns = [
+            np.where(np.arange(JOINTS)[:, None] == j, half[:, None, :], 0.0) * mu
+            for j, mu in enumerate(effect.vector("viscous", JOINTS))
+        ]
+        return np.concatenate(columns, axis=2)
+
+
+def test_what_a_cause_leaves_open_is_integrated_out() -> None:
+    """Against the Gaussian evidence written down with the whole covariance."""
+    rows = LooseFriction(Effect(viscous=at(0, 0.8)), unknown=0.1)
+    stack = Stack([rows])  # type: ignore[list-item]
+    preparation = Preparation(stack, ())
+    single = preparation.singles([friction(0)])[0]
+    expansion = preparation.expand_again(single, np.array([0.8]))
+    noise = Noise(level=stack.noise, inflation=stack.inflation, doubt=np.zeros(len(stack.residual)))
+    library = Library(stack, [expansion], noise)
+    solution = library.solve([(expansion,)])[0]
+
+    base = np.diag(np.square(stack.noise[stack.group])) + stack.nuisance @ stack.nuisance.T
+    slope = stack.shift(Effect(viscous=at(0, 1.0)))
+    loose = stack.loose(Effect(viscous=at(0, 0.8)))
+    assert loose.shape == (N * JOINTS, 4)
+    spread = base + 2.0**2 * np.outer(slope, slope) + loose @ loose.T
+    y = stack.residual
+    evidence = [-0.5 * (y @ np.linalg.solve(c, y) + np.linalg.slogdet(c)[1]) for c in (base, spread)]
+    low_high = log_inside(np.array([solution.x[0], 0.0]), np.array([solution.covariance[0, 0] ** 0.5, 2.0]), *LIMITS)
+    assert solution.gain == pytest.approx(evidence[1] - evidence[0] + low_high[0] - low_high[1], abs=1e-6)
+    assert solution.x[0] == pytest.approx(2.0**2 * slope @ np.linalg.solve(spread, y), abs=1e-9)
+
+
+def test_an_estimate_leans_on_what_turned_out_to_be_open() -> None:
+    """A push that hides in the open part says how large the effect is, once it is known."""
+    rows = LooseFriction(NO_EFFECT)
+    rows.residual = rows.residual + 1.0 * (TIME < 1.0)[:, None] * np.array([1.0, 0.0]) * 0.9
+    stack = Stack([rows])  # type: ignore[list-item]
+    preparation = Preparation(stack, ())
+    single = preparation.singles([friction(0)])[0]
+    without = preparation.expand_again(single, np.array([0.5]))
+    u = np.array([1.8, 0.0, 0.0, 0.0])
+    known = preparation.expand_again(single, np.array([0.5]), u)
+    pushed = stack.loose(Effect(viscous=at(0, 1.0))) @ u
+    assert known.slope[:, 0] == pytest.approx(without.slope[:, 0] + pushed, abs=1e-9)
+    assert known.fixed + known.slope[:, 0] * 0.5 + known.loose @ u == pytest.approx(
+        stack.shift(Effect(viscous=at(0, 0.5))) + stack.loose(Effect(viscous=at(0, 0.5))) @ u, abs=1e-9
+    )
