@@ -162,12 +162,14 @@ def faults(
     from sim.catalogue import find_robot  # noqa: PLC0415
     from sim.faults.catalogue import CATALOGUE, faults_of  # noqa: PLC0415
 
-    for kind in (faults_of(find_robot(robot)) if robot else CATALOGUE).values():
+    chosen = find_robot(robot) if robot else None
+    for kind in (CATALOGUE if chosen is None else faults_of(chosen)).values():
         where = [] if kind.target == "robot" else [f"{kind.key}=J"]
         values = ",".join([*where, *(f"{p.name}={p.default:.3g}" for p in kind.parameters)])
         typer.echo(f"{kind.name}:{values}    {kind.meaning}")
         for p in kind.parameters:
-            typer.echo(f"    {p.name} [{p.unit}]: {p.meaning}, {p.low:.3g} to {p.high:.3g}")
+            unit = p.unit if chosen is None else kind.unit_of(p, chosen)
+            typer.echo(f"    {p.name} [{unit}]: {p.meaning}, {p.low:.3g} to {p.high:.3g}")
     typer.echo(
         "Join with +; each takes onset=S, ramp=S, lasts=S, period=S with duty=0..1, and severity=0..1. "
         "Without joint= (rotor=, wheel=) a fault sits in all of them."

@@ -54,6 +54,8 @@ def robot_file(name: str | os.PathLike[str]) -> Path:
     known = robot_files()
     if text in known:
         return known[text]
+    if path.suffix.lower() in (".urdf", ".xacro"):
+        raise BadInput(f"{text}: a robot is a robot.toml, which says more than a URDF; `remend init --urdf` makes one")
     if path.suffix == ".toml" or path.exists():
         return _toml_at(path)
     near = difflib.get_close_matches(text, known, n=1)

@@ -20,6 +20,7 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
     """robot.toml for an arm whose URDF lies beside it as `urdf_name`."""
     s, first, last = sizing, chain.joints[0].name, chain.joints[-1].name
     unit, force = _unit(chain, "rad", "m"), _unit(chain, "N*m", "N")
+    rate = _unit(chain, "rad/s", "m/s")
     inertia = _unit(chain, "kg*m^2", "kg")
     point = f"the frame '{s.point_of}'" if s.point_of else "the centre of mass of what the last joint moves"
     rotors = [joint.name for joint, given in zip(chain.joints, s.rotors_given, strict=True) if given]
@@ -63,13 +64,13 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         ),
         f"rotor_inertia = {_list(s.rotor_inertia)}",
         f"command_delay_s = {rules.DELAY_S:g} # s; {CHECK}: from command to effort, bus and current loop; chosen",
-        *_say(f"[{force} per s] The full effort limit in 10 ms."),
+        *_say(f"[{_unit(chain, 'N*m/s', 'N/s')}] The full effort limit in 10 ms."),
         f"command_rate = {_list(s.command_rate)}",
         "",
         "[sensors] # standard deviation of white noise",
         *_say(f"[{unit}] {CHECK}. A range, or one turn, in 2^17 steps."),
         f"position_noise = {_list(s.position_noise)}",
-        *_say(f"[{unit}/s] {CHECK}. A thousandth of the speed limit, of at most 2."),
+        *_say(f"[{rate}] {CHECK}. A thousandth of the speed limit, of at most 2."),
         f"velocity_noise = {_list(s.velocity_noise)}",
         *_say(f"[{force}] {CHECK}. 0.2 % of the effort limit."),
         f"effort_noise = {_list(s.effort_noise)}",

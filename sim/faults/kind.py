@@ -70,6 +70,17 @@ class FaultKind:
         has_place = self.target == "robot" or bool(self.targets(robot))
         return has_place and (robot.kind in self.kinds or robot.kind not in ALL)
 
+    def unit_of(self, parameter: Parameter, robot: Robot) -> str:
+        """The unit of a parameter on `robot`, whose places may slide and not turn."""
+        places = self.targets(robot)
+        joints = places if self.target != "actuator" else [robot.drives[place] for place in places]
+        slides = [joint for joint in joints if joint is not None and robot.units[joint] == "m"]
+        sliding = parameter.unit.replace("N*m", "N").replace("rad", "m")
+        if not slides or sliding == parameter.unit:
+            return parameter.unit
+        names = ", ".join(robot.joints[joint] for joint in slides)
+        return sliding if len(slides) == len(places) else f"{parameter.unit}; {sliding} for {names}"
+
     def fitted_to(self, robot: Robot) -> FaultKind:
         """The same fault with loads and winds in the size of this robot.
 

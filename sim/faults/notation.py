@@ -21,19 +21,24 @@ from sim.faults.kind import FaultKind, Parameter
 
 _LONG_S = 86400.0
 _COURSE = {"onset": (0.0, _LONG_S), "ramp": (0.0, _LONG_S), "lasts": (0.01, _LONG_S), "period": (0.01, _LONG_S)}
+_PLACES = ("joint", "rotor", "wheel")
 _SHARES = {"severity": (0.0, 1.0), "duty": (0.01, 1.0)}
 
 
 def parse_faults(spec: str, robot: Robot) -> tuple[Fault, ...]:
-    """Read the notation of the module docstring; `none` and the empty text are a healthy robot.
+    """Read the notation of the module docstring; `none` is a healthy robot.
 
     Raises:
         BadInput: an unknown kind, parameter or joint, a fault this robot cannot have or that changes nothing on it, or
             a value that is no number or out of range.
     """
-    if spec.strip() in ("", "none"):
+    if spec.strip() == "none":
         return ()
-    return tuple(_parse_one(part.strip(), robot) for part in spec.split("+"))
+    parts = [part.strip() for part in spec.split("+")]
+    if not all(parts):
+        where = f"fault '{spec}': a fault is missing beside +" if len(parts) > 1 else "the fault is empty"
+        raise BadInput(f"{where}; name one of {', '.join(faults_of(robot))}, or none for a healthy robot")
+    return tuple(_parse_one(part, robot) for part in parts)
 
 
 def full_effect(spec: str, robot: Robot) -> Effect:
@@ -53,6 +58,10 @@ def _parse_one(part: str, robot: Robot) -> Fault:
     given: dict[str, str] = {}
     for item in filter(None, rest.split(",")):
         key, equals, text = item.partition("=")
+        if key in _PLACES and key != kind.key and kind.target != "robot":
+            raise BadInput(
+                f"fault '{part}': {kind.name} sits in a {kind.key}, not in a {key}; write {kind.key}={text or 1}"
+            )
         if not equals or key not in allowed:
             raise BadInput(f"fault '{part}': '{item}' is not understood; write KEY=VALUE with {', '.join(allowed)}")
         if key in given:
@@ -69,10 +78,13 @@ def _parse_one(part: str, robot: Robot) -> Fault:
         raise BadInput(
             f"fault '{part}': on {robot.name} it changes nothing, however large; give {_others(own, numbers)}"
         )
+    effect = kind.effect(robot, values, places)
+    if numbers.keys() & own.keys() and not touched(effect):
+        raise BadInput(f"fault '{part}': that is a healthy robot; give a value that changes something, or write none")
     return Fault(
         spec=part,
         kind=name,
-        effect=kind.effect(robot, values, places),
+        effect=effect,
         onset_s=numbers.get("onset"),
         ramp_s=numbers.get("ramp", 0.0),
         severity=numbers.get("severity", 1.0),

@@ -123,7 +123,9 @@ def test_a_healing_of_what_does_not_exist_is_refused_before_it_begins(
     [
         (["--fault", "payload:mass=much"], ["mass=much must be a number between 0 and 10"]),
         (["--fault", "payload:mass=nan"], ["mass=nan must be a number"]),
-        (["--fault", "payload:mass=2+"], ["''", "catalogue"]),
+        (["--robot", "arm.urdf"], ["arm.urdf", "`remend init --urdf` makes one"]),
+        (["--fault", ""], ["the fault is empty", "none"]),
+        (["--fault", "payload:mass=2+"], ["missing beside +", "none"]),
         (["--fault", "friction:joint=elbow"], ["no joint 'elbow'", "joint_7"]),
         (["--fault", "payload:joint=1"], ["'joint=1' is not understood"]),
         (["--fault", "delay:ms=1,ms=2"], ["ms is given twice"]),

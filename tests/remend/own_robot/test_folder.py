@@ -151,7 +151,10 @@ def test_gains_may_move_from_a_quarter_to_four_times(tmp_path: Path) -> None:
 
 
 def test_a_slide_has_metres_and_newtons(tmp_path: Path) -> None:
-    robot = load_robot(set_up(tmp_path / "arm", urdf("scara")).toml)
+    toml = set_up(tmp_path / "arm", urdf("scara")).toml
+    text = " ".join(toml.read_text().replace("#", " ").split())
+    assert "[rad; m for quill]" in text and "[rad/s; m/s for quill]" in text and "[N*m/s; N/s for quill]" in text
+    robot = load_robot(toml)
     manifest = parse_manifest(find_law(robot, robot.controller).files["manifest.toml"])
     assert manifest.params["encoder_offset"].units == ("rad", "rad", "m", "rad")
     assert manifest.params["coulomb"].units[2] == "N"
