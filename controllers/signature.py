@@ -158,11 +158,6 @@ def pre_authentication(kind: str, body: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(name), name, len(body), body)
 
 
-def canonical_bytes(manifest: PatchManifest) -> bytes:
-    """The bytes that operator and service sign for `manifest`."""
-    return pre_authentication(MANIFEST_TYPE, canonical_json(manifest).encode())
-
-
 def sign(manifest: PatchManifest, key_id: str, key: Ed25519PrivateKey) -> SignedManifest:
     """First signature.
 

@@ -72,11 +72,6 @@ class RigidBodyModel:
         result: Array = pin.crba(self.model, self.data, q)
         return result
 
-    def nonlinear(self, q: Array, v: Array) -> Array:
-        """(n,) Coriolis, centrifugal and gravity torque [N*m]. The array is reused by the next call."""
-        result: Array = pin.nonLinearEffects(self.model, self.data, q, v)
-        return result
-
     def gravity(self, q: Array) -> Array:
         """(n,) gravity torque [N*m]."""
         result: Array = pin.computeGeneralizedGravity(self.model, self.data, q)
@@ -124,11 +119,6 @@ class RigidBodyModel:
             self.model.inertias[i + 1] = pin.Inertia.Zero()
         self._unloaded = pin.Inertia.Zero()
         self.payload_kg = 0.0
-
-    def torque_by_position(self, q: Array, v: Array, a: Array) -> Array:
-        """(n, n) partial derivative of the inverse dynamics by joint position [N*m/rad]."""
-        pin.computeRNEADerivatives(self.model, self.data, q, v, a)
-        return np.array(self.data.dtau_dq)
 
 
 @lru_cache(maxsize=8)

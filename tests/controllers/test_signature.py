@@ -17,7 +17,6 @@ from controllers.signature import (
     SignedManifest,
     TrustStore,
     artefact_sha,
-    canonical_bytes,
     countersign,
     fingerprint,
     pre_authentication,
@@ -287,7 +286,8 @@ def test_two_payloads_never_share_their_signed_bytes(kind: str, body: bytes, kin
 @given(st.sampled_from(["robot_id", "slot", "law", "approver"]), st.text(min_size=1), st.integers(1, 2**62))
 def test_every_field_is_covered_by_the_signed_bytes(name: str, text: str, version: int) -> None:
     other = dataclasses.replace(MANIFEST, version=version, **{name: text})
-    assert (canonical_bytes(other) == canonical_bytes(MANIFEST)) == (other == MANIFEST)
+    same = sign(other, OPERATOR_ID, OPERATOR).signatures == sign(MANIFEST, OPERATOR_ID, OPERATOR).signatures
+    assert same == (other == MANIFEST)
 
 
 def test_signing_twice_changes_nothing() -> None:

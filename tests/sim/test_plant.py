@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pinocchio as pin
 import pytest
 
 from controllers.artefact import Artefact
@@ -66,7 +67,8 @@ def expected_acceleration(
     model.set_payload(payload_kg)
     slope = physics.viscous + viscous
     inertia = model.link_inertia(POSE).copy() + np.diag(model.rotor_inertia + robot.dt_s * slope)
-    return np.asarray(np.linalg.solve(inertia, torque - model.nonlinear(POSE, SPEED) - slope * SPEED))
+    bias = pin.nonLinearEffects(model.model, model.data, POSE, SPEED)
+    return np.asarray(np.linalg.solve(inertia, torque - bias - slope * SPEED))
 
 
 def masses(plant: Plant) -> list[float]:
