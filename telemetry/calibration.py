@@ -15,12 +15,12 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from core.block import Array, Block
-from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from core.threads import one_thread
 from telemetry.drive import given_effort, learn_drive
 from telemetry.effort import effort_scale, joint_effort
+from telemetry.head import require_head
 from telemetry.motion import Motion, best_cutoff_hz, smooth
 
 _DRY_RAD_S = np.geomspace(0.003, 0.1, 7)  # candidates for the speed over which dry friction changes sign
@@ -28,7 +28,6 @@ _CLEARLY = 10.0  # log likelihood by which one joint has to differ from the othe
 _SHARE = 0.1  # prior standard deviation of a link's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
 _UNKNOWN_FRICTION = 0.01  # of the effort, at full speed: prior of friction that the data sheet does not speak of
-_MIN_HEAD_S = 9.0  # 200 independent samples and the filter's edges
 # Shares of the effort that counts as large: no model is better. Where nothing drives, all that a load changes is
 # multiplied by noisy accelerations, and the healthy residual knows only of those without it.
 _LEAST_NOISE, _LEAST_PASSIVE = 2.5e-5, 6e-4
@@ -68,11 +67,7 @@ def calibrate(robot: Robot, head: Block) -> Calibration:
     Raises:
         BadInput: the stretch is too short to learn from.
     """
-    length_s = len(head) * robot.dt_s
-    if length_s < _MIN_HEAD_S:
-        raise BadInput(
-            f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
-        )
+    require_head(robot, head)
     rate_hz, lag_s = robot.control_rate_hz, 0.5 * robot.dt_s
     cutoff_hz = best_cutoff_hz(head, rate_hz)
     effort = given_effort(robot, learn_drive(robot, head), head, np.zeros(len(robot.actuators)))

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.block import Block
-from core.errors import BadInput
 from core.rigid_body import Array
 from core.robot import Robot
 from sim.airframe import ROTORS, constant, nominal_flyer, rotor_wrenches
@@ -23,9 +22,9 @@ from sim.physics import Physics
 from sim.plant import GRAVITY_M_S2
 from telemetry.calibration import correlation_time
 from telemetry.drive import learn_drive
+from telemetry.head import require_head
 from telemetry.motion import Motion, smooth
 
-_MIN_HEAD_S = 9.0
 _SIZE = 12  # corrections: mass, three moments of inertia, shares of four rotors, three drags, share of drag torque
 _MOMENTS, _SHARES, _DRAG = slice(1, 4), slice(4, 8), slice(8, 11)
 _DIAGONAL = [4, 6, 9]  # places of the moments of inertia among inertial parameters
@@ -122,11 +121,7 @@ def calibrate_flight(robot: Robot, head: Block) -> FlightCalibration:
     Raises:
         BadInput: the stretch is too short to learn from.
     """
-    length_s = len(head) * robot.dt_s
-    if length_s < _MIN_HEAD_S:
-        raise BadInput(
-            f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
-        )
+    require_head(robot, head)
     sheet = nominal_flyer(robot)
     flight = flight_of(robot, head, learn_drive(robot, head).expected(robot, head))
     motion = flight.motion

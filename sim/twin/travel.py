@@ -14,13 +14,13 @@ import numpy as np
 import pinocchio as pin
 
 from core.block import Block
-from core.errors import BadInput
 from core.rigid_body import Array
 from core.robot import Robot
 from sim.physics import Physics
 from sim.wheeled_base import Base, nominal_base
 from telemetry.calibration import correlation_time
 from telemetry.drive import given_effort, learn_drive
+from telemetry.head import require_head
 from telemetry.motion import Motion, smooth
 
 _DRY_RAD_S = 0.05  # wheel speed over which dry friction changes sign
@@ -31,7 +31,6 @@ _SHARE, _INERTIA, _VISCOUS, _RADIUS, _TRACK = 0.1, 0.15, 0.2, 0.01, 0.02  # prio
 _COM_M = 0.005  # of the centre of mass
 _LEAST_FRICTION = (0.002, 0.01)  # N*m*s/rad and N*m
 _LEAST_NOISE = 1e-4  # N*m or m/s
-_MIN_HEAD_S = 9.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +163,7 @@ def calibrate_base(robot: Robot, head: Block) -> WheelCalibration:
     Raises:
         BadInput: the stretch is too short to learn from.
     """
-    length_s = len(head) * robot.dt_s
-    if length_s < _MIN_HEAD_S:
-        raise BadInput(
-            f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
-        )
+    require_head(robot, head)
     sheet = Base.of(robot, nominal_base(robot))
     drive = learn_drive(robot, head)
     travel = travel_of(robot, head, given_effort(robot, drive, head, np.zeros(len(robot.actuators))))

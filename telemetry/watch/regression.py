@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from core.block import Array, Block
-from core.errors import BadInput
 from core.robot import Robot
+from telemetry.head import short_head
 from telemetry.kernels import compiled
 from telemetry.residuals import Residuals
 from telemetry.watch.row import Balances, Row
@@ -54,10 +54,7 @@ class RegressionResidual:
         self._kept = None
         t_s, rows = self._rows(head)
         if len(t_s) < _MIN_ROWS:
-            raise BadInput(
-                f"{len(head) * self._robot.dt_s:.1f} s of healthy motion are too few to learn from; "
-                f"record at least {_MIN_ROWS / self.rate_hz + 1.0:.0f} s"
-            )
+            raise short_head(self._robot, head, _MIN_ROWS / self.rate_hz + 1.0)
         self.channels = tuple(row.channel for row in rows)
         self.smallest_shift = np.array([row.smallest for row in rows])
         fitted = [_cross_fit(row) for row in rows]
