@@ -14,7 +14,7 @@ from core.robot import Robot
 from sim.airframe import hidden_flyer, nominal_flyer
 from sim.faults.course import FaultCourse
 from sim.legs import Legs
-from sim.physics import Physics, from_data_sheet, off_the_line
+from sim.physics import Physics, closed_inertials, from_data_sheet, off_the_line
 from sim.plant import Plant
 from sim.plants.diffdrive import DiffDrive
 from sim.plants.fixed_base import FixedBase
@@ -34,7 +34,7 @@ class Kind:
 
 
 def _fixed_base_nominal(robot: Robot) -> Physics:
-    return from_data_sheet(robot, RigidBodyModel(robot).inertial_parameters())
+    return from_data_sheet(robot, closed_inertials(RigidBodyModel(robot).inertial_parameters()))
 
 
 def _fixed_base_hidden(robot: Robot, rng: np.random.Generator) -> Physics:

@@ -68,6 +68,15 @@ def off_the_line(robot: Robot, nominal: Physics, rng: np.random.Generator) -> Ph
     )
 
 
+def closed_inertials(parameters: Array) -> Array:
+    """(10 b,) parameters as they are, but where rounding leaves a largest moment above the other two together."""
+    blocks = parameters.reshape(-1, 10)
+    moments = [np.linalg.eigvalsh(pin.Inertia.FromDynamicParameters(block).inertia) for block in blocks]
+    open_ = [largest > first + second for first, second, largest in moments]
+    closed = [physical_inertials(block) if is_open else block for block, is_open in zip(blocks, open_, strict=True)]
+    return np.concatenate(closed)
+
+
 def physical_inertials(parameters: Array) -> Array:
     """The nearest (10 b,) parameters that rigid bodies can have: positive masses, valid inertias.
 

@@ -18,7 +18,8 @@ from remend.own_robot.tree import Joint, Link, Tree
 
 MOST_JOINTS = 8
 _FINGER_JOINTS = 4  # equally long branches of up to this many joints are fingers, longer ones are arms
-_ROUNDING = 1e-3  # share by which printed inertias may miss the triangle inequality
+_ROUNDING = 1e-3  # share of the largest moment that a printed one may be negative
+_OPEN = 0.01  # share by which the largest moment may exceed the other two together
 _GRIPPER = re.compile(r"grip|finger|jaw|claw|knuckle|thumb", re.IGNORECASE)
 
 
@@ -31,6 +32,7 @@ class Chain:
     locked: tuple[tuple[str, str], ...]  # (joint, why it stays still)
     bounded: tuple[str, ...]  # continuous joints that move within their limits from now on
     link: str  # child of the last joint
+    rounded: tuple[tuple[str, float], ...] = ()  # (link, share by which its largest moment exceeds the other two)
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -87,8 +89,7 @@ def find_chain(tree: Tree, tip: str | None = None) -> Chain:
         bounded=tuple(joint.name for joint in moving if joint.type == "continuous"),
         link=moving[-1].child,
     )
-    _require_bodies(chain)
-    return chain
+    return replace(chain, rounded=_require_bodies(chain))
 
 
 def _path_to(tree: Tree, tip: str) -> list[Joint]:
@@ -188,8 +189,13 @@ def _checked(tree: Tree, joint: Joint) -> Joint:
     return replace(joint, type="revolute") if joint.type == "continuous" else joint
 
 
-def _require_bodies(chain: Chain) -> None:
-    """Each joint must move some mass: its link's, or that of what is attached to it without an arm joint between."""
+def _require_bodies(chain: Chain) -> tuple[tuple[str, float], ...]:
+    """Each joint must move some mass: its link's, or that of what is attached to it without an arm joint between.
+
+    Returns:
+        Links whose inertia no body quite has, and by how much.
+    """
+    rounded = []
     arm = {joint.name for joint in chain.joints}
     for joint in chain.joints:
         group = [joint.child]
@@ -202,16 +208,24 @@ def _require_bodies(chain: Chain) -> None:
                 "<inertial> with mass and inertia"
             )
         for body in bodies:
-            _require_rigid(chain.tree.file, body)
+            share = _require_rigid(chain.tree.file, body)
+            if share > 0.0:
+                rounded.append((body.name, share))
+    return tuple(rounded)
 
 
-def _require_rigid(file: Path, body: Link) -> None:
-    """Refuse the inertia that no mass distribution has: a negative moment, or one beyond the other two together."""
+def _require_rigid(file: Path, body: Link) -> float:
+    """Refuse the inertia that no mass distribution has: a negative moment, or one beyond the other two together.
+
+    Returns:
+        Share by which the largest moment exceeds the other two, where that may be rounding.
+    """
     a, b, c = body.moments
     at = f"{file}: link '{body.name}' has the principal moments {a:.3g}, {b:.3g} and {c:.3g} kg*m^2"
     if a < -_ROUNDING * abs(c):
         raise BadInput(f"{at}, and no body has a negative one; correct its <inertia>")
-    if c > (1.0 + _ROUNDING) * (a + b):
+    if c > (1.0 + _OPEN) * (a + b):
         raise BadInput(
             f"{at}, but no body's largest exceeds the sum of the other two, {a + b:.3g}; correct its <inertia>"
         )
+    return c / (a + b) - 1.0 if c > a + b else 0.0

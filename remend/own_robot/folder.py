@@ -38,6 +38,11 @@ class OwnRobot:
             f"{self.toml.parent}: {chain.words()}, base to tip: {', '.join(joint.name for joint in chain.joints)}",
             *[f"  locked: {joint} ({why})" for joint, why in chain.locked],
             *[f"  made revolute, within its limits: {joint} (continuous before)" for joint in chain.bounded],
+            *[
+                f"  {link}: the largest moment of inertia exceeds the other two by {100 * share:.2g} %, which none "
+                "does; the nearest inertia of a body is simulated"
+                for link, share in chain.rounded
+            ],
             "  shapes are not used: mesh files may be missing, and no contact is simulated",
         ]
         return [*found, "", "Check in robot.toml what a URDF does not say:", *self._checks(), "", *self._next()]

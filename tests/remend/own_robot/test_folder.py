@@ -16,6 +16,8 @@ from core.errors import BadInput
 from core.rigid_body import RigidBodyModel
 from core.robot_toml import load_robot
 from remend.own_robot.folder import set_up
+from sim.faults.course import FaultCourse
+from sim.kinds import nominal_physics, open_plant
 
 HERE = Path(__file__).parent
 ARMS = ("pendulum", "scara", "six")
@@ -153,7 +155,8 @@ def test_gains_may_move_from_a_quarter_to_four_times(tmp_path: Path) -> None:
 def test_a_slide_has_metres_and_newtons(tmp_path: Path) -> None:
     toml = set_up(tmp_path / "arm", urdf("scara")).toml
     text = " ".join(toml.read_text().replace("#", " ").split())
-    assert "[rad; m for quill]" in text and "[rad/s; m/s for quill]" in text and "[N*m/s; N/s for quill]" in text
+    for units in ("[rad; m for quill]", "[rad/s; m/s for quill]", "[N*m/s; N/s for quill]"):
+        assert units in text
     robot = load_robot(toml)
     manifest = parse_manifest(find_law(robot, robot.controller).files["manifest.toml"])
     assert manifest.params["encoder_offset"].units == ("rad", "rad", "m", "rad")
@@ -244,3 +247,16 @@ def test_the_name_is_fit_for_files_and_branches(tmp_path: Path, given: str | Non
 def test_a_name_that_is_not_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match="must be up to 40 letters, digits, _ and -, a letter first; give another"):
         set_up(tmp_path / "arm", urdf("pendulum"), name=name)
+
+
+def test_an_inertia_that_rounding_opened_is_said_and_simulated_with_the_nearest(tmp_path: Path) -> None:
+    text = urdf("six").read_text()
+    last = text.rindex('izz="0.0008"')
+    file = tmp_path / "six.urdf"
+    file.write_text(text[:last] + 'izz="0.002014"' + text[last + len('izz="0.0008"') :])
+    own = set_up(tmp_path / "arm", file)
+    assert any("hand: the largest moment of inertia exceeds the other two by 0.7 %" in line for line in own.lines())
+    assert not any("exceeds" in line for line in set_up(tmp_path / "other", urdf("six")).lines())
+    robot = load_robot(own.toml)
+    with open_plant(robot, nominal_physics(robot), FaultCourse(), seed=1) as plant:
+        plant.apply([0.0] * len(robot.actuators))
