@@ -22,7 +22,6 @@ import pinocchio as pin
 from scipy.linalg import cho_factor, cho_solve
 
 from core.block import Block
-from core.errors import BadInput
 from core.rigid_body import Array
 from core.robot import Robot
 from sim.kinds import nominal_physics
@@ -31,6 +30,7 @@ from sim.physics import Physics, physical_inertials
 from sim.twin.held import RowNoise, kept_sign
 from telemetry.calibration import smooth_sign
 from telemetry.drive import HealthyDrive, learn_drive
+from telemetry.head import require_head
 from telemetry.motion import SAMPLE_HZ, low_pass, smooth
 
 CUTOFF_HZ = 5.0  # above the gait, below most of the noise of differentiated speeds
@@ -41,7 +41,6 @@ _TURN_RAD = 1.5e-3  # way over which dry friction turns round, half of it to eit
 _STANDS_N = (3.0, 9.0)  # a foot counts as standing from the first force on, in full from the second
 _SHARE = 0.1  # prior standard deviation of a body's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
-_MIN_HEAD_S = 9.0
 _LEAST_NOISE = 1e-3  # N or N*m
 _ROUNDS = 4  # noise and corrections settle each other
 
@@ -169,11 +168,7 @@ def calibrate_legs(robot: Robot, head: Block) -> LegCalibration:
     Raises:
         BadInput: the stretch is too short to learn from.
     """
-    length_s = len(head) * robot.dt_s
-    if length_s < _MIN_HEAD_S:
-        raise BadInput(
-            f"{length_s:.1f} s of healthy motion are too few to learn from; record at least {_MIN_HEAD_S:.0f} s"
-        )
+    require_head(robot, head)
     balance = Balance(robot, head, learn_drive(robot, prompt_speeds(head)))
     (columns, target), at_rest = balance.system(), balance.at_rest(balance.dry())
     flat, prior = columns.reshape(-1, columns.shape[2]), np.diag(1.0 / np.square(_prior_scale(robot)))
