@@ -5,7 +5,7 @@ Noise and the best explanation settle each other (`sim.twin.doubt`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from core.rigid_body import Array
 from sim.twin.cause import Cause
 from sim.twin.doubt import doubter, inexact, noise_under, own_evidence
 from sim.twin.hypothesis import Found, Hypothesis, mean_of, one, theta_of, two, widths
-from sim.twin.linear import Library, Noise
+from sim.twin.linear import Expansion, Library, Noise
 from sim.twin.pairs import likely_pairs, shared_scans
 from sim.twin.parts import Likelihood
 from sim.twin.single import Preparation, Single
@@ -24,7 +24,9 @@ _ROUNDS = 3  # noise and best explanation settle each other
 _REFINED = 8  # causes that are not linear and are expanded again where they landed
 _SHARP = 0.25  # of the prior: a scan this narrow is the measurement of its unknown
 _FORGOTTEN = -20.0  # log evidence, against the best, below which a pair is not kept
-_POLISHED = 6  # hypotheses, among the best, whose members are expanded again where they landed together
+_POLISHED = (
+    60  # of the best hypotheses that are not linear, whose members are expanded again where they landed together
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,7 @@ def fit_causes(causes: Sequence[Cause], stack: Stack, likelihoods: Sequence[Like
         again = judge(kinder)[1]
         if own_evidence(again[0], stack, kinder) > own_evidence(ranked[0], stack, noise):
             noise, ranked = kinder, again
-    ranked[:_POLISHED] = [_polish(found, preparation, stack, noise) for found in ranked[:_POLISHED]]
-    ranked.sort(key=lambda found: -found.log_evidence)
+    ranked = _polish(ranked, preparation, stack, noise)
     enough = ranked[0].log_evidence + _FORGOTTEN
     return [_fit(f) for f in ranked if len(f.hypothesis.members) == 1 or f.log_evidence > enough]
 
@@ -95,23 +96,28 @@ def _refine(alone: Sequence[Found], preparation: Preparation) -> None:
         single.expansion = preparation.expand_again(single, theta, found.solution.u)
 
 
-def _polish(found: Found, preparation: Preparation, stack: Stack, noise: Noise) -> Found:
-    """The same hypothesis with its members expanded where they landed together."""
-    hypothesis = found.hypothesis
-    if hypothesis.is_linear or len(hypothesis.expansions) < len(hypothesis.members):
-        return found
+def _polish(ranked: Sequence[Found], preparation: Preparation, stack: Stack, noise: Noise) -> list[Found]:
+    """The same hypotheses, the best of them with their members expanded where they landed together."""
+    some = [found for found in ranked if _can_be_polished(found.hypothesis)][:_POLISHED]
+    rest = [found for found in ranked if not any(found is each for each in some)]
     for _ in range(2):
-        at = np.cumsum([expansion.loose.shape[1] for expansion in hypothesis.expansions])[:-1]
-        each = zip(
-            hypothesis.members, hypothesis.expansions, theta_of(found), np.split(found.solution.u, at), strict=True
-        )
-        expansions = tuple(
-            expansion if single.is_linear or not len(theta) else preparation.expand_again(single, theta, u)
-            for single, expansion, theta, u in each
-        )
-        hypothesis = replace(hypothesis, expansions=expansions)
-        found = _solve([hypothesis], Library(stack, expansions, noise))[0]
-    return found
+        again = [replace(found.hypothesis, expansions=tuple(_where_it_landed(found, preparation))) for found in some]
+        some = _solve(again, Library(stack, [each for h in again for each in h.expansions], noise))
+    return sorted([*some, *rest], key=lambda found: -found.log_evidence)
+
+
+def _can_be_polished(hypothesis: Hypothesis) -> bool:
+    return not hypothesis.is_linear and len(hypothesis.expansions) == len(hypothesis.members)
+
+
+def _where_it_landed(found: Found, preparation: Preparation) -> Iterator[Expansion]:
+    """The expansions of a hypothesis, around its own posterior."""
+    hypothesis = found.hypothesis
+    at = np.cumsum([expansion.loose.shape[1] for expansion in hypothesis.expansions])[:-1]
+    parts = (hypothesis.members, hypothesis.expansions, theta_of(found), np.split(found.solution.u, at))
+    for single, expansion, theta, u in zip(*parts, strict=True):
+        keep = single.is_linear or not len(theta)
+        yield expansion if keep else preparation.expand_again(single, theta, u)
 
 
 def _fit(found: Found) -> Fit:

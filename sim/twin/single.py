@@ -149,6 +149,8 @@ class Preparation:
     def expand_again(self, single: Single, at: Array, u: Array | None = None) -> Expansion:
         """The same unknowns with the same prior, to first order around `at` ((k,) theta) and `u` of what is open."""
         cause, before = single.cause, single.expansion
+        if before.loose.shape[1] and len(at) == 1:  # so close to nothing nothing would be open
+            at = np.copysign(np.maximum(np.abs(at), _STARTS[0] * cause.prior_std), before.at)
         return self._expand(cause.effect, cause.low, cause.high, at, before.origin, before.prior_std, u)
 
     def expand_both(self, a: Single, b: Single, scans: tuple[Scan, Scan]) -> Expansion:
@@ -202,8 +204,7 @@ class Preparation:
             return self._columns[own]
         std = float(cause.prior_std[i])
         step = std if linear else _STEP * std
-        moved = np.zeros(len(cause.prior_std))
-        moved[i] = step if step <= cause.high[i] else -step
+        moved = (step if step <= cause.high[i] else -step) * np.eye(len(cause.prior_std))[i]
         column: Array = self._stack.shift(cause.effect(moved)) / moved[i]
         if own is not None:
             self._columns[own] = column
@@ -224,8 +225,7 @@ class Preparation:
         columns = []
         for i, std in enumerate(prior_std):
             step = _STEP * float(std) if at[i] + _STEP * std <= high[i] else -_STEP * float(std)
-            moved = at.copy()
-            moved[i] += step
+            moved = at + step * np.eye(len(at))[i]
             change = self._stack.shift(effect(moved)) - here
             if np.any(known) and u is not None:  # what is open grows with the effect
                 wider = self._stack.loose(effect(moved))
