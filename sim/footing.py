@@ -155,7 +155,7 @@ def settle(
     """Stand the robot on its lowest foot, with the feet on the ground at rest and sharing its weight.
 
     Args:
-        q, v: (n,) coordinates and their speeds, as in `sim.legs`.
+        q, v: (n,) coordinates and their speeds, as in `core.legs`.
         legs: (k, 7) of each leg: hip x, y, z; offset of the thigh along y; lengths of thigh and shank; foot radius.
         weights: (1 + 3 k,) weight of trunk and leg bodies [N].
         centres: (1 + 3 k, 3) their centres of mass about their joints [m].

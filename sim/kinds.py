@@ -9,11 +9,11 @@ import numpy as np
 
 from core.errors import BadInput
 from core.extensions import Registry
+from core.legs import Legs
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
 from sim.airframe import hidden_flyer, nominal_flyer
 from sim.faults.course import FaultCourse
-from sim.legs import Legs
 from sim.physics import Physics, closed_inertials, from_data_sheet, off_the_line
 from sim.plant import Plant
 from sim.plants.diffdrive import DiffDrive

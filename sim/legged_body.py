@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pinocchio as pin
 
+from core.legs import Legs
 from sim.body import PAYLOAD_LINK, inertial_element, massless
-from sim.legs import Legs
 
 
 def body_urdf(legs: Legs) -> str:

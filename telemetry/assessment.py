@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.records import Event
 from telemetry import score_kernels as scores
+from telemetry.explanation import Belief
 
 Array = NDArray[np.float64]
 
@@ -26,6 +28,7 @@ class Evidence:
     test_ratio: float
     ranking: tuple[tuple[str, float], ...]  # (channel, test ratio), strongest first, at most 10, none below 0.1
     kinds: tuple[tuple[str, float], ...]  # (kind, belief), likeliest first; beliefs add up to 1
+    frequency_hz: float | None = None  # of an oscillation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +40,11 @@ class Assessment:
     strongest: Array  # (N,) largest statistic / threshold before the alarm rate's level
     channel_ratio: Array  # (N, J) test ratio of each channel
     onset_s: Array  # (N, J)
-    belief: Array  # (N, C, K)
+    belief: Belief  # of (N, C)
+    increments: NDArray[np.bool_]  # (C,) whose residual is the increment of a reading: a jump is an offset
+    rate_hz: float
     spike: NDArray[np.bool_]  # (N, C) the residual itself is out of reach
-    at_zero: NDArray[np.bool_]  # (N, R) raw channels whose last value is exactly zero
+    missing: NDArray[np.bool_]  # (N, R) samples are missing or zero, not frozen
     alarm: NDArray[np.bool_]  # (N,) whether an event is open; written by the tracker
 
     @property
@@ -48,18 +53,29 @@ class Assessment:
         largest: Array = self.channel_ratio.max(axis=1, initial=0.0)
         return largest
 
-    def evidence(self, row: int) -> Evidence:
-        """Why row `row` has its test ratio."""
-        ratios = self.channel_ratio[row]
-        order = np.argsort(-ratios, kind="stable")
-        top, residual_channels = int(order[0]), self.belief.shape[1]
+    def evidence(self, row: int, opened: Event | None = None) -> Evidence:
+        """Why row `row` has its test ratio; with `opened`, what has become of the event that is open."""
+        if opened is not None and opened.kind == "spike" and self._jumped(row, opened.channel):
+            return Evidence(
+                channel=opened.channel,
+                kind="bias",
+                onset_s=opened.onset_s,
+                test_ratio=opened.test_ratio,
+                ranking=opened.ranking,
+                kinds=(("bias", 1.0),),
+            )
+        ratios, residual_channels = self.channel_ratio[row], self.belief.power.shape[1]
+        order = self._order(row)
+        top, frequency_hz = int(order[0]), None
         kinds: tuple[tuple[str, float], ...]
         if top >= residual_channels:
-            kinds = ((("dropout" if self.at_zero[row, top - residual_channels] else "freeze"), 1.0),)
+            kinds = ((("dropout" if self.missing[row, top - residual_channels] else "freeze"), 1.0),)
         elif self.spike[row, top]:
             kinds = (("spike", 1.0),)
         else:
-            kinds = _ranked(self.belief[row, top])
+            kinds = _ranked(self.belief.kinds[row, top])
+            if kinds[0][0] == "oscillation":
+                frequency_hz = 0.5 * self.rate_hz * float(self.belief.crossing[row, top])
         return Evidence(
             channel=self.channels[top],
             kind=kinds[0][0],
@@ -67,7 +83,28 @@ class Assessment:
             test_ratio=float(ratios[top]),
             ranking=tuple((self.channels[j], float(ratios[j])) for j in order[:10] if ratios[j] >= 0.1),
             kinds=kinds,
+            frequency_hz=frequency_hz,
         )
+
+    def _jumped(self, row: int, channel: str) -> bool:
+        """Whether a reading jumped and stayed, nothing else being wrong with it."""
+        at, readings = self.channels.index(channel), self.channel_ratio[row, self.belief.power.shape[1] :]
+        if at >= self.increments.size or not self.increments[at] or np.any(readings >= 1.0):
+            return False
+        return bool(self.belief.jumped[row, at] and self.channel_ratio[row, at] < 1.0)
+
+    def _order(self, row: int) -> NDArray[np.int64]:
+        """Channels, the one that changed first: a reading that repeats is the cause of what it upsets elsewhere; among
+        residuals in alarm the one that is furthest off counts, as ratios stop at a ceiling."""
+        ratios, residual_channels = self.channel_ratio[row], self.belief.power.shape[1]
+        rank = ratios.copy()
+        alarmed = ratios[:residual_channels] >= 1.0
+        power = self.belief.power[row]
+        rank[:residual_channels] = np.where(
+            alarmed, 1.0 + power / (1.0 + power.max(initial=0.0)), rank[:residual_channels]
+        )
+        rank[residual_channels:] += np.where(ratios[residual_channels:] >= 1.0, 2.0, 0.0)
+        return np.argsort(-rank, kind="stable")
 
     @staticmethod
     def join(parts: Sequence[Assessment]) -> Assessment:
@@ -80,9 +117,11 @@ class Assessment:
             strongest=np.concatenate([part.strongest for part in parts]),
             channel_ratio=np.concatenate([part.channel_ratio for part in parts]),
             onset_s=np.concatenate([part.onset_s for part in parts]),
-            belief=np.concatenate([part.belief for part in parts]),
+            belief=Belief.join([part.belief for part in parts]),
+            increments=parts[0].increments,
+            rate_hz=parts[0].rate_hz,
             spike=np.concatenate([part.spike for part in parts]),
-            at_zero=np.concatenate([part.at_zero for part in parts]),
+            missing=np.concatenate([part.missing for part in parts]),
             alarm=np.concatenate([part.alarm for part in parts]),
         )
 

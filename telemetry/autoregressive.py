@@ -130,8 +130,10 @@ class AutoregressiveResidual:
             t_s=t_s,
             value=np.tile(standardised, 2)[:, self._kept] - expected,
             expected=expected,
+            driven=expected,
             rate=np.nan_to_num(rate, nan=0.0),
-            readings=rows[:, self.watched],
+            stir=np.nan_to_num(rate, nan=0.0),
+            readings=rows[:, None, self.watched],
         )
 
     def _rows(self, rows: Array) -> Array:

@@ -19,10 +19,25 @@ CLIP = 5.0  # standard deviations; chosen: beyond it a residual says no more
 LEAKS = np.array([0.9, 0.98, 0.998])  # memories of 10, 50 and 500 rows; chosen: shifts of about 2, 1 and 0.3 sigma
 OFF = 1e300  # a threshold out of reach
 _SPIKE_MARGIN = 1.5  # chosen: over the largest residual of the head
-_SEEN_MARGIN = 1.3  # chosen: over the largest sum of the head
-_LATER_S = 0.1  # chosen: a value that repeats for less than this is no freeze whatever the head says
+_SEEN_MARGIN = 1.6  # chosen: over the largest sum of the head
 _TINY = 1e-300
 _GROWS = 8.0  # a regime is at most this many times as loud as the quietest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """What the rows before the next one leave behind, for C channels; written to in place."""
+
+    previous: Array  # (C, 2) last standardised residual and expectation
+    activity: Array  # (C,)
+    reach: Array  # (C, 3) of the regressors
+
+    @staticmethod
+    def start(channels: int) -> Motion:
+        """Before the first row."""
+        return Motion(
+            previous=np.full((channels, 2), np.nan), activity=np.full(channels, np.nan), reach=np.zeros((channels, 3))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +52,12 @@ class Baseline:
     inverse_expected: Array  # (C,)
     inverse_change: Array  # (C,)
     inverse_rate: Array  # (C,)
+    inverse_stir: Array  # (C,)
     mean: Array  # (C, K) of the products
     inverse_spread: Array  # (C, K)
     slack: Array  # (C, K)
     threshold: Array  # (C, L, K)
+    crossing: Array  # (C,) share of rows in which the residual changes sign
     spike: Array  # (C,) standardised residual that no healthy row reaches
 
     def arrays(self) -> dict[str, Array]:
@@ -69,22 +86,23 @@ class Baseline:
         )
         if len(normal) >= MIN_ROWS:
             channels = len(location)
-            product, _, _ = moved.products(normal, np.full((channels, 2), np.nan), np.zeros(channels))
+            product, _, _ = moved.products(normal, Motion.start(channels))
             # Where an expectation is far from the head's, its products scatter more than the head's did.
             wide = np.nan_to_num(np.nanstd(product, axis=0), nan=0.0)
             moved.inverse_spread[:] = np.minimum(self.inverse_spread, 1.0 / np.maximum(wide, 1e-12))
             _raise_to_seen(moved, product, normal.t_s)
         return moved
 
-    def products(self, rows: Residuals, previous: Array, activity: Array) -> tuple[Array, Array, Array]:
-        """(N, C, K) products, (N, C, 4) regressors and (N, C) standardised residuals; advances the state in place."""
+    def products(self, rows: Residuals, state: Motion) -> tuple[Array, Array, Array]:
+        """(N, C, K) products, (N, C) activities and (N, C) standardised residuals; advances the state in place."""
         n, channels = rows.value.shape
-        out, regressors = np.empty((n, channels, kernels.TESTS)), np.zeros((n, channels, 4))
+        out, activities = np.empty((n, channels, kernels.TESTS)), np.empty((n, channels))
         standardised = np.empty((n, channels))
         kernels.products(
             rows.value,
             rows.expected,
             rows.rate,
+            rows.stir,
             self.location,
             self.inverse_scale,
             self.knots,
@@ -93,14 +111,16 @@ class Baseline:
             self.inverse_expected,
             self.inverse_change,
             self.inverse_rate,
+            self.inverse_stir,
             CLIP,
-            previous,
-            activity,
+            state.previous,
+            state.activity,
+            state.reach,
             out,
-            regressors,
+            activities,
             standardised,
         )
-        return out, regressors, standardised
+        return out, activities, standardised
 
 
 def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array | None = None) -> Baseline:
@@ -132,10 +152,12 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
         inverse_expected=np.zeros(channels),
         inverse_change=np.zeros(channels),
         inverse_rate=np.zeros(channels),
+        inverse_stir=np.zeros(channels),
         mean=np.zeros((channels, tests)),
         inverse_spread=np.zeros((channels, tests)),
         slack=np.full((channels, tests), SLACK),
         threshold=np.full((channels, leaks, tests), OFF),
+        crossing=np.full(channels, 0.5),
         spike=np.full(channels, OFF),
     )
     least = np.zeros(channels) if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
@@ -146,37 +168,15 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
             "No channel varies in the healthy head, so nothing can be learnt; give a head in which the robot moves."
         )
     _scale_regimes(base, head)
-    previous, activity = np.full((channels, 2), np.nan), np.zeros(channels)
-    product, _, standardised = base.products(head, previous, activity)
+    product, _, standardised = base.products(head, Motion.start(channels))
     for c in np.flatnonzero(base.inverse_scale).tolist():
         present = np.isfinite(standardised[:, c])
         base.spike[c] = max(_SPIKE_MARGIN * float(np.abs(standardised[present, c]).max()), 2.0 * CLIP)
+        base.crossing[c] = float(np.mean(np.diff(np.sign(standardised[present, c])) != 0.0))
         for k in range(tests):
             _reach(base, c, k, product[present, c, k], rate_per_row, float(least[c]) * base.inverse_scale[c])
     _raise_to_seen(base, product, head.t_s)
     return base
-
-
-def learn_run_lengths(raw: Array, rate_per_row: float, rate_hz: float) -> Array:
-    """(R,) rows for which a raw channel may repeat its value; infinite where repeating is what it does.
-
-    Three times the head's longest run, and the run that a channel repeating at the head's share reaches at the
-    admissible rate (geometric tail).
-    """
-    limits = np.full(raw.shape[1], np.inf)
-    for c in range(raw.shape[1]):
-        values = raw[np.isfinite(raw[:, c]), c]
-        if values.size < MIN_ROWS // 2:
-            continue
-        repeats = values[1:] == values[:-1]
-        share = (float(repeats.sum()) + 1.0) / (repeats.size + 2.0)
-        if share > 0.98:
-            continue
-        edges = np.flatnonzero(np.concatenate(([True], ~repeats, [True])))
-        longest = int(np.diff(edges).max()) - 1
-        geometric = float(np.log(rate_per_row) / np.log(share))
-        limits[c] = max(3.0 * (longest + 1), geometric, _LATER_S * rate_hz, 5.0)
-    return limits
 
 
 def _scale_channel(base: Baseline, c: int, head: Residuals, least: float) -> None:
@@ -199,15 +199,18 @@ def _scale_channel(base: Baseline, c: int, head: Residuals, least: float) -> Non
     rates = head.rate[np.isfinite(head.rate[:, c]), c]
     if rates.size > MIN_ROWS // 2:
         base.inverse_rate[c] = _inverse(0.3 * float(rates.std()))
+    stirs = head.stir[np.isfinite(head.stir[:, c]), c]
+    if stirs.size > MIN_ROWS // 2:
+        base.inverse_stir[c] = _inverse(0.3 * float(np.sqrt(np.mean(np.square(stirs)))))
 
 
 def _scale_regimes(base: Baseline, head: Residuals) -> None:
     """How much louder each residual is while its robot moves fast: the scale at quantiles of the activity."""
     channels = head.value.shape[1]
-    _, regressors, _ = base.products(head, np.full((channels, 2), np.nan), np.zeros(channels))
+    _, activities, _ = base.products(head, Motion.start(channels))
     for c in np.flatnonzero(base.inverse_scale).tolist():
         present = np.isfinite(head.value[:, c])
-        a, e = regressors[present, c, 3], (head.value[present, c] - base.location[c]) * base.inverse_scale[c]
+        a, e = activities[present, c], (head.value[present, c] - base.location[c]) * base.inverse_scale[c]
         edges = np.quantile(a, np.linspace(0.0, 1.0, kernels.KNOTS + 1))
         if not np.all(np.diff(edges) > 0.0):
             base.knots[c] = np.inf  # it does not move: one regime

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import BadInput
-from telemetry import kernels
 from telemetry import score_kernels as scores
 from telemetry.alarm_rate import BLOCK_S, AlarmRate
 from telemetry.assessment import Assessment
-from telemetry.baseline import LEAKS, Baseline, learn_baseline, learn_run_lengths
+from telemetry.baseline import LEAKS, Baseline, Motion, learn_baseline
 from telemetry.events import EventTracker
+from telemetry.explanation import Explanation
+from telemetry.repeats import Repeats
 from telemetry.residuals import Residuals
 
 Array = NDArray[np.float64]
@@ -50,6 +51,7 @@ class Detector:
         raw_channels: names of the R raw channels.
         smallest_shift: (C,) shift of a residual's mean, in its unit, from which on an alarm is wanted.
         silence: how events are separated.
+        increments: residual channels that are increments of a reading, so that a jump in one is an offset.
 
     Raises:
         BadInput: no channels, or a rate that is not a positive number.
@@ -65,6 +67,7 @@ class Detector:
         raw_channels: Sequence[str] = (),
         smallest_shift: ArrayLike | None = None,
         silence: Silence = Silence(),
+        increments: Sequence[str] = (),
     ) -> None:
         if not residual_channels:
             raise BadInput("The detector has no residual channels to watch; give it at least one numeric channel.")
@@ -76,12 +79,14 @@ class Detector:
             )
         self.residual_channels, self.raw_channels = tuple(residual_channels), tuple(raw_channels)
         self.rate_hz = float(rate_hz)
+        self._increments = np.isin(self.residual_channels, increments)
         self._smallest_shift = None if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
         self.alarm_rate = AlarmRate(false_alarms_per_hour)
         self.tracker = EventTracker(silence.dwell_s, silence.merge_s, silence.rearm_s, VERSION)
         self._block_rows = max(1, round(BLOCK_S * self.rate_hz))
         self._baseline: Baseline | None = None
-        self._run_threshold = np.full(len(self.raw_channels), np.inf)
+        self._explanation = Explanation(len(self.residual_channels))
+        self._repeats = Repeats(self.raw_channels, CEILING)
         self._in_block, self._block_max, self._block_alarm, self._judged = 0, 0.0, False, 0
         self._reset()
 
@@ -89,7 +94,7 @@ class Detector:
     def statistics(self) -> int:
         """How many statistics share the false-alarm rate."""
         sides = scores.TESTS * scores.SIDES - 1
-        return len(self.residual_channels) * LEAKS.size * sides + len(self.raw_channels)
+        return len(self.residual_channels) * LEAKS.size * sides + 2 * len(self.raw_channels)
 
     @property
     def threshold_basis(self) -> str:
@@ -119,7 +124,7 @@ class Detector:
         """
         rate_per_row = self.alarm_rate.per_hour / 3600.0 / self.rate_hz / self.statistics
         self._baseline = learn_baseline(head, rate_per_row, self._smallest_shift)
-        self._run_threshold = learn_run_lengths(self._readings(head), rate_per_row, self.rate_hz)
+        self._repeats.learn(head.readings, rate_per_row, self.rate_hz)
         self._reset()
         strongest = self._advance(head).strongest
         whole = len(strongest) // self._block_rows
@@ -174,21 +179,16 @@ class Detector:
             self._judged = len(self.tracker.events)
         self._in_block, self._block_max, self._block_alarm = 0, 0.0, self.tracker.open
 
-    def _readings(self, rows: Residuals) -> Array:
-        if rows.readings.shape[1] != len(self.raw_channels):
-            raise ValueError(f"{rows.readings.shape[1]} readings came for {len(self.raw_channels)} raw channels")
-        return np.ascontiguousarray(rows.readings)
-
     def _advance(self, rows: Residuals) -> Assessment:
         """The statistics after each row, at the present level of the alarm rate."""
         base = self._calibrated()
         n, channels = rows.value.shape
-        product, regressors, standardised = base.products(rows, self._previous, self._activity)
+        product, _, standardised = base.products(rows, self._motion)
         self._missing += np.isnan(standardised).sum(axis=0) * (base.inverse_scale > 0.0)
         if n and not self._started[0]:
-            self._zero_s[:], self._run_start_s[:], self._started[0] = rows.t_s[0], rows.t_s[0], 1
+            self._zero_s[:], self._started[0] = rows.t_s[0], 1
         ratio, onset_s = np.empty((n, channels)), np.empty((n, channels))
-        test_ratio, belief = np.empty((n, channels, scores.TESTS)), np.empty((n, channels, scores.TESTS))
+        test_ratio = np.empty((n, channels, scores.TESTS))
         scores.accumulate(
             product,
             rows.t_s,
@@ -204,33 +204,23 @@ class Detector:
             test_ratio,
             onset_s,
         )
-        scores.explain(product, regressors, base.mean[:, scores.NOISE], test_ratio, self._sums, self._sign, belief)
+        belief = self._explanation.advance(
+            rows, base.location, base.inverse_scale, base.inverse_rate, base.spike, base.crossing, test_ratio
+        )
         spike = np.nan_to_num(np.abs(standardised), nan=0.0) / base.spike
-        run_ratio, run_onset_s = np.zeros((n, len(self.raw_channels))), np.zeros((n, len(self.raw_channels)))
-        at_zero = np.zeros((n, len(self.raw_channels)), dtype=np.bool_)
-        if self.raw_channels:
-            kernels.advance_runs(
-                self._readings(rows),
-                rows.t_s,
-                self._run_threshold,
-                CEILING,
-                self._run_last,
-                self._run,
-                self._run_start_s,
-                run_ratio,
-                run_onset_s,
-                at_zero,
-            )
+        repeats = self._repeats.advance(rows.t_s, rows.readings)
         level = self.alarm_rate.level
         return Assessment(
             channels=self.residual_channels + self.raw_channels,
             t_s=rows.t_s,
             strongest=np.maximum(ratio, spike).max(axis=1, initial=0.0),
-            channel_ratio=np.hstack([np.maximum(ratio, spike) / level, run_ratio]),
-            onset_s=np.hstack([np.where(spike > ratio, rows.t_s[:, None], onset_s), run_onset_s]),
+            channel_ratio=np.hstack([np.maximum(ratio, spike) / level, repeats.ratio]),
+            onset_s=np.hstack([np.where(spike > ratio, rows.t_s[:, None], onset_s), repeats.onset_s]),
             belief=belief,
+            increments=self._increments,
+            rate_hz=self.rate_hz,
             spike=(spike > ratio) & (ratio < level),  # what lasts is no spike
-            at_zero=at_zero,
+            missing=repeats.missing,
             alarm=np.zeros(n, dtype=np.bool_),
         )
 
@@ -261,28 +251,25 @@ class Detector:
 
     def _arrays(self) -> dict[str, Array]:
         return {
-            "previous": self._previous,
-            "activity": self._activity,
+            "previous": self._motion.previous,
+            "activity": self._motion.activity,
+            "reach": self._motion.reach,
             "level": self._level,
             "zero_s": self._zero_s,
-            "sums": self._sums,
-            "sign": self._sign,
             "missing": self._missing,
-            "run": self._run,
-            "run_last": self._run_last,
-            "run_start_s": self._run_start_s,
-            "run_threshold": self._run_threshold,
             "started": self._started,
+            **self._explanation.arrays(),
+            **self._repeats.arrays(),
         }
 
     def _reset(self) -> None:
-        channels, raw = len(self.residual_channels), len(self.raw_channels)
-        self._previous, self._activity = np.full((channels, 2), np.nan), np.zeros(channels)
+        channels = len(self.residual_channels)
+        self._motion = Motion.start(channels)
         self._level = np.zeros((channels, LEAKS.size, scores.TESTS, scores.SIDES))
         self._zero_s = np.zeros_like(self._level)
-        self._sums, self._sign = np.zeros((channels, scores.SUMS)), np.zeros(channels)
         self._missing = np.zeros(channels)
-        self._run, self._run_last, self._run_start_s = np.zeros(raw), np.full(raw, np.nan), np.zeros(raw)
+        self._explanation.reset()
+        self._repeats.reset()
         self._started = np.zeros(1)
         self._in_block, self._block_max, self._block_alarm = 0, 0.0, False
         self._judged = len(self.tracker.events)

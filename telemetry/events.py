@@ -49,19 +49,21 @@ class EventTracker:
         """Whether an event is open: the `alarm` column."""
         return self._open
 
-    def update(self, t_s: float, ratio: float, evidence: Callable[[], Evidence]) -> Event | None:
+    def update(self, t_s: float, ratio: float, evidence: Callable[[Event | None], Evidence]) -> Event | None:
         """Take one row's test ratio; return the event that it opens, if it opens one.
 
         Args:
             t_s: time of the row [s, robot clock].
             ratio: test ratio of the row.
-            evidence: asked only when an alarm starts, such as `Detector.evidence`.
+            evidence: asked only when an alarm starts, and with the open event some times after, such as
+                `Assessment.evidence` of the row.
         """
         if self._open:
             if self._looks < len(SETTLE_S) and t_s >= self.events[-1].alarm_s + SETTLE_S[self._looks]:
                 self._looks += 1
-                if ratio >= CLOSE_BELOW:  # what has passed already shows nothing more
-                    self._look_again(evidence())
+                why = evidence(self.events[-1])
+                if ratio >= CLOSE_BELOW or why.kind != self.events[-1].kind == "spike":
+                    self._look_again(why)  # what has passed already shows nothing more, unless it was a jump
             if ratio >= CLOSE_BELOW:
                 self._last_high_s = t_s
             elif t_s - self._last_high_s >= self.dwell_s:
@@ -70,7 +72,7 @@ class EventTracker:
             return None
         if not ratio >= OPEN_AT:
             return None
-        why = evidence()
+        why = evidence(None)
         quiet_s = t_s - self._last_high_s
         self._open = True
         self._last_high_s = t_s
@@ -125,6 +127,6 @@ class EventTracker:
         """`update` for every row of a chunk; returns the (N,) alarm column, the same as row by row."""
         alarm = np.zeros(assessment.ratio.size, dtype=np.bool_)
         for i, (t_s, ratio) in enumerate(zip(assessment.t_s.tolist(), assessment.ratio.tolist(), strict=True)):
-            self.update(t_s, ratio, lambda i=i: assessment.evidence(i))  # type: ignore[misc]
+            self.update(t_s, ratio, lambda event, i=i: assessment.evidence(i, event))  # type: ignore[misc]
             alarm[i] = assessment.alarm[i] = self._open
         return alarm

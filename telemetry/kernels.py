@@ -30,49 +30,63 @@ def compiled(function: _F) -> _F:
 
 
 @compiled
-def advance_runs(
-    values: np.ndarray,
+def advance_repeats(
+    readings: np.ndarray,
     t_s: np.ndarray,
-    threshold: np.ndarray,
+    run_limit: np.ndarray,
+    weight: np.ndarray,
+    level_limit: np.ndarray,
     ceiling: float,
     last: np.ndarray,
     run: np.ndarray,
+    level: np.ndarray,
     start_s: np.ndarray,
-    channel_ratio: np.ndarray,
+    ratio: np.ndarray,
     onset_s: np.ndarray,
-    at_zero: np.ndarray,
+    missing: np.ndarray,
 ) -> None:
-    """Advance the run lengths of bit-equal measurements over N rows of R raw channels, in place.
-
-    A run grows only in rows in which some other channel changed: when everything repeats, the robot rests or the stream
-    stands still, and that is for `telemetry.health` to say.
+    """Advance run lengths and Bernoulli CUSUMs of bit-equal readings, in place; see `telemetry.repeats`.
 
     Args:
-        values: (N, R); missing values neither grow nor end a run.
+        readings: (N, D, R), D ticks to a row; missing values neither grow nor end a run.
         t_s: (N,) time of each row [s].
-        threshold: (R,) rows; infinite switches a channel off.
-        last, run, start_s: (R,) last value seen, rows in the run, time of the run's first row [s].
-        channel_ratio, onset_s, at_zero: (N, R) out; `at_zero` says whether the repeated value is exactly zero.
+        run_limit, level_limit: (R,) ticks, and level; infinite switches one off.
+        weight: (R, 2) step of the level for a repeat and for a change.
+        last, run, level: (R,) state: last value seen, ticks in the run, level.
+        start_s: (R, 2) state: time of the run's first row, and of the level's last zero [s].
+        ratio, onset_s, missing: (N, R) out; `missing`: the repeated value is exactly zero, or values change at times.
     """
-    channels = values.shape[1]
-    for i in range(values.shape[0]):
-        moved = False
-        for c in range(channels):
-            x = values[i, c]
-            if math.isfinite(x) and x != last[c]:
-                moved = True
-        for c in range(channels):
-            x = values[i, c]
-            if math.isfinite(x):
-                if x != last[c]:
-                    last[c] = x
-                    run[c] = 0
-                    start_s[c] = t_s[i]
+    for i in range(readings.shape[0]):
+        for d in range(readings.shape[1]):
+            moved = False
+            for r in range(readings.shape[2]):
+                x = readings[i, d, r]
+                if math.isfinite(x) and x != last[r]:
+                    moved = True
+            for r in range(readings.shape[2]):
+                x = readings[i, d, r]
+                if not math.isfinite(x):
+                    continue
+                step = 0.0
+                if x != last[r]:
+                    last[r] = x
+                    run[r] = 0.0
+                    start_s[r, 0] = t_s[i]
+                    step = weight[r, 1]
                 elif moved:
-                    run[c] += 1
-            channel_ratio[i, c] = min(run[c] / threshold[c], ceiling)
-            onset_s[i, c] = start_s[c]
-            at_zero[i, c] = last[c] == 0.0
+                    run[r] += 1.0
+                    step = weight[r, 0]
+                level[r] += step
+                if level[r] <= 0.0:
+                    level[r] = 0.0
+                    start_s[r, 1] = t_s[i]
+                level[r] = min(level[r], ceiling * level_limit[r])
+        for r in range(readings.shape[2]):
+            of_run, of_level = min(run[r] / run_limit[r], ceiling), level[r] / level_limit[r]
+            if of_run >= 1.0 or of_run >= of_level:
+                ratio[i, r], onset_s[i, r], missing[i, r] = max(of_run, of_level), start_s[r, 0], last[r] == 0.0
+            else:
+                ratio[i, r], onset_s[i, r], missing[i, r] = of_level, start_s[r, 1], True
 
 
 @compiled

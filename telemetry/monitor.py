@@ -54,6 +54,7 @@ class Monitor:
             false_alarms_per_hour,
             raw_channels=self._residual.reading_channels,
             smallest_shift=self._residual.smallest_shift,
+            increments=self._residual.increments,
         )
         self._detector.calibrate(healthy)
         self._times: list[Array] = []

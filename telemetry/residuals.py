@@ -18,9 +18,11 @@ class Residuals:
 
     t_s: Array  # (N,)
     value: Array  # (N, C) measured minus expected; NaN = missing
-    expected: Array  # (N, C) what the model expected: a gain shows along it, a delay along its change
+    expected: Array  # (N, C) what the model expected
+    driven: Array  # (N, C) the part of it that effort brings about: a gain shows along it, a delay along its change
     rate: Array  # (N, C) speed of what the channel measures, in any unit: friction shows along its sign
-    readings: Array  # (N, R) raw measurements, watched for values that repeat; R may be 0
+    stir: Array  # (N, C) how much moves around it, in any unit: what is stirred up is louder
+    readings: Array  # (N, D, R) raw measurements of the D ticks of each row, watched for repeats; R may be 0
 
     def __len__(self) -> int:
         return len(self.t_s)
@@ -30,7 +32,9 @@ class Residuals:
             t_s=self.t_s[rows],
             value=self.value[rows],
             expected=self.expected[rows],
+            driven=self.driven[rows],
             rate=self.rate[rows],
+            stir=self.stir[rows],
             readings=self.readings[rows],
         )
 
@@ -43,7 +47,9 @@ class Residuals:
             t_s=np.concatenate([part.t_s for part in parts]),
             value=np.concatenate([part.value for part in parts]),
             expected=np.concatenate([part.expected for part in parts]),
+            driven=np.concatenate([part.driven for part in parts]),
             rate=np.concatenate([part.rate for part in parts]),
+            stir=np.concatenate([part.stir for part in parts]),
             readings=np.concatenate([part.readings for part in parts]),
         )
 

@@ -16,11 +16,17 @@ BIAS, GAIN, DELAY, FRICTION, OSCILLATION, NOISE, SPIKE = range(7)
 TESTS = 6  # accumulated ones; a spike is judged row by row
 SIDES = 2  # up and down; noise only grows
 KNOTS = 4  # of the scale over activity
-SUMS = 10  # leaky sums that say which regressor explains the residual
 _CLIP_PRODUCT = 6.0  # standard deviations of a product, chosen: no single row decides
-_MOST = 1.5  # standard deviations of a regressor, chosen
-_RECENT = 0.98  # leak of those sums: fifty rows
+_LEAST_REACH = 0.5  # standard deviations of a regressor, chosen: less is none
+_SHRINKS = 0.99  # leak of its reach: a hundred rows
 _CALM = 0.8  # leak of the activity: five rows
+
+
+@compiled
+def _reached(x: float, reach: np.ndarray, r: int) -> float:
+    """A regressor as a share of the largest recent one."""
+    reach[r] = max(_SHRINKS * reach[r], abs(x), _LEAST_REACH)
+    return x / reach[r]
 
 
 @compiled
@@ -28,6 +34,7 @@ def products(
     value: np.ndarray,
     expected: np.ndarray,
     rate: np.ndarray,
+    stir: np.ndarray,
     location: np.ndarray,
     inverse_scale: np.ndarray,
     knots: np.ndarray,
@@ -36,25 +43,28 @@ def products(
     inverse_expected: np.ndarray,
     inverse_change: np.ndarray,
     inverse_rate: np.ndarray,
+    inverse_stir: np.ndarray,
     clip: float,
     previous: np.ndarray,
     activity: np.ndarray,
+    reach: np.ndarray,
     out: np.ndarray,
-    regressors: np.ndarray,
+    activities: np.ndarray,
     standardised: np.ndarray,
 ) -> None:
     """Products of N rows of C residuals with the regressors of each test, in place.
 
     Args:
-        value, expected, rate: (N, C); see `telemetry.residuals.Residuals`. A missing value makes its products NaN.
+        value, expected, rate, stir: (N, C) of `telemetry.residuals.Residuals`. A missing value makes its products NaN.
         location, inverse_scale: (C,) of the residual; an inverse scale of 0 switches a channel off.
         knots, spread: (C, KNOTS) scale relative to `inverse_scale` over activity; beyond the last knot it grows on.
-        centre, inverse_expected, inverse_change, inverse_rate: (C,) of the regressors.
+        centre, inverse_expected, inverse_change, inverse_rate, inverse_stir: (C,) of the regressors.
         clip: bound of the standardised residual.
         previous: (C, 2) state: last standardised residual and last standardised expectation (NaN before the first).
-        activity: (C,) state.
+        activity: (C,) state; NaN before the first row.
+        reach: (C, 3) state: largest recent expectation, change and direction, at least `_LEAST_REACH`.
         out: (N, C, TESTS).
-        regressors: (N, C, 4): expectation, its change, direction of motion, activity.
+        activities: (N, C).
         standardised: (N, C) residual before it is clipped; NaN where missing.
     """
     for i in range(value.shape[0]):
@@ -66,11 +76,14 @@ def products(
                 previous[c, 1] = z
             moving = rate[i, c] * inverse_rate[c] if math.isfinite(rate[i, c]) else 0.0
             direction = moving / math.sqrt(1.0 + moving * moving)
-            activity[c] += (1.0 - _CALM) * (0.5 * (abs(dz) + min(abs(moving), 1e3)) - activity[c])
-            regressors[i, c, 3] = activity[c]
-            # Bounded softly: a motion beyond the head's must not make every product larger than any of the head's.
-            z /= math.sqrt(1.0 + (z / _MOST) * (z / _MOST))
-            dz /= math.sqrt(1.0 + (dz / _MOST) * (dz / _MOST))
+            stirred = abs(stir[i, c] * inverse_stir[c]) if math.isfinite(stir[i, c]) else 0.0
+            now = 0.5 * (abs(dz) + min(stirred, 1e3))
+            activity[c] = activity[c] + (1.0 - _CALM) * (now - activity[c]) if math.isfinite(activity[c]) else now
+            activities[i, c] = activity[c]
+            # Relative to how far it reaches these days: where a regressor is large for long, such as in a pose that the
+            # head held briefly, products would otherwise scatter more than they did on the head.
+            z, dz = _reached(z, reach[c], 0), _reached(dz, reach[c], 1)
+            direction = _reached(direction, reach[c], 2)
             x = value[i, c]
             if not math.isfinite(x) or inverse_scale[c] <= 0.0:
                 standardised[i, c] = math.nan
@@ -93,7 +106,6 @@ def products(
             standardised[i, c] = raw
             out[i, c, BIAS], out[i, c, GAIN], out[i, c, DELAY] = e, e * z, e * dz
             out[i, c, FRICTION], out[i, c, OSCILLATION], out[i, c, NOISE] = e * direction, e * before, e * e
-            regressors[i, c, 0], regressors[i, c, 1], regressors[i, c, 2] = z, dz, direction
             previous[c, 0] = e
 
 
@@ -154,56 +166,3 @@ def accumulate(
                             best, best_zero = of, zero_s[c, j, k, side]
                 test_ratio[i, c, k] = of_test
             ratio[i, c], onset_s[i, c] = best, best_zero
-
-
-@compiled
-def explain(
-    product: np.ndarray,
-    regressors: np.ndarray,
-    power: np.ndarray,
-    test_ratio: np.ndarray,
-    sums: np.ndarray,
-    sign: np.ndarray,
-    belief: np.ndarray,
-) -> None:
-    """How well each kind of change explains the recent residual, in place.
-
-    A shift raises the power as well, and sooner, so the strongest test alone does not say what changed. A kind is
-    believed by the share of the power that its regressor explains, times its own test.
-
-    Args:
-        product: (N, C, TESTS); a row with NaN leaves the sums alone.
-        regressors: (N, C, 4), of which the first three count.
-        power: (C,) mean of e^2 while healthy.
-        test_ratio: (N, C, TESTS) from `accumulate`.
-        sums: (C, SUMS) state: e, e z, e dz, e s; 1, z^2, dz^2, s^2; e^2, changes of sign.
-        sign: (C,) state: of the last residual.
-        belief: (N, C, TESTS) out.
-    """
-    for i in range(product.shape[0]):
-        for c in range(product.shape[1]):
-            if math.isfinite(product[i, c, 0]):
-                for m in range(SUMS):
-                    sums[c, m] *= _RECENT
-                for k in range(4):
-                    sums[c, k] += product[i, c, k]
-                sums[c, 4] += 1.0
-                for k in range(3):
-                    sums[c, 5 + k] += regressors[i, c, k] * regressors[i, c, k]
-                sums[c, 8] += product[i, c, NOISE]
-                now = 1.0 if product[i, c, BIAS] > 0.0 else -1.0
-                if now != sign[c]:
-                    sums[c, 9] += 1.0
-                sign[c] = now
-            most = 0.0
-            for k in range(4):
-                size = sums[c, 4 + k] * sums[c, 8]
-                share = min(sums[c, k] * sums[c, k] / size, 1.0) if size > 1e-12 else 0.0
-                most = max(most, share)
-                belief[i, c, k] = share * test_ratio[i, c, k]
-            crossing = sums[c, 9] / sums[c, 4] if sums[c, 4] > 0.0 else 0.5
-            # White noise changes sign every other row; a swing changes it rarely, or in every row.
-            regular = abs(1.0 - 2.0 * crossing)
-            grown = 1.0 - min(power[c] * sums[c, 4] / sums[c, 8], 1.0) if sums[c, 8] > 1e-12 else 0.0
-            belief[i, c, OSCILLATION] = (1.0 - most) * regular * test_ratio[i, c, OSCILLATION]
-            belief[i, c, NOISE] = (1.0 - most) * (1.0 - regular) * grown * test_ratio[i, c, NOISE]

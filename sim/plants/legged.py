@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 
+from core.legs import Legs
 from core.rigid_body import Array
 from sim.body import NO_MASS_KG, PAYLOAD_LINK
 from sim.bullet import bullet
 from sim.effect import Effect
 from sim.friction import Friction
 from sim.legged_body import body_urdf
-from sim.legs import Legs
 from sim.plant import GRAVITY_M_S2, Plant
 
 COGGING_PERIODS = 12.0  # of torque ripple, per turn of the joint

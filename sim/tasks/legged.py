@@ -14,9 +14,9 @@ import numpy as np
 import pinocchio as pin
 
 from core.errors import BadInput
+from core.legs import Legs
 from core.rigid_body import Array
 from core.robot import Robot
-from sim.legs import Legs
 from sim.tasks.task import TaskKind
 
 # largest shift of the trunk about home [m, m, m, rad, rad, rad]: forward, left, up, roll, pitch, yaw

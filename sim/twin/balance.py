@@ -22,10 +22,10 @@ import pinocchio as pin
 from scipy.linalg import cho_factor, cho_solve
 
 from core.block import Block
+from core.legs import Legs, up_in_trunk
 from core.rigid_body import Array
 from core.robot import Robot
 from sim.kinds import nominal_physics
-from sim.legs import Legs
 from sim.physics import Physics, physical_inertials
 from sim.twin.held import RowNoise, kept_sign
 from telemetry.calibration import smooth_sign
@@ -213,12 +213,6 @@ def legs_physics(robot: Robot, correction: Array) -> Physics:
         coulomb=dry,
         stiction=dry,
     )
-
-
-def up_in_trunk(attitude: Array) -> Array:
-    """(M, 3) the vertical in the trunk's axes at roll, pitch and yaw (M, 3)."""
-    roll, pitch = attitude[:, :2].T
-    return np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=1)
 
 
 def leg_rates(block: Block) -> Block:

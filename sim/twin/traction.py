@@ -12,11 +12,11 @@ import numpy as np
 import pinocchio as pin
 
 from core.block import Block
+from core.legs import Legs, up_in_trunk
 from core.rigid_body import Array
 from sim.effect import Effect
 from sim.kinds import nominal_physics
-from sim.legs import Legs
-from sim.twin.balance import foot_forces, up_in_trunk
+from sim.twin.balance import foot_forces
 from sim.twin.parts import Stretch
 from telemetry.motion import low_pass
 

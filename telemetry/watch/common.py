@@ -39,15 +39,21 @@ def drive_rows(robot: Robot, block: Block, average: Average, history: int, late:
     still = np.zeros(len(lagged[0]))
     for k, name in enumerate(robot.actuators):
         features = [each[:, k] for each in lagged]
-        joint = robot.drives[k]
+        joint, noise = robot.drives[k], np.zeros(len(lagged) + 3)
         if robot.mode == "position" and joint is not None:
+            # A speed that is a mean over the tick before lags; with the one before that it can be carried on.
             features += [average.mean(block.group(group)[history:, joint]) for group in ("q", "qd")]
+            features.append(average.mean(block.group("qd")[history - 1 : -1, joint]))
+            position, speed = robot.sensors.position_noise[joint], robot.sensors.velocity_noise[joint]
+            noise[len(lagged) :] = np.array([position, speed, speed]) / np.sqrt(average.ticks)
         rows.append(
             Row(
                 channel=f"{name}.drive",
                 target=average.mean(effort[history:])[:, k],
                 features=np.stack(features, axis=1),
                 rate=still,
+                driven=len(lagged),
+                noise=noise[: len(features)],
             )
         )
     return rows
@@ -62,7 +68,15 @@ def travel_rows(robot: Robot, q: Array, rates: Array, average: Average, late: fl
     """
     way, by_rate, speed = average.increment(q), average.under(rates, late), average.mean(rates)
     return [
-        Row(channel=f"{name}.travel", target=way[:, i], features=by_rate[:, i : i + 1], rate=speed[:, i])
+        Row(
+            channel=f"{name}.travel",
+            target=way[:, i],
+            features=by_rate[:, i : i + 1],
+            rate=np.zeros(len(way)),
+            stir=speed[:, i],
+            known=True,
+            increment=True,
+        )
         for i, name in enumerate(robot.joints)
     ]
 

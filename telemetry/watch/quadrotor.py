@@ -27,6 +27,7 @@ class QuadrotorBalances(PlainBalances):
         body = rotation(q[:, 3:6])
         linear, turn = average.increment(v), average.mean(v)
         forces, moments = [], []
+        stir = average.mean(np.sqrt(np.square(v[:, 3:]).sum(axis=1)))
         along = np.stack([sum(body[:, j, i] * v[:, j] for j in range(3)) for i in range(3)], axis=1)
         for k, axis in enumerate("xyz"):
             thrust = average.under(u * body[:, k, 2:3], late=1.0)
@@ -37,6 +38,9 @@ class QuadrotorBalances(PlainBalances):
                     target=linear[:, k],
                     features=np.concatenate([thrust, drag], axis=1),
                     rate=turn[:, k],
+                    lever=np.repeat(average.mean(body[:, k, 2:3]), len(robot.actuators), axis=1),
+                    driven=len(robot.actuators),
+                    stir=stir,
                 )
             )
         p, w, r = v[:, 3], v[:, 4], v[:, 5]
@@ -48,6 +52,9 @@ class QuadrotorBalances(PlainBalances):
                     target=linear[:, 3 + k],
                     features=np.concatenate([average.under(u, late=1.0), others], axis=1),
                     rate=turn[:, 3 + k],
+                    lever=np.ones((len(turn), len(robot.actuators))),
+                    driven=len(robot.actuators),
+                    stir=stir,
                 )
             )
         rates = np.concatenate([v[:, :3], attitude_rates(q[:, 3:6], v[:, 3:6])], axis=1)

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.block import Array, Block
 from core.robot import Robot
 from telemetry.head import short_head
 from telemetry.kernels import compiled
 from telemetry.residuals import Residuals
+from telemetry.watch.directions import COARSE, Directions
 from telemetry.watch.row import Balances, Row
 
 FOLDS = 5  # a fifth of the head is predicted by what the other four fifths say
@@ -42,6 +44,7 @@ class RegressionResidual:
             for name in (robot.actuators if group == "tau_meas" else robot.joints)
         )
         self.smallest_shift = np.zeros(0)
+        self.increments: tuple[str, ...] = ()
         self.rate_hz = robot.control_rate_hz / balances.ticks
 
     def fit(self, head: Block) -> Residuals:
@@ -55,12 +58,17 @@ class RegressionResidual:
         t_s, rows = self._rows(head)
         if len(t_s) < _MIN_ROWS:
             raise short_head(self._robot, head, _MIN_ROWS / self.rate_hz + 1.0)
-        self.channels = tuple(row.channel for row in rows)
-        self.smallest_shift = np.array([row.smallest for row in rows])
+        self._own = len(rows)
+        self.increments = tuple(row.channel for row in rows if row.increment)
         fitted = [_cross_fit(row) for row in rows]
         self._weights = [weights for weights, _ in fitted]
         predicted = np.stack([prediction for _, prediction in fitted], axis=1)
-        return _residuals(t_s, rows, predicted, self._readings(head, t_s))
+        noise = np.std(np.stack([row.target for row in rows], axis=1) - predicted, axis=0)
+        self._directions = Directions(self._robot, rows, self._weights, noise)
+        self.channels = (*(row.channel for row in rows), *self._directions.channels)
+        smallest = np.maximum([row.smallest for row in rows], [row.coarse for row in rows] * noise)
+        self.smallest_shift = np.append(smallest, np.full(len(self._directions.channels), COARSE))
+        return self._joined(head, t_s, rows, predicted)
 
     def residuals(self, block: Block) -> Residuals:
         """Residuals of the rows that the next ticks complete; after a gap or a leap of the clock rows begin anew."""
@@ -69,15 +77,56 @@ class RegressionResidual:
 
     def _residuals(self, block: Block) -> Residuals:
         t_s, rows = self._rows(block)
-        predicted = np.empty((len(t_s), len(self.channels)))
+        predicted = np.empty((len(t_s), self._own))
         for c, (row, weights) in enumerate(zip(rows, self._weights, strict=True)):
             _predict(np.ascontiguousarray(row.features), weights, predicted[:, c])
-        return _residuals(t_s, rows, predicted, self._readings(block, t_s))
+        return self._joined(block, t_s, rows, predicted)
+
+    def _joined(self, block: Block, t_s: Array, rows: Sequence[Row], predicted: Array) -> Residuals:
+        driven = np.empty((len(t_s), len(rows)))
+        for c, (row, weights) in enumerate(zip(rows, self._weights, strict=True)):
+            count = row.features.shape[1] if row.driven is None else row.driven
+            _predict(
+                np.ascontiguousarray(row.features[:, :count]), np.append(0.0, weights[1 : 1 + count]), driven[:, c]
+            )
+        value = np.stack([row.target for row in rows], axis=1) - predicted
+        rate = np.stack([row.rate for row in rows], axis=1)
+        stir = np.stack([row.rate if row.stir is None else row.stir for row in rows], axis=1)
+        if self._directions.channels:
+            along, unit = self._directions.along(rows, value)
+            effort = unit * self._of_ticks(block, t_s, "tau_meas")
+            value, predicted = np.hstack([value, along]), np.hstack([predicted, effort])
+            driven, rate = np.hstack([driven, effort]), np.hstack([rate, self._speeds(block, t_s)])
+            stir = np.hstack([stir, np.repeat(self._directions.stir(rows)[:, None], along.shape[1], axis=1)])
+        return Residuals(
+            t_s=t_s,
+            value=value,
+            expected=np.ascontiguousarray(predicted),
+            driven=driven,
+            rate=rate,
+            stir=stir,
+            readings=self._readings(block, t_s),
+        )
+
+    def _of_ticks(self, block: Block, t_s: Array, group: str) -> Array:
+        """(M, ...) means over the ticks of each row."""
+        return np.asarray(block.group(group)[self._ticks(block, t_s)].mean(axis=1))
+
+    def _speeds(self, block: Block, t_s: Array) -> Array:
+        """(M, m) speed of what each actuator drives; 0 where that is no joint."""
+        speeds = self._of_ticks(block, t_s, "qd")
+        drives = self._robot.drives
+        return np.stack([np.zeros(len(t_s)) if j is None else speeds[:, j] for j in drives], axis=1)
 
     def _readings(self, block: Block, t_s: Array) -> Array:
-        """(M, R) what the sensors said in the last tick of each row."""
-        at = np.searchsorted(block.t_s, t_s - 0.5 * self._robot.dt_s)
-        return np.hstack([block.group(name)[at] for name in _READINGS])
+        """(M, D, R) what the sensors said in the ticks that each row adds."""
+        ticks = self._ticks(block, t_s)
+        return np.concatenate([block.group(name)[ticks] for name in _READINGS], axis=2)
+
+    def _ticks(self, block: Block, t_s: Array) -> NDArray[np.int64]:
+        """(M, D) rows of `block` that each row adds."""
+        last = np.searchsorted(block.t_s, t_s - 0.5 * self._robot.dt_s)
+        return np.asarray(last[:, None] + np.arange(1 - self._balances.ticks, 1))
 
     def _pieces(self, block: Block) -> Iterator[Block]:
         """Stretches of `block` without a hole; what waits from before a hole is dropped."""
@@ -121,7 +170,7 @@ class RegressionResidual:
         empty = np.zeros(0)
         return [
             Row(channel=name, target=empty, features=np.zeros((0, len(weights) - 1)), rate=empty)
-            for name, weights in zip(self.channels, self._weights, strict=True)
+            for name, weights in zip(self.channels[: self._own], self._weights, strict=True)
         ]
 
 
@@ -132,17 +181,6 @@ def _predict(features: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None
         for f in range(features.shape[1]):
             total += weights[1 + f] * features[i, f]
         out[i] = total
-
-
-def _residuals(t_s: Array, rows: Sequence[Row], predicted: Array, readings: Array) -> Residuals:
-    targets = np.stack([row.target for row in rows], axis=1)
-    return Residuals(
-        t_s=t_s,
-        value=targets - predicted,
-        expected=np.ascontiguousarray(predicted),
-        rate=np.stack([row.rate for row in rows], axis=1),
-        readings=readings,
-    )
 
 
 def _cross_fit(row: Row) -> tuple[Array, Array]:
@@ -156,6 +194,12 @@ def _cross_fit(row: Row) -> tuple[Array, Array]:
     edges = [k * count // FOLDS for k in range(FOLDS + 1)]
     grams = [z[a:b].T @ z[a:b] for a, b in pairwise(edges)]
     moments = [z[a:b].T @ row.target[a:b] for a, b in pairwise(edges)]
+    if row.noise is not None:
+        # Noise of a feature flattens its slope, by much where features are nearly alike (Fuller 1987, ch. 2).
+        grams = [
+            gram - np.diag((b - a) * _flattened(row.noise, inverse))
+            for gram, (a, b) in zip(grams, pairwise(edges), strict=True)
+        ]
     gram, moment = np.sum(grams, axis=0), np.sum(moments, axis=0)
     predicted = np.empty(count)
     for k, (a, b) in enumerate(pairwise(edges)):
@@ -163,6 +207,11 @@ def _cross_fit(row: Row) -> tuple[Array, Array]:
     w = _solve(gram, moment, RIDGE * count)
     slopes = w[1:] * inverse
     return np.concatenate([[w[0] - slopes @ centre], slopes]), predicted
+
+
+def _flattened(noise: Array, inverse: Array) -> Array:
+    """(1 + F,) variance of the noise of standardised features, the constant among them."""
+    return np.concatenate([[0.0], np.square(noise * inverse)])
 
 
 def _revised(row: Row, weights: Array) -> Array:

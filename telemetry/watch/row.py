@@ -18,8 +18,14 @@ class Row:
     target: Array  # (M,)
     features: Array  # (M, F); F = 1 and `known` where nothing has to be learnt
     rate: Array  # (M,) speed of what it measures
+    stir: Array | None = None  # (M,) how much the robot moves, where that says more than `rate`
+    noise: Array | None = None  # (F,) standard deviation of what the sensors add to each feature; None: nothing
+    driven: int | None = None  # features, from the first on, that effort brings about; None: all
     known: bool = False  # the single feature is the expectation itself
+    lever: Array | None = None  # (M, m) what a unit of each actuator's effort does to it, times its weight if `driven`
+    increment: bool = False  # of a reading: a jump in it is an offset
     smallest: float = 0.0  # shift of the target that is worth an alarm, in its unit
+    coarse: float = 0.0  # the same, in standard deviations of its residual on the head
 
 
 class Balances(Protocol):

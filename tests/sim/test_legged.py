@@ -25,7 +25,7 @@ from sim.bullet import bullet
 from sim.effect import NO_EFFECT, Effect
 from sim.faults.course import FaultCourse
 from sim.kinds import hidden_physics, nominal_physics
-from sim.legs import Legs
+from core.legs import Legs
 from sim.plants.legged import Legged
 from sim.rollout import Trace, make_runtime, run
 from sim.tasks.catalogue import draw_task

@@ -136,6 +136,13 @@ class Legs:
         angles: Array = np.stack([hip, thigh, calf], axis=-1).reshape(*x.shape[:-1], self.m)
         return angles
 
+    def weight(self, q: Array) -> Array:
+        """(M, 6 + m) force [N] and moment [N*m] on the trunk, in its axes, and torques, that hold `q` (M, n)."""
+        turns = np.array([pin.Quaternion(pin.rpy.rpyToMatrix(*row)).coeffs() for row in q[:, self.m :]]).reshape(-1, 4)
+        poses = np.concatenate([np.zeros((len(q), 3)), turns, q[:, : self.m]], axis=1)
+        held = [pin.computeGeneralizedGravity(self.model, self.data, pose) for pose in poses]
+        return np.array(held).reshape(-1, 6 + self.m)
+
     def stand(self, q: Array) -> tuple[Array, Array]:
         """Trunk position (3,) and rotation (3, 3) at coordinates `q` (n,) with the lowest foot on the ground."""
         rotation: Array = pin.rpy.rpyToMatrix(*q[self.m :])
@@ -161,6 +168,12 @@ class Legs:
         across = np.cross(np.stack([zero, c, s], axis=-1), below)
         jacobians = np.stack([of_hip + np.cross([1.0, 0.0, 0.0], below), of_thigh + across, of_calf + across], axis=-1)
         return self.foot_positions(angles) + below, jacobians
+
+
+def up_in_trunk(attitude: Array) -> Array:
+    """(M, 3) the vertical in the trunk's axes at roll, pitch and yaw (M, 3)."""
+    roll, pitch = attitude[:, 0], attitude[:, 1]
+    return np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=1)
 
 
 def _shapes(robot: Robot, model: pin.Model) -> tuple[Shape, ...]:
