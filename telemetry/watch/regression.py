@@ -55,7 +55,7 @@ class RegressionResidual:
         """
         self._balances.learn(self._robot, head)
         self._kept = None
-        t_s, rows = self._rows(head)
+        head, t_s, rows = self._rows(head)
         if len(t_s) < _MIN_ROWS:
             raise short_head(self._robot, head, _MIN_ROWS / self.rate_hz + 1.0)
         self._own = len(rows)
@@ -76,7 +76,7 @@ class RegressionResidual:
         return Residuals.after(parts) if parts else self._residuals(block)
 
     def _residuals(self, block: Block) -> Residuals:
-        t_s, rows = self._rows(block)
+        block, t_s, rows = self._rows(block)
         predicted = np.empty((len(t_s), self._own))
         for c, (row, weights) in enumerate(zip(rows, self._weights, strict=True)):
             _predict(np.ascontiguousarray(row.features), weights, predicted[:, c])
@@ -143,7 +143,7 @@ class RegressionResidual:
     def relearn(self, block: Block) -> None:
         """Take what a fault has changed for normal, as far as `block` shows it; weights give way by half at most."""
         self.forget()
-        _, rows = self._rows(max(self._pieces(block), key=len))
+        _, _, rows = self._rows(max(self._pieces(block), key=len))
         for c, row in enumerate(rows):
             if not row.known and len(row.target):
                 self._weights[c] = _revised(row, self._weights[c])
@@ -152,19 +152,22 @@ class RegressionResidual:
         """Begin anew with the next ticks; what was learnt stays."""
         self._kept = None
 
-    def _rows(self, block: Block) -> tuple[Array, Sequence[Row]]:
-        """Times and channels of the rows that `block` completes; what does not fill a row waits for the next block."""
+    def _rows(self, block: Block) -> tuple[Block, Array, Sequence[Row]]:
+        """Times and channels of the rows that `block` completes, and it with the ticks that waited for it.
+
+        What does not fill a row waits for the next block.
+        """
         if self._kept is not None:
             block = Block.join([self._kept, block])
         d, history = self._balances.ticks, self._balances.history
         groups = max((len(block) - history) // d, 0)
         if groups < 2:
             self._kept = block
-            return np.zeros(0), self._none()
+            return block, np.zeros(0), self._none()
         used = history + groups * d
         self._kept = block[used - history - d :]
         t_s = block.t_s[history + 2 * d - 1 : used : d]
-        return t_s, self._balances.rows(block[:used])
+        return block, t_s, self._balances.rows(block[:used])
 
     def _none(self) -> Sequence[Row]:
         empty = np.zeros(0)

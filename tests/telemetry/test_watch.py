@@ -104,7 +104,7 @@ def test_pieces_of_any_length_give_the_same_bits() -> None:
     edges = [0, 1, 2, 30, 31, 200, 203, 600]
     parts = [pieces.residuals(ticks[a:b]) for a, b in pairwise(edges)]
     assert len(expected) > 100
-    for name in ("t_s", "value", "expected", "rate"):
+    for name in ("t_s", "value", "expected", "driven", "rate", "stir", "readings"):
         joined = np.concatenate([getattr(part, name) for part in parts])
         assert joined.tobytes() == getattr(expected, name).tobytes(), name
 
