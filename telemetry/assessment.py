@@ -55,15 +55,19 @@ class Assessment:
 
     def evidence(self, row: int, opened: Event | None = None) -> Evidence:
         """Why row `row` has its test ratio; with `opened`, what has become of the event that is open."""
-        if opened is not None and opened.kind == "spike" and self._jumped(row, opened.channel):
-            return Evidence(
-                channel=opened.channel,
-                kind="bias",
-                onset_s=opened.onset_s,
-                test_ratio=opened.test_ratio,
-                ranking=opened.ranking,
-                kinds=(("bias", 1.0),),
-            )
+        if opened is not None and opened.kind == "spike":
+            jumped = self._jumped(row, opened.channel)
+            if jumped or not np.any(self.channel_ratio[row] >= 1.0):
+                # What is left of a spike says nothing of other kinds or channels, only whether the reading came back.
+                kind = "bias" if jumped else "spike"
+                return Evidence(
+                    channel=opened.channel,
+                    kind=kind,
+                    onset_s=opened.onset_s,
+                    test_ratio=opened.test_ratio,
+                    ranking=opened.ranking,
+                    kinds=((kind, 1.0),),
+                )
         ratios, residual_channels = self.channel_ratio[row], self.belief.power.shape[1]
         order = self._order(row)
         top, frequency_hz = int(order[0]), None

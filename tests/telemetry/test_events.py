@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from core.records import Event
 from telemetry.assessment import Evidence
 from telemetry.detector import Detector
 from telemetry.events import EventTracker
@@ -15,14 +16,14 @@ from tests.telemetry.streams import quiet
 Noise = Callable[..., NDArray[np.float64]]
 
 
-def _evidence(channel: str = "joint_2") -> Callable[[], Evidence]:
-    return lambda: Evidence(
+def _evidence(channel: str = "joint_2", kind: str = "bias") -> Callable[[Event | None], Evidence]:
+    return lambda _: Evidence(
         channel=channel,
-        kind="bias",
+        kind=kind,
         onset_s=0.5,
         test_ratio=1.2,
         ranking=((channel, 1.2), ("joint_1", 0.4)),
-        kinds=(("bias", 1.0),),
+        kinds=((kind, 1.0),),
     )
 
 
@@ -76,6 +77,28 @@ def test_evidence_is_looked_at_again_while_an_event_is_open() -> None:
         tracker.update(t_s, 1.5, _evidence(channel))
     assert tracker.events[0].channel == "joint_7"  # after 0.3, 1 and 3 s, and then no more
     assert len(tracker.events) == 1
+
+
+def test_evidence_is_told_which_event_is_open() -> None:
+    tracker, told = EventTracker(), []
+
+    def evidence(event: Event | None) -> Evidence:
+        told.append(event)
+        return _evidence()(event)
+
+    tracker.update(1.0, 1.2, evidence)
+    (event,) = tracker.events
+    tracker.update(1.4, 1.5, evidence)
+    assert told == [None, event]
+
+
+def test_what_has_passed_keeps_its_kind_unless_it_was_a_jump() -> None:
+    for first, later, settled in (("spike", "bias", "bias"), ("noise", "bias", "noise"), ("spike", "spike", "spike")):
+        tracker = EventTracker()
+        tracker.update(1.0, 1.2, _evidence("joint_2", first))
+        tracker.update(1.3, 0.1, _evidence("joint_3", later))  # nothing is in alarm by then
+        assert tracker.events[0].kind == settled
+        assert tracker.events[0].channel == ("joint_3" if settled != first else "joint_2")
 
 
 def test_lasting_fault_is_one_event(correlated_noise: Noise) -> None:
