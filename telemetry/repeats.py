@@ -51,32 +51,33 @@ class Repeats:
 
     def learn(self, readings: Array, rate_per_row: float, rate_hz: float) -> None:
         """Limits from (N, D, R) healthy readings, `rate_hz` rows a second."""
+        self._require(readings)
         ticks = readings.shape[1]
-        flat = readings.reshape(-1, readings.shape[2])
-        changed = np.any((flat[1:] != flat[:-1]) & np.isfinite(flat[1:]), axis=1)
+        flat = readings.reshape(len(readings) * ticks, readings.shape[2])
+        held = _held(flat)
+        present = np.isfinite(flat[1:])
+        same = held[1:] == held[:-1]
+        moved = np.any(present & ~same, axis=1)  # otherwise everything rests, which says nothing of one channel
         for r in range(len(self.channels)):
-            present = np.isfinite(flat[:, r])
-            values = flat[present, r]
+            repeats = same[present[:, r] & moved, r]
             self._run_limit[r], self._level_limit[r] = np.inf, np.inf
-            if values.size < _MIN_READINGS:
+            if repeats.size < _MIN_READINGS:
                 continue
-            repeats = values[1:] == values[:-1]
             share = (float(repeats.sum()) + 1.0) / (repeats.size + 2.0)
             if share > _RESTS:
                 continue
-            longest = _longest(repeats)
             geometric = float(np.log(rate_per_row / ticks) / np.log(share))
-            self._run_limit[r] = max(_SEEN_MARGIN * (longest + 1), geometric, _LATER_S * rate_hz * ticks, 5.0)
+            self._run_limit[r] = max(_SEEN_MARGIN * (_longest(repeats) + 1), geometric, _LATER_S * rate_hz * ticks, 5.0)
             more = share + max(_MORE, min(_MOST * share, 0.5 * (1.0 - share)))
             if more >= 1.0:
                 continue
             self._weight[r] = np.log(more / share), np.log((1.0 - more) / (1.0 - share))
-            counted = (flat[1:, r] == flat[:-1, r])[changed]
-            seen = _largest_sum(np.where(counted, self._weight[r, 0], self._weight[r, 1]))
+            seen = _largest_sum(np.where(repeats, self._weight[r, 0], self._weight[r, 1]))
             self._level_limit[r] = max(-np.log(rate_per_row), 1.5 * seen)
 
     def advance(self, t_s: Array, readings: Array) -> RepeatRatios:
         """Test ratios after each of (N, D, R) readings at (N,) times."""
+        self._require(readings)
         n, count = len(t_s), len(self.channels)
         ratio, onset_s = np.zeros((n, count)), np.zeros((n, count))
         missing = np.zeros((n, count), dtype=np.bool_)
@@ -104,6 +105,10 @@ class Repeats:
         self._last, self._run, self._level = np.full(count, np.nan), np.zeros(count), np.zeros(count)
         self._start_s = np.zeros((count, 2))
 
+    def _require(self, readings: Array) -> None:
+        if readings.ndim != 3 or readings.shape[2] != len(self.channels):
+            raise ValueError(f"readings have shape {readings.shape}, there are {len(self.channels)} raw channels")
+
     def arrays(self) -> dict[str, Array]:
         """Limits and state by name; views, so that they can be written to."""
         return {
@@ -115,6 +120,13 @@ class Repeats:
             "repeats_level": self._level,
             "repeats_start_s": self._start_s,
         }
+
+
+def _held(flat: Array) -> Array:
+    """(N, R) with the value before in the place of each missing one."""
+    rows = np.where(np.isfinite(flat), np.arange(len(flat))[:, None], 0)
+    held: Array = np.take_along_axis(flat, np.maximum.accumulate(rows, axis=0), axis=0)
+    return held
 
 
 def _longest(repeats: NDArray[np.bool_]) -> int:
