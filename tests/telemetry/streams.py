@@ -14,4 +14,12 @@ def quiet(values: Array, start_s: float = 0.0, readings: Array | None = None) ->
     """(N, C) `values` at 100 Hz as residuals of a model that expects nothing and of things that stand still."""
     zero, n = np.zeros_like(values), len(values)
     raw = np.zeros((n, 0)) if readings is None else readings
-    return Residuals(t_s=start_s + np.arange(n) / 100.0, value=values, expected=zero, rate=zero, driven=zero, stir=zero, readings=raw[:, None])
+    return Residuals(
+        t_s=start_s + np.arange(n) / 100.0,
+        value=values,
+        expected=zero,
+        rate=zero,
+        driven=zero,
+        stir=zero,
+        readings=raw[:, None],
+    )

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.errors import BadInput
+from telemetry.assessment import Assessment
 from telemetry.detector import Detector
 from telemetry.residuals import Residuals
 from tests.telemetry.streams import quiet
@@ -40,12 +41,15 @@ def _moving(seed: int, rows: int) -> Residuals:
     phase = rng.uniform(0.0, 6.0, 3)
     swing = 2.0 * np.pi * np.array([0.31, 0.47, 0.73])
     expected = np.sin(swing * t_s[:, None] + phase) + 0.5 * np.sin(2.3 * swing * t_s[:, None])
+    rate = np.gradient(expected, 1.0 / RATE_HZ, axis=0)
     return Residuals(
         t_s=t_s,
         value=0.1 * rng.standard_normal((rows, 3)),
         expected=expected,
-        rate=np.gradient(expected, 1.0 / RATE_HZ, axis=0),
-        readings=np.zeros((rows, 0)),
+        driven=expected,
+        rate=rate,
+        stir=rate,
+        readings=np.zeros((rows, 1, 0)),
     )
 
 
@@ -58,10 +62,12 @@ def test_chunks_give_the_bits_of_row_by_row(correlated_noise: Noise) -> None:
     by_row = [single.watch(rows[i : i + 1]) for i in range(2600)]
     edges = [0, 1, 7, 300, 300, 1350, 2600]  # blocks of 1000 rows end within them
     pieces = [chunked.watch(rows[a:b]) for a, b in pairwise(edges)]
-    for name in ("strongest", "channel_ratio", "onset_s", "belief", "alarm"):
-        one_by_one = np.concatenate([getattr(part, name) for part in by_row])
-        assert one_by_one.tobytes() == np.concatenate([getattr(part, name) for part in pieces]).tobytes(), name
-    assert one_by_one.any()
+    one_by_one, joined = Assessment.join(by_row), Assessment.join(pieces)
+    for name in ("strongest", "channel_ratio", "onset_s", "spike", "missing", "alarm"):
+        assert getattr(one_by_one, name).tobytes() == getattr(joined, name).tobytes(), name
+    for name in ("kinds", "power", "crossing", "jumped"):
+        assert getattr(one_by_one.belief, name).tobytes() == getattr(joined.belief, name).tobytes(), name
+    assert one_by_one.alarm.any()
     assert single.tracker.events == chunked.tracker.events
     for name, value in single.state().items():
         assert value.tobytes() == chunked.state()[name].tobytes(), name
@@ -223,7 +229,7 @@ def test_a_fast_motion_beyond_the_head_is_allowed_a_larger_residual() -> None:
     expected = np.cumsum(speed * np.sign(np.sin(np.arange(8000) / 40.0)))[:, None] / 20.0
     rate = np.gradient(expected, 1.0 / RATE_HZ, axis=0)
     value = rng.standard_normal((8000, 1)) * speed[:, None]
-    rows = replace(quiet(value), expected=expected, rate=rate)
+    rows = replace(quiet(value), expected=expected, driven=expected, rate=rate, stir=rate)
     detector = Detector(("joint",), RATE_HZ)
     detector.calibrate(rows[:6000])
     assert detector.watch(rows[6000:]).ratio.max() < 1.0
