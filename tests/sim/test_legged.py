@@ -18,6 +18,7 @@ from controllers.library import find_law
 from controllers.slot import Slot
 from core.errors import BadInput
 from core.frames import Reference
+from core.legs import Legs
 from core.rigid_body import Array
 from core.robot import Robot
 from core.robot_toml import load_robot
@@ -25,7 +26,6 @@ from sim.bullet import bullet
 from sim.effect import NO_EFFECT, Effect
 from sim.faults.course import FaultCourse
 from sim.kinds import hidden_physics, nominal_physics
-from core.legs import Legs
 from sim.plants.legged import Legged
 from sim.rollout import Trace, make_runtime, run
 from sim.tasks.catalogue import draw_task
