@@ -1,0 +1,80 @@
+"""How loud a residual may be follows the motion: from the first row on, and however long a regressor stays large."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from telemetry.detector import Detector
+from telemetry.residuals import Residuals
+from tests.telemetry.streams import quiet
+
+Array = NDArray[np.float64]
+RATE_HZ, HEAD = 100.0, 6000
+
+
+def _paced(seed: int, speed: Array) -> Residuals:
+    """A joint to and fro at `speed` (N,), whose residual is as loud as it is fast."""
+    rng = np.random.default_rng(seed)
+    expected = np.cumsum(speed * np.sign(np.sin(np.arange(len(speed)) / 40.0)))[:, None] / 20.0
+    rate = np.gradient(expected, 1.0 / RATE_HZ, axis=0)
+    rows = quiet(rng.standard_normal((len(speed), 1)) * speed[:, None])
+    return replace(rows, expected=expected, driven=expected, rate=rate, stir=rate)
+
+
+def _swelling(rows: int) -> Array:
+    """(rows,) slow for most of every 8 s, and fast by degrees."""
+    return np.asarray(0.05 + np.sin(np.pi * np.arange(rows) / 800.0) ** 4)
+
+
+def test_a_stream_that_begins_in_fast_motion_raises_no_alarm() -> None:
+    """The head never was fast all at once, so a motion that is taken to begin at rest would look far too loud."""
+    for seed in range(8):
+        detector = Detector(("joint",), RATE_HZ)
+        detector.calibrate(_paced(seed, _swelling(HEAD)))
+        assert detector.watch(_paced(seed + 20, np.full(300, 1.0))).ratio.max() < 1.0
+
+
+def test_what_is_stirred_up_counts_where_the_expectation_does_not_change() -> None:
+    """Such as ground that a trunk rolls over: louder because something moves, not because more is expected."""
+    speed = np.concatenate([_swelling(HEAD), np.full(500, 2.0)])[:, None]
+    found = []
+    for stirs in (True, False):
+        rows = quiet(np.random.default_rng(3).standard_normal(speed.shape) * speed)
+        rows = replace(rows, stir=-speed) if stirs else rows  # whichever way it goes
+        detector = Detector(("trunk",), RATE_HZ)
+        detector.calibrate(rows[:HEAD])
+        found.append(detector.watch(rows[HEAD:]).ratio.max())
+    assert found[0] < 1.0 <= found[1]
+
+
+@pytest.mark.parametrize("places", [3.0, -3.0])
+def test_a_pose_that_the_head_held_briefly_may_be_held_for_long(places: float) -> None:
+    """The expectation stays `places` standard deviations off; products with white noise are no louder for it."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        swing = np.sin(np.arange(HEAD) / 60.0) * np.sqrt(2.0)
+        swing[:150] *= 3.0
+        expected = np.concatenate([swing, np.full(6000, places)])[:, None]
+        rows = quiet(rng.standard_normal((len(expected), 1)))
+        rows = replace(rows, expected=expected, driven=expected)
+        detector = Detector(("joint",), RATE_HZ, false_alarms_per_hour=1.0)
+        detector.calibrate(rows[:HEAD])
+        assert detector.watch(rows[HEAD:]).ratio.max() < 1.0
+
+
+def test_a_loss_of_gain_in_such_a_pose_is_still_found() -> None:
+    rng = np.random.default_rng(1)
+    swing = np.sin(np.arange(HEAD) / 60.0) * np.sqrt(2.0)
+    expected = np.concatenate([swing, np.full(2000, 3.0)])[:, None]
+    value = rng.standard_normal((len(expected), 1))
+    value[HEAD + 1000 :] -= 0.5 * expected[HEAD + 1000 :]
+    rows = replace(quiet(value), expected=expected, driven=expected)
+    detector = Detector(("joint",), RATE_HZ)
+    detector.calibrate(rows[:HEAD])
+    ratio = detector.watch(rows[HEAD:]).ratio
+    assert ratio[:1000].max() < 1.0
+    assert ratio[1000:1060].max() >= 1.0
