@@ -58,7 +58,6 @@ class RegressionResidual:
         head, t_s, rows = self._rows(head)
         if len(t_s) < _MIN_ROWS:
             raise short_head(self._robot, head, _MIN_ROWS / self.rate_hz + 1.0)
-        self._own = len(rows)
         self.increments = tuple(row.channel for row in rows if row.increment)
         fitted = [_cross_fit(row) for row in rows]
         self._weights = [weights for weights, _ in fitted]
@@ -77,7 +76,9 @@ class RegressionResidual:
 
     def _residuals(self, block: Block) -> Residuals:
         block, t_s, rows = self._rows(block)
-        predicted = np.empty((len(t_s), self._own))
+        if not rows:
+            return self._nothing()
+        predicted = np.empty((len(t_s), len(rows)))
         for c, (row, weights) in enumerate(zip(rows, self._weights, strict=True)):
             _predict(np.ascontiguousarray(row.features), weights, predicted[:, c])
         return self._joined(block, t_s, rows, predicted)
@@ -145,7 +146,7 @@ class RegressionResidual:
         self.forget()
         _, _, rows = self._rows(max(self._pieces(block), key=len))
         for c, row in enumerate(rows):
-            if not row.known and len(row.target):
+            if not row.known:
                 self._weights[c] = _revised(row, self._weights[c])
 
     def forget(self) -> None:
@@ -163,18 +164,19 @@ class RegressionResidual:
         groups = max((len(block) - history) // d, 0)
         if groups < 2:
             self._kept = block
-            return block, np.zeros(0), self._none()
+            return block, np.zeros(0), ()
         used = history + groups * d
         self._kept = block[used - history - d :]
         t_s = block.t_s[history + 2 * d - 1 : used : d]
         return block, t_s, self._balances.rows(block[:used])
 
-    def _none(self) -> Sequence[Row]:
-        empty = np.zeros(0)
-        return [
-            Row(channel=name, target=empty, features=np.zeros((0, len(weights) - 1)), rate=empty)
-            for name, weights in zip(self.channels[: self._own], self._weights, strict=True)
-        ]
+    def _nothing(self) -> Residuals:
+        """No row."""
+        none = np.zeros((0, len(self.channels)))
+        readings = np.zeros((0, self._balances.ticks, len(self.reading_channels)))
+        return Residuals(
+            t_s=np.zeros(0), value=none, expected=none, driven=none, rate=none, stir=none, readings=readings
+        )
 
 
 @compiled

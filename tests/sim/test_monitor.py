@@ -53,9 +53,11 @@ def test_a_healthy_robot_raises_no_event(name: str) -> None:
         ("iiwa", "sensor_noise:joint=5", {"joint_5.travel"}, {"noise"}, 0.5),
         ("arm2", "actuator_loss:joint=1", {"shoulder.torque"}, {"gain", "bias"}, 0.5),
         ("cartpole", "coulomb:joint=1", {"cart.torque"}, {"friction", "bias", "gain"}, 1.5),
-        ("quadrotor", "thrust_loss:rotor=2", {"roll.moment", "pitch.moment", "yaw.moment"}, {"bias", "gain"}, 0.3),
+        ("quadrotor", "thrust_loss:rotor=2", {"rotor_2.output"}, {"bias", "gain"}, 0.3),
         ("quadrotor", "wind", {"x.force"}, {"bias", "gain"}, 0.5),
-        ("diffdrive", "wheel_radius:wheel=2", {"yaw.rolling", "ahead.rolling"}, {"gain", "bias", "friction"}, 1.5),
+        ("diffdrive", "wheel_radius:wheel=2", {"right.rolling"}, {"gain"}, 1.5),
+        ("quadruped", "actuator_loss:joint=3", {"FL_calf.output"}, {"gain", "bias"}, 0.5),
+        ("quadruped", "payload", {"z.force"}, {"bias"}, 0.3),
         ("quadruped", "freeze:joint=4", {"FR_hip.q"}, {"freeze"}, 0.5),
     ],
 )
@@ -73,6 +75,39 @@ def test_a_fault_is_one_event_in_its_place(
     assert settled.channel in channels
     assert settled.kind in kinds
     assert len(monitor.tracker.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "channel"),
+    [
+        *(("quadrotor", f"thrust_loss:rotor={k},gain=0.9", f"rotor_{k}.output") for k in (1, 3, 4)),
+        ("quadruped", "actuator_loss:joint=8", "RL_thigh.output"),
+        ("quadruped", "actuator_loss:joint=12", "RR_calf.output"),
+    ],
+)
+def test_of_all_balances_the_weak_actuator_itself_leads(name: str, fault: str, channel: str) -> None:
+    monitor = monitor_of(name)
+    weak = recorded(name, f"{fault},onset={ONSET_S}", END_S)
+    assert monitor.watch(weak.between(2.0, END_S)) is not None
+    (event,) = monitor.tracker.events
+    assert (event.channel, event.ranking[0][0]) == (channel, channel)
+    others = [ratio for other, ratio in event.ranking if other.endswith(".output") and other != channel]
+    assert all(ratio <= event.ranking[0][1] for ratio in others)
+
+
+@pytest.mark.parametrize(("name", "fault"), [("quadrotor", "thrust_loss:rotor=2"), ("quadruped", "freeze:joint=4")])
+def test_telemetry_in_pieces_is_judged_as_it_is_at_once(name: str, fault: str) -> None:
+    telemetry = recorded(name, f"{fault},onset={ONSET_S}", END_S).between(18.0, 22.0)
+    whole, pieces = monitor_of(name), monitor_of(name)
+    whole.watch(telemetry)
+    at = 0
+    for length in [1, 2, 3, 7, 50, 0] * (len(telemetry) // 63 + 1):
+        pieces.watch(telemetry[at : at + length])
+        at += length
+    assert whole.tracker.events
+    assert pieces.tracker.events == whole.tracker.events
+    for one, other in zip(whole.history, pieces.history, strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_a_load_that_stays_is_normal_once_it_is_expected_and_its_end_is_news() -> None:
