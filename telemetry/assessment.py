@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.records import Event
 from telemetry import score_kernels as scores
-from telemetry.explanation import Belief
+from telemetry.explanation import Belief, swing
 
 Array = NDArray[np.float64]
 
@@ -79,7 +80,7 @@ class Assessment:
         else:
             kinds = _ranked(self.belief.kinds[row, top])
             if kinds[0][0] == "oscillation":
-                frequency_hz = 0.5 * self.rate_hz * float(self.belief.crossing[row, top])
+                frequency_hz = self.rate_hz * swing(*self.belief.lagged[row, top].tolist()) / (2.0 * math.pi)
         return Evidence(
             channel=self.channels[top],
             kind=kinds[0][0],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadInput
 from telemetry import score_kernels as kernels
+from telemetry.explanation import predictable
 from telemetry.residuals import Residuals
 from telemetry.tail import SLACK, Memory, bias_threshold, memory_of, noise_threshold
 
@@ -57,7 +58,7 @@ class Baseline:
     inverse_spread: Array  # (C, K)
     slack: Array  # (C, K)
     threshold: Array  # (C, L, K)
-    crossing: Array  # (C,) share of rows in which the residual changes sign
+    predictable: Array  # (C,) share of the residual that follows from the two rows before
     spike: Array  # (C,) standardised residual that no healthy row reaches
 
     def arrays(self) -> dict[str, Array]:
@@ -157,7 +158,7 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
         inverse_spread=np.zeros((channels, tests)),
         slack=np.full((channels, tests), SLACK),
         threshold=np.full((channels, leaks, tests), OFF),
-        crossing=np.full(channels, 0.5),
+        predictable=np.zeros(channels),
         spike=np.full(channels, OFF),
     )
     least = np.zeros(channels) if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
@@ -172,7 +173,8 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
     for c in np.flatnonzero(base.inverse_scale).tolist():
         present = np.isfinite(standardised[:, c])
         base.spike[c] = max(_SPIKE_MARGIN * float(np.abs(standardised[present, c]).max()), 2.0 * CLIP)
-        base.crossing[c] = float(np.mean(np.diff(np.sign(standardised[present, c])) != 0.0))
+        e = standardised[present, c]
+        base.predictable[c] = predictable(float(e @ e), float(e[1:] @ e[:-1]), float(e[2:] @ e[:-2]))
         for k in range(tests):
             _reach(base, c, k, product[present, c, k], rate_per_row, float(least[c]) * base.inverse_scale[c])
     _raise_to_seen(base, product, head.t_s)

@@ -205,7 +205,7 @@ class Detector:
             onset_s,
         )
         belief = self._explanation.advance(
-            rows, base.location, base.inverse_scale, base.inverse_rate, base.spike, base.crossing, test_ratio
+            rows, base.location, base.inverse_scale, base.inverse_rate, base.spike, base.predictable, test_ratio
         )
         spike = np.nan_to_num(np.abs(standardised), nan=0.0) / base.spike
         repeats = self._repeats.advance(rows.t_s, rows.readings)

@@ -24,7 +24,8 @@ _SPEAKS = 0.3  # test ratio from which on it does
 _JUMP_ROWS = 20.0  # after a row out of reach, in which a reading that only spiked is back
 _LANDS_ROWS = 2.0  # over which an increment of means spreads a jump
 _REGRESSORS = 5  # constant, driven part, its change, direction of motion, speed
-SUMS = 2 * _REGRESSORS + 2  # products with the residual, squares; residual squared, changes of sign
+_POWER = 2 * _REGRESSORS  # where the residual squared is, then its products with the one and the two before
+SUMS = _POWER + 3  # before that: products with the residual, squares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Belief:
 
     kinds: Array  # (N, C, TESTS)
     power: Array  # (N, C) root mean square of the residual since the change began [standard deviations of the head]
-    crossing: Array  # (N, C) share of rows in which it changed sign
+    lagged: Array  # (N, C, 2) mean product of the residual with the one before, and with the one before that
     jumped: NDArray[np.bool_]  # (N, C) after a row out of reach it did not come back
 
     @staticmethod
@@ -55,7 +56,8 @@ class Explanation:
 
     def reset(self) -> None:
         """Begin anew."""
-        self._sums, self._before = np.zeros((self._count, SUMS)), np.full((self._count, 2), np.nan)
+        self._sums, self._before = np.zeros((self._count, SUMS)), np.zeros((self._count, 3))
+        self._before[:, 0] = np.nan
         self._jump = np.tile([0.0, 0.0, 2.0 * _JUMP_ROWS], (self._count, 1))  # first row, sum since, rows since
 
     def arrays(self) -> dict[str, Array]:
@@ -69,18 +71,18 @@ class Explanation:
         inverse_scale: Array,
         inverse_rate: Array,
         spike: Array,
-        crossing_before: Array,
+        predictable_before: Array,
         test_ratio: Array,
     ) -> Belief:
         """What speaks for each kind after each row.
 
         Args:
-            location, inverse_scale, inverse_rate, spike, crossing_before: (C,) of the baseline.
+            location, inverse_scale, inverse_rate, spike, predictable_before: (C,) of the baseline.
             test_ratio: (N, C, TESTS).
         """
         n, channels = rows.value.shape
         kinds = np.empty((n, channels, scores.TESTS))
-        power, crossing = np.empty((n, channels)), np.empty((n, channels))
+        power, lagged = np.empty((n, channels)), np.empty((n, channels, 2))
         jumped = np.zeros((n, channels), dtype=np.bool_)
         _explain(
             rows.value,
@@ -90,17 +92,37 @@ class Explanation:
             inverse_scale,
             inverse_rate,
             spike,
-            crossing_before,
+            predictable_before,
             test_ratio,
             self._sums,
             self._before,
             self._jump,
             kinds,
             power,
-            crossing,
+            lagged,
             jumped,
         )
-        return Belief(kinds=kinds, power=power, crossing=crossing, jumped=jumped)
+        return Belief(kinds=kinds, power=power, lagged=lagged, jumped=jumped)
+
+
+@compiled
+def predictable(power: float, lag_one: float, lag_two: float) -> float:
+    """Share of a series' power that its two last values predict, from its autocovariances (Levinson's recursion)."""
+    if power <= 1e-12:
+        return 0.0
+    first = min(max(lag_one / power, -1.0), 1.0)
+    left = 1.0 - first * first
+    if left <= 1e-9:
+        return 1.0
+    second = min(max((lag_two / power - first * first) / left, -1.0), 1.0)
+    return 1.0 - left * (1.0 - second * second)
+
+
+def swing(lag_one: float, lag_two: float) -> float:
+    """Radians from row to row of a swing in white noise, from its autocovariances (Pisarenko 1973)."""
+    root = math.sqrt(lag_two * lag_two + 8.0 * lag_one * lag_one)
+    turn = (lag_two + root) / (4.0 * lag_one) if lag_one != 0.0 else 0.0
+    return math.acos(min(max(turn, -1.0), 1.0))
 
 
 @compiled
@@ -112,17 +134,17 @@ def _explain(
     inverse_scale: np.ndarray,
     inverse_rate: np.ndarray,
     spike: np.ndarray,
-    crossing_before: np.ndarray,
+    predictable_before: np.ndarray,
     test_ratio: np.ndarray,
     sums: np.ndarray,
     before: np.ndarray,
     jump: np.ndarray,
     kinds: np.ndarray,
     power: np.ndarray,
-    crossing: np.ndarray,
+    lagged: np.ndarray,
     jumped: np.ndarray,
 ) -> None:
-    """See `Explanation.advance`; `before` holds the last driven part and the last sign."""
+    """See `Explanation.advance`; `before` holds the last driven part and the last two residuals."""
     regressor = np.zeros(_REGRESSORS)
     for i in range(value.shape[0]):
         for c in range(value.shape[1]):
@@ -151,15 +173,16 @@ def _explain(
                 for r in range(_REGRESSORS):
                     sums[c, r] += counts * e * regressor[r]
                     sums[c, _REGRESSORS + r] += counts * regressor[r] * regressor[r]
-                sums[c, 2 * _REGRESSORS] += counts * e * e
-                sign = 1.0 if e > 0.0 else -1.0
-                if sign != before[c, 1]:
-                    sums[c, 2 * _REGRESSORS + 1] += 1.0
-                before[c, 1] = sign
+                e *= counts
+                sums[c, _POWER] += e * e
+                sums[c, _POWER + 1] += e * before[c, 1]
+                sums[c, _POWER + 2] += e * before[c, 2]
+                before[c, 2], before[c, 1] = before[c, 1], e
             jumped[i, c] = abs(jump[c, 1]) > 0.5 * abs(jump[c, 0])
-            count, energy = sums[c, _REGRESSORS], sums[c, 2 * _REGRESSORS]
+            count, energy = sums[c, _REGRESSORS], sums[c, _POWER]
             power[i, c] = math.sqrt(energy / count) if count > 0.0 else 0.0
-            crossing[i, c] = sums[c, 2 * _REGRESSORS + 1] / count if count > 0.0 else 0.5
+            for lag in range(2):
+                lagged[i, c, lag] = sums[c, _POWER + 1 + lag] / count if count > 0.0 else 0.0
             most = 0.0
             for k in range(4):
                 share = _share(sums, c, k)
@@ -167,8 +190,9 @@ def _explain(
                     share = max(share, _share(sums, c, k + 1))
                 most = max(most, share)
                 kinds[i, c, k] = share * min(test_ratio[i, c, k], 1.0)
-            # Noise changes sign as often as it did on the head; a swing changes it more rarely, or in every row.
-            regular = min(2.0 * abs(crossing[i, c] - crossing_before[c]), 1.0)
+            # Noise is as hard to tell from its past as it was on the head, or harder; a swing follows from it.
+            follows = predictable(energy, sums[c, _POWER + 1], sums[c, _POWER + 2])
+            regular = max(follows - predictable_before[c], 0.0) / max(1.0 - predictable_before[c], 0.1)
             grown = 1.0 - min(count / energy, 1.0) if energy > 1e-12 else 0.0
             kinds[i, c, scores.OSCILLATION] = (1.0 - most) * regular * min(test_ratio[i, c, scores.OSCILLATION], 1.0)
             kinds[i, c, scores.NOISE] = (
@@ -179,5 +203,5 @@ def _explain(
 @compiled
 def _share(sums: np.ndarray, c: int, r: int) -> float:
     """Share of the residual's power that one regressor explains."""
-    size = sums[c, _REGRESSORS + r] * sums[c, 2 * _REGRESSORS]
+    size = sums[c, _REGRESSORS + r] * sums[c, _POWER]
     return min(sums[c, r] * sums[c, r] / size, 1.0) if size > 1e-300 else 0.0

@@ -65,7 +65,7 @@ def test_chunks_give_the_bits_of_row_by_row(correlated_noise: Noise) -> None:
     one_by_one, joined = Assessment.join(by_row), Assessment.join(pieces)
     for name in ("strongest", "channel_ratio", "onset_s", "spike", "missing", "alarm"):
         assert getattr(one_by_one, name).tobytes() == getattr(joined, name).tobytes(), name
-    for name in ("kinds", "power", "crossing", "jumped"):
+    for name in ("kinds", "power", "lagged", "jumped"):
         assert getattr(one_by_one.belief, name).tobytes() == getattr(joined.belief, name).tobytes(), name
     assert one_by_one.alarm.any()
     assert single.tracker.events == chunked.tracker.events
