@@ -26,7 +26,7 @@ _CALM = 0.8  # leak of the activity: five rows
 def _reached(x: float, reach: np.ndarray, r: int) -> float:
     """A regressor as a share of the largest recent one."""
     reach[r] = max(_SHRINKS * reach[r], abs(x), _LEAST_REACH)
-    return x / reach[r]
+    return float(x / reach[r])
 
 
 @compiled
