@@ -194,10 +194,11 @@ def _explain(
             follows = predictable(energy, sums[c, _POWER + 1], sums[c, _POWER + 2])
             regular = max(follows - predictable_before[c], 0.0) / max(1.0 - predictable_before[c], 0.1)
             grown = 1.0 - min(count / energy, 1.0) if energy > 1e-12 else 0.0
-            kinds[i, c, scores.OSCILLATION] = (1.0 - most) * regular * min(test_ratio[i, c, scores.OSCILLATION], 1.0)
-            kinds[i, c, scores.NOISE] = (
-                (1.0 - most) * (1.0 - regular) * grown * min(test_ratio[i, c, scores.NOISE], 1.0)
-            )
+            # What swings is louder as well; at a quarter of the rate its product with the row before shows nothing.
+            loud = min(test_ratio[i, c, scores.NOISE], 1.0)
+            swings = max(min(test_ratio[i, c, scores.OSCILLATION], 1.0), loud)
+            kinds[i, c, scores.OSCILLATION] = (1.0 - most) * regular * swings
+            kinds[i, c, scores.NOISE] = (1.0 - most) * (1.0 - regular) * grown * loud
 
 
 @compiled
