@@ -6,7 +6,7 @@ gives the level that healthy blocks exceed at the admissible rate. Before there 
 head's autocorrelation and kurtosis alone (`telemetry.tail`), which asks for too much rather than too little.
 
 Only what passed as healthy is learnt from: never a block with an alarm that is still open. An alarm that ended by
-itself and that nobody has confirmed counts as one healthy block that reached the threshold; a confirmed one does not.
+itself and that nobody has confirmed counts as one healthy block, with all that it reached; a confirmed one does not.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ class AlarmRate:
         self.largest = np.sort(np.concatenate([self.largest, maxima]))[::-1][:_KEPT]
         self._settle()
 
-    def passed(self) -> None:
-        """An alarm ended by itself, and nobody confirmed it."""
+    def passed(self, strongest: float) -> None:
+        """An alarm that reached `strongest` ended by itself, and nobody confirmed it."""
         self.false_alarms += 1
-        self.learn(np.array([self.level]))
+        self.learn(np.array([max(strongest, self.level)]))
 
     def changed(self) -> None:
         """The robot is another one from now on: what the head said is less certain for some minutes."""
@@ -89,8 +89,11 @@ class AlarmRate:
         rate = min(self.per_hour * BLOCK_S / 3600.0, 0.5)
         count = min(max(_LEAST_TAIL, round(_TAIL_SHARE * self.blocks)), len(self.largest) - 1)
         if self.blocks < 2 * _LEAST_TAIL or count < _LEAST_TAIL:
-            # A level that the head itself reaches is no level.
-            return max(1.0, 1.1 * float(self.largest[0])) if len(self.largest) else 1.0
+            # From the largest so far on, which one block in `blocks` reaches, by the tail that is usual.
+            if not len(self.largest):
+                return 1.0
+            rarer = max(np.log(1.0 / (self.blocks * rate)), 0.0)
+            return float(min(max(1.0, 1.1 * float(self.largest[0]), float(self.largest[0]) + _PRIOR * rarer), _MOST))
         beyond = float(self.largest[count])
         scale = float(np.mean(self.largest[:count] - beyond))
         scale = (count * scale + _PRIOR_WEIGHT * _PRIOR) / (count + _PRIOR_WEIGHT)

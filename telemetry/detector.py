@@ -87,7 +87,7 @@ class Detector:
         self._baseline: Baseline | None = None
         self._explanation = Explanation(len(self.residual_channels))
         self._repeats = Repeats(self.raw_channels, CEILING)
-        self._in_block, self._block_max, self._block_alarm, self._judged = 0, 0.0, False, 0
+        self._judged = 0
         self._reset()
 
     @property
@@ -175,8 +175,9 @@ class Detector:
             self.alarm_rate.learn(np.array([self._block_max]))
         if not self.tracker.open:
             for _ in range(self._judged, len(self.tracker.events)):
-                self.alarm_rate.passed()
+                self.alarm_rate.passed(max(self._alarm_max, self._block_max))
             self._judged = len(self.tracker.events)
+        self._alarm_max = max(self._alarm_max, self._block_max) if self.tracker.open else 0.0
         self._in_block, self._block_max, self._block_alarm = 0, 0.0, self.tracker.open
 
     def _advance(self, rows: Residuals) -> Assessment:
@@ -228,7 +229,8 @@ class Detector:
         """Everything a restarted detector of the same channels needs, as named arrays (for `numpy.savez`)."""
         base = self._calibrated()
         arrays = {name: np.array(value, dtype=np.float64) for name, value in self._arrays().items()}
-        counters = np.array([self._in_block, self._block_max, self._block_alarm, self._judged], dtype=np.float64)
+        block = [self._in_block, self._block_max, self._block_alarm, self._judged, self._alarm_max]
+        counters = np.array(block, dtype=np.float64)
         return arrays | base.arrays() | self.alarm_rate.arrays() | self.tracker.arrays() | {"counters": counters}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -245,7 +247,7 @@ class Detector:
             value[:] = state[name]
         self.alarm_rate = AlarmRate.from_arrays(state)
         self.tracker.restore(state)
-        in_block, block_max, alarm, judged = state["counters"].tolist()
+        in_block, block_max, alarm, judged, self._alarm_max = state["counters"].tolist()
         self._in_block, self._block_max, self._block_alarm = int(in_block), block_max, bool(alarm)
         self._judged = int(judged)
 
@@ -271,7 +273,7 @@ class Detector:
         self._explanation.reset()
         self._repeats.reset()
         self._started = np.zeros(1)
-        self._in_block, self._block_max, self._block_alarm = 0, 0.0, False
+        self._in_block, self._block_max, self._block_alarm, self._alarm_max = 0, 0.0, False, 0.0
         self._judged = len(self.tracker.events)
 
     def _calibrated(self) -> Baseline:

@@ -141,6 +141,7 @@ def accumulate(
         ratio, test_ratio, onset_s: (N, C), (N, C, TESTS) and (N, C) out: largest level / threshold of all tests and of
             each, and when the largest was last zero.
     """
+    inverse = 1.0 / threshold
     for i in range(product.shape[0]):
         for c in range(product.shape[1]):
             present = math.isfinite(product[i, c, 0])
@@ -155,12 +156,11 @@ def accumulate(
                         s = level[c, j, k, side]
                         if present:
                             s = leaks[j] * s + (v if side == 0 else -v) - slack[c, k]
-                            if s <= 0.0:
-                                s = 0.0
-                                zero_s[c, j, k, side] = t_s[i]
-                            s = min(s, ceiling * threshold[c, j, k])
+                            # No branch: half of all levels are at zero, and nobody could predict which.
+                            zero_s[c, j, k, side] = t_s[i] if s <= 0.0 else zero_s[c, j, k, side]
+                            s = min(max(s, 0.0), ceiling * threshold[c, j, k])
                             level[c, j, k, side] = s
-                        of = s / threshold[c, j, k]
+                        of = s * inverse[c, j, k]
                         of_test = max(of_test, of)
                         if of > best:
                             best, best_zero = of, zero_s[c, j, k, side]

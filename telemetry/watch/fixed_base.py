@@ -21,7 +21,7 @@ from telemetry.watch.common import all_of, command_lags, drive_rows, travel_rows
 from telemetry.watch.row import Row
 
 FIT_SHARE = 2 / 3  # of the head fits the model; the rest shows how wrong it is on unseen motion
-WORTH = 0.005  # of a motor's torque: below that the model is wrong more often than the robot
+WORTH = 0.01  # of a motor's torque: a load that differs by a few hundred grams is none
 
 
 class FixedBaseBalances:

@@ -44,7 +44,7 @@ def test_alarms_that_passed_are_counted_and_raise_the_level() -> None:
     rate.learn(_maxima(4, 100))
     before = rate.level
     for _ in range(5):
-        rate.passed()
+        rate.passed(1.4)
     assert rate.false_alarms == 5
     assert rate.level > before
     assert rate.realised_per_hour == pytest.approx(5.0 / (105 * BLOCK_S / 3600.0))
