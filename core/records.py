@@ -26,6 +26,7 @@ class Event:
     test_ratio: float  # largest statistic / threshold seen at the alarm
     ranking: tuple[tuple[str, float], ...] = ()  # (channel, test ratio), strongest first
     kinds: tuple[tuple[str, float], ...] = ()  # (kind, belief), likeliest first
+    frequency_hz: float | None = None  # of an oscillation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

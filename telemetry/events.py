@@ -91,6 +91,7 @@ class EventTracker:
             test_ratio=ratio,
             ranking=why.ranking,
             kinds=why.kinds,
+            frequency_hz=why.frequency_hz,
         )
         self.events.append(event)
         self.ends_s.append(None)
@@ -100,7 +101,12 @@ class EventTracker:
     def _look_again(self, why: Evidence) -> None:
         """What changed is clearer some rows after the alarm."""
         self.events[-1] = replace(
-            self.events[-1], channel=why.channel, kind=why.kind, ranking=why.ranking, kinds=why.kinds
+            self.events[-1],
+            channel=why.channel,
+            kind=why.kind,
+            ranking=why.ranking,
+            kinds=why.kinds,
+            frequency_hz=why.frequency_hz,
         )
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
