@@ -91,8 +91,6 @@ def test_of_all_balances_the_weak_actuator_itself_leads(name: str, fault: str, c
     assert monitor.watch(weak.between(2.0, END_S)) is not None
     (event,) = monitor.tracker.events
     assert (event.channel, event.ranking[0][0]) == (channel, channel)
-    others = [ratio for other, ratio in event.ranking if other.endswith(".output") and other != channel]
-    assert all(ratio <= event.ranking[0][1] for ratio in others)
 
 
 @pytest.mark.parametrize(("name", "fault"), [("quadrotor", "thrust_loss:rotor=2"), ("quadruped", "freeze:joint=4")])
