@@ -87,7 +87,7 @@ class Detector:
         self._baseline: Baseline | None = None
         self._explanation = Explanation(len(self.residual_channels))
         self._repeats = Repeats(self.raw_channels, CEILING)
-        self._judged = 0
+        self._in_block, self._block_max, self._block_alarm, self._alarm_max, self._judged = 0, 0.0, False, 0.0, 0
         self._reset()
 
     @property
