@@ -138,10 +138,27 @@ class Legs:
 
     def weight(self, q: Array) -> Array:
         """(M, 6 + m) force [N] and moment [N*m] on the trunk, in its axes, and torques, that hold `q` (M, n)."""
-        turns = np.array([pin.Quaternion(pin.rpy.rpyToMatrix(*row)).coeffs() for row in q[:, self.m :]]).reshape(-1, 4)
-        poses = np.concatenate([np.zeros((len(q), 3)), turns, q[:, : self.m]], axis=1)
-        held = [pin.computeGeneralizedGravity(self.model, self.data, pose) for pose in poses]
+        held = [pin.computeGeneralizedGravity(self.model, self.data, pose) for pose in self.configurations(q)]
         return np.array(held).reshape(-1, 6 + self.m)
+
+    def configurations(self, q: Array) -> Array:
+        """(M, 7 + m) coordinates `q` (M, n) as Pinocchio takes them: place at the origin, quaternion, joints."""
+        turns = np.array([pin.Quaternion(pin.rpy.rpyToMatrix(*row)).coeffs() for row in q[:, self.m :]]).reshape(-1, 4)
+        return np.concatenate([np.zeros((len(q), 3)), turns, q[:, : self.m]], axis=1)
+
+    def push(self, q: Array) -> Array:
+        """(M, 6, m) force [N] and moment [N*m], in the trunk's axes, of the feet on the ground by 1 N*m in each joint.
+
+        `J_trunk^T J_leg^-T`, for legs that press with one foot each (Featherstone 2008, ch. 9).
+        """
+        points, jacobian = self.contacts(q)
+        force = np.linalg.inv(np.swapaxes(jacobian, 2, 3))  # (M, k, 3, 3)
+        push = np.zeros((len(q), 6, self.m))
+        for k in range(self.feet):
+            of_leg = slice(3 * k, 3 * k + 3)
+            push[:, :3, of_leg] = force[:, k]
+            push[:, 3:, of_leg] = np.cross(points[:, k, None], np.swapaxes(force[:, k], 1, 2)).swapaxes(1, 2)
+        return push
 
     def stand(self, q: Array) -> tuple[Array, Array]:
         """Trunk position (3,) and rotation (3, 3) at coordinates `q` (n,) with the lowest foot on the ground."""
@@ -155,8 +172,7 @@ class Legs:
         Returns the lowest points (..., k, 3) and their velocity per joint speed of their leg (..., k, 3, 3). A foot is
         a ball: it rolls, so it is that point, and not its centre, that stands still.
         """
-        angles, roll, pitch = q[..., : self.m], q[..., self.m], q[..., self.m + 1]
-        up = np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=-1)
+        angles, up = q[..., : self.m], up_in_trunk(q[..., self.m :])
         below = -self.foot_radius[:, None] * up[..., None, :]
         hip, thigh, knee = angles[..., 0::3], angles[..., 1::3], angles[..., 1::3] + angles[..., 2::3]
         shin_ahead, shin_down = -self._shank * np.sin(knee), self._shank * np.cos(knee)
@@ -171,9 +187,9 @@ class Legs:
 
 
 def up_in_trunk(attitude: Array) -> Array:
-    """(M, 3) the vertical in the trunk's axes at roll, pitch and yaw (M, 3)."""
-    roll, pitch = attitude[:, 0], attitude[:, 1]
-    return np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=1)
+    """(..., 3) the vertical in the trunk's axes at roll, pitch and yaw (..., 3)."""
+    roll, pitch = attitude[..., 0], attitude[..., 1]
+    return np.stack([-np.sin(pitch), np.cos(pitch) * np.sin(roll), np.cos(pitch) * np.cos(roll)], axis=-1)
 
 
 def _shapes(robot: Robot, model: pin.Model) -> tuple[Shape, ...]:

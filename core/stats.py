@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta, t
+from scipy.stats import beta, chi2, t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +50,12 @@ def rate_interval(hits: int, trials: int, level: float = 0.95) -> tuple[float, f
     low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, trials - hits + 1))
     high = 1.0 if hits == trials else float(beta.ppf(1.0 - tail, hits + 1, trials - hits))
     return low, high
+
+
+def count_interval(count: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of the mean of a Poisson variable that came out as `count` (Garwood 1936)."""
+    if count < 0:
+        raise ValueError("count_interval needs a count of at least 0")
+    tail = 0.5 * (1.0 - level)
+    low = 0.0 if count == 0 else float(chi2.ppf(tail, 2 * count)) / 2.0
+    return low, float(chi2.ppf(1.0 - tail, 2 * count + 2)) / 2.0

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from scipy.stats import chi2
 
 from core.errors import BadInput
 from core.robot_toml import load_robot
-from core.stats import rate_interval
+from core.stats import count_interval, rate_interval
 from remend.bench.figure import Figure, median_interval
 from remend.bench.healthy import Kept, Shift, keep_watch
 from remend.bench.matched import Series, alarms_s, matched_threshold
@@ -104,7 +103,8 @@ def _detection(met: Sequence[Meeting]) -> Iterator[Figure]:
         yield _detected(robot, [m for m in met if m.robot == robot], None)
     for fault in dict.fromkeys(m.fault for m in met):
         mine = [m for m in met if m.fault == fault]
-        yield _detected(f"{fault}, {len({m.robot for m in mine})} robots", mine, None)
+        robots = sorted({m.robot for m in mine})
+        yield _detected(f"{fault} ({robots[0] if len(robots) == 1 else f'{len(robots)} robots'})", mine, None)
 
 
 def _detected(whose: str, met: Sequence[Meeting], target: float | None) -> Figure:
@@ -113,16 +113,9 @@ def _detected(whose: str, met: Sequence[Meeting], target: float | None) -> Figur
     early = sum(m.early > 0 for m in met)
     median_s = float(np.median([m.delay_s for m in met]))
     delay = f"median delay {median_s:.3g} s" if math.isfinite(median_s) else "more than half are missed"
-    return Figure(
-        bench="detect",
-        figure=f"{whose}: detected at one false alarm in 5 min",
-        value=hits / len(met),
-        unit="1",
-        interval=rate_interval(hits, len(met)),
-        n=len(met),
-        target=target,
-        note=f"{delay}; {early} runs with an alarm before the onset",
-    )
+    words = f"{whose}: detected at one false alarm in 5 min"
+    note = f"{delay}; alarms before the onset in {early} runs" if early else delay
+    return Figure.share("detect", words, hits, len(met), target, note)
 
 
 def _delays(met: Sequence[Meeting]) -> Iterator[Figure]:
@@ -150,15 +143,7 @@ def _delays(met: Sequence[Meeting]) -> Iterator[Figure]:
 def _share(words: str, answers: Iterable[bool | None], target: float) -> Figure:
     """Among the runs that were detected and where the question has an answer."""
     known = [answer for answer in answers if answer is not None]
-    return Figure(
-        bench="detect",
-        figure=f"all robots: {words}",
-        value=sum(known) / len(known),
-        unit="1",
-        interval=rate_interval(sum(known), len(known)),
-        n=len(known),
-        target=target,
-    )
+    return Figure.share("detect", f"all robots: {words}", sum(known), len(known), target)
 
 
 def _curve(met: Sequence[Meeting]) -> Iterator[Figure]:
@@ -166,14 +151,7 @@ def _curve(met: Sequence[Meeting]) -> Iterator[Figure]:
     for severity in sorted({m.severity for m in met} - {1.0}):
         mine = [m for m in met if m.severity == severity]
         hits = sum(m.alarm_s is not None for m in mine)
-        yield Figure(
-            bench="detect",
-            figure=f"all robots: detected at {severity:g} of the usual severity",
-            value=hits / len(mine),
-            unit="1",
-            interval=rate_interval(hits, len(mine)),
-            n=len(mine),
-        )
+        yield Figure.share("detect", f"all robots: detected at {severity:g} of the usual severity", hits, len(mine))
 
 
 def _peers(found: Sequence[Watched], met: Sequence[Meeting]) -> Iterator[Figure]:
@@ -219,7 +197,7 @@ def _false_alarms(kept: Sequence[Kept]) -> Iterator[Figure]:
     """Alarms of healthy robots at work that the head does not show."""
     often = [each for each in kept if each.rate_per_h == _RATES_PER_H[0] and each.robot in _MEASURED]
     count, expected = sum(len(each.alarms) for each in often), sum(each.hours for each in often) * _RATES_PER_H[0]
-    low, high = (chi2.ppf(p, df) / 2.0 / expected for p, df in ((0.025, 2 * count), (0.975, 2 * count + 2)))
+    low, high = count_interval(count)
     for target, sense in zip(REALISED, (">=", "<="), strict=True):
         yield Figure(
             bench="detect",
@@ -227,7 +205,7 @@ def _false_alarms(kept: Sequence[Kept]) -> Iterator[Figure]:
             f"{'at least' if sense == '>=' else 'at most'}",
             value=count / expected,
             unit="1",
-            interval=(float(np.nan_to_num(low)), float(high)),
+            interval=(low / expected, high / expected),
             n=count,
             target=target,
             sense=sense,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.stats import rate_interval
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -24,6 +26,16 @@ class Figure:
     peer: str | None = None
     peer_value: float | None = None
     note: str | None = None
+
+    @classmethod
+    def share(
+        cls, bench: str, figure: str, hits: int, n: int, target: float | None = None, note: str | None = None
+    ) -> Figure:
+        """How many of `n` cases came out right, with the exact interval of that rate."""
+        interval = rate_interval(hits, n)
+        return cls(
+            bench=bench, figure=figure, value=hits / n, unit="1", interval=interval, n=n, target=target, note=note
+        )
 
     @property
     def ratio(self) -> float | None:

@@ -207,13 +207,5 @@ def _right(robot: Robot, runs: Sequence[Run], what: str, target: float) -> Figur
     wrong = [f"{run.spec} ({'lost' if run.lost else run.first})" for run in runs if not run.named]
     unseen = sum(bool(run.unseen) for run in runs if not run.named)
     note = f"{unseen} of {len(wrong)} misses the twin calls unobservable; missed: {'; '.join(wrong[:12])}"
-    return Figure(
-        bench="twin",
-        figure=f"{robot.name}: first cause right, {what}",
-        value=right / len(runs),
-        unit="1",
-        interval=rate_interval(right, len(runs)),
-        n=len(runs),
-        target=target,
-        note=note if wrong else None,
-    )
+    words = f"{robot.name}: first cause right, {what}"
+    return Figure.share("twin", words, right, len(runs), target, note if wrong else None)

@@ -94,26 +94,17 @@ class Balance:
 
     def terms(self, q: Array, velocity: Array | None = None, acceleration: Array | None = None) -> tuple[Array, Array]:
         """P (M, 6, m) and w (M, 6 + m) of the legs' present inertias at positions `q` (M, n), moving as read or so."""
-        legs, m = self.legs, self.legs.m
-        points, jacobian = legs.contacts(q)
-        push = np.linalg.inv(np.swapaxes(jacobian, 2, 3))  # (M, k, 3, 3) force per torque
-        P = np.zeros((len(q), 6, m))
-        for k in range(legs.feet):
-            of_leg = slice(3 * k, 3 * k + 3)
-            P[:, :3, of_leg] = push[:, k]
-            P[:, 3:, of_leg] = np.cross(points[:, k, None], np.swapaxes(push[:, k], 1, 2)).swapaxes(1, 2)
-        return P, np.array([pin.rnea(legs.model, legs.data, *row) for row in self._rows(q, velocity, acceleration)])
+        legs = self.legs
+        w = np.array([pin.rnea(legs.model, legs.data, *row) for row in self._rows(q, velocity, acceleration)])
+        return legs.push(q), w
 
     def _rows(
         self, q: Array, velocity: Array | None = None, acceleration: Array | None = None
     ) -> list[tuple[Array, Array, Array]]:
         """Configuration, velocity and acceleration of each tick, as Pinocchio takes them."""
-        m = self.legs.m
-        turns = np.array([pin.Quaternion(pin.rpy.rpyToMatrix(*row)).coeffs() for row in q[:, m:]])
-        configurations = np.concatenate([np.zeros((len(q), 3)), turns, q[:, :m]], axis=1)
         velocity = self._velocity if velocity is None else velocity
         acceleration = self._acceleration if acceleration is None else acceleration
-        return list(zip(configurations, velocity, acceleration, strict=True))
+        return list(zip(self.legs.configurations(q), velocity, acceleration, strict=True))
 
     def missing(self, P: Array, w: Array) -> Array:
         """(M, 6) force [N] and moment [N*m], in the trunk's axes, by which the legs do more than they have to."""

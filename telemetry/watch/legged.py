@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.block import Array, Block
+from core.block import Block
 from core.legs import ATTITUDE, Legs, up_in_trunk
 from core.robot import Robot
 from telemetry.calibration import smooth_sign
@@ -46,7 +46,7 @@ class LeggedBalances(PlainBalances):
         """Force along and moment about the axes of the trunk, beyond what carries legs and trunk of the data sheet."""
         m, average = self._legs.m, self._average
         q, v, torque = block.group("q"), block.group("qd"), block.group("tau_meas")
-        lever = self._lever(q)  # (ticks, 6, m)
+        lever = -self._legs.push(q)  # (ticks, 6, m) on the trunk
         weight = self._legs.weight(q)
         beyond = np.einsum("tij,tj->ti", lever, torque - weight[:, 6:]) - weight[:, :6]
         dry = lever * smooth_sign(v[:, :m], np.full(m, _DRY_RAD_S))[:, None, :]
@@ -67,12 +67,3 @@ class LeggedBalances(PlainBalances):
             )
             for k, name in enumerate(names)
         ]
-
-    def _lever(self, q: Array) -> Array:
-        """(ticks, 6, m) force on and moment about the trunk by a unit of torque in each joint."""
-        legs = self._legs
-        points, jacobian = legs.contacts(q)
-        push = -np.linalg.inv(np.swapaxes(jacobian, 2, 3))  # (ticks, k, 3, 3)
-        turn = np.cross(points[:, :, None, :], np.swapaxes(push, 2, 3)).swapaxes(2, 3)
-        both = np.concatenate([push, turn], axis=2)  # (ticks, k, 6, 3)
-        return np.ascontiguousarray(both.transpose(0, 2, 1, 3)).reshape(len(q), 6, legs.m)

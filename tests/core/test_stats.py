@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.stats import paired_interval, rate_interval, rate_upper_bound
+from core.stats import count_interval, paired_interval, rate_interval, rate_upper_bound
 
 differences = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30)
 
@@ -116,3 +116,10 @@ def test_the_interval_of_a_rate_is_clopper_and_pearsons(hits: int, trials: int, 
 def test_a_rate_that_cannot_be_is_refused(hits: int, trials: int) -> None:
     with pytest.raises(ValueError, match="rate_interval"):
         rate_interval(hits, trials)
+
+
+def test_interval_of_a_count_is_garwoods() -> None:
+    assert count_interval(0) == pytest.approx((0.0, 3.689), abs=1e-3)
+    assert count_interval(10) == pytest.approx((4.795, 18.390), abs=1e-3)  # table of Garwood 1936
+    with pytest.raises(ValueError, match="count"):
+        count_interval(-1)

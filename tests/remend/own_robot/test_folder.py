@@ -208,6 +208,8 @@ def test_a_missing_folder_is_made_and_an_empty_one_used(tmp_path: Path) -> None:
     set_up(tmp_path / "new" / "arm", urdf("pendulum"))
     (tmp_path / "empty").mkdir()
     set_up(tmp_path / "empty", urdf("pendulum"))
+    assert (tmp_path / "new" / "arm" / "robot.toml").is_file()
+    assert (tmp_path / "empty" / "robot.toml").is_file()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
