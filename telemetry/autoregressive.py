@@ -27,7 +27,7 @@ DECAYS_S = (
 FOLDS = 5  # chosen: a fifth of the head is predicted by what the other four fifths say
 RIDGES = (1e-4, 1e-2, 1e-1, 1.0)  # of the rows; chosen by the folds, per residual
 BOUND = 8.0  # standard deviations; a broken sensor must not throw the predictions of healthy ones further than this
-MIN_ROWS = 60  # as telemetry.baseline
+MIN_ROWS = 60  # as telemetry.baseline_fit
 _COMMAND = re.compile(
     r"(^|[^a-z])(cmd|command|commanded|ref|reference|setpoint|desired|target|input|u)([^a-z]|$)", re.I
 )

@@ -12,7 +12,8 @@ from core.errors import BadInput
 from telemetry import score_kernels as scores
 from telemetry.alarm_rate import BLOCK_S, AlarmRate
 from telemetry.assessment import Assessment
-from telemetry.baseline import LEAKS, Baseline, Motion, learn_baseline
+from telemetry.baseline import LEAKS, Baseline, Motion
+from telemetry.baseline_fit import learn_baseline, moved_baseline
 from telemetry.events import EventTracker
 from telemetry.explanation import Explanation
 from telemetry.repeats import Repeats
@@ -154,7 +155,7 @@ class Detector:
         Args:
             normal: residuals since that change. Louder ones raise a channel's scale, none lowers it.
         """
-        self._baseline = self._calibrated().moved_to(normal)
+        self._baseline = moved_baseline(self._calibrated(), normal)
         self.alarm_rate.changed()
         self.tracker.clear()
         self._reset()
