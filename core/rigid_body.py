@@ -133,6 +133,14 @@ def load_held_at_home(robot: Robot) -> float:
     return float(max(0.0, min(held, default=np.inf)))
 
 
+@lru_cache(maxsize=32)
+def weight_about(robot: Robot, joint: int) -> float:
+    """The most that gravity asks of a joint while it goes through one turn, or one metre, with the others at home."""
+    model, home = RigidBodyModel(robot), np.array(robot.home)
+    along = np.eye(robot.dof)[joint]
+    return max(abs(float(model.gravity(home + step * along)[joint])) for step in np.linspace(0.0, 2 * np.pi, 73))
+
+
 class ModelTerms:
     """The model signals of the catalogue for one tick, as plain float lists.
 

@@ -61,6 +61,15 @@ class TaskSpace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Uses:
+    """What the healthy robot uses in its tasks, of what it has."""
+
+    effort_typical: tuple[float, ...]  # m, root mean square [N*m or N]
+    effort_peak: tuple[float, ...]  # m, what its tasks go beyond a tenth of the time
+    position_typical: tuple[float, ...]  # n, root mean square
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvelopeLimits:
     """Settings of the safety envelope. Never patchable."""
 
@@ -114,6 +123,7 @@ class Robot:
     drive: Drive
     sensors: Sensors
     tasks: TaskSpace
+    uses: Uses | None  # None: nobody has measured it
     envelope: EnvelopeLimits
     canary: CanaryPlan
 

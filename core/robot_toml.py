@@ -18,6 +18,7 @@ from core.robot import (
     Robot,
     Sensors,
     TaskSpace,
+    Uses,
 )
 from core.toml_table import Table
 from core.urdf import read_base_link, read_joint_limits, read_joint_units
@@ -74,6 +75,7 @@ def load_robot(file: Path) -> Robot:
         drive=_drive(top.table("drive"), kind, n, m),
         sensors=_sensors(top.table("sensors"), n, m),
         tasks=_tasks(top.table("tasks"), n),
+        uses=_uses(top.table("uses"), n, m) if top.has("uses") else None,
         envelope=_envelope(top.table("envelope"), mode),
         canary=_canary(top.table("canary")),
     )
@@ -184,6 +186,16 @@ def _tasks(table: Table, n: int) -> TaskSpace:
     )
     table.close()
     return tasks
+
+
+def _uses(table: Table, n: int, m: int) -> Uses:
+    uses = Uses(
+        effort_typical=table.numbers("effort_typical", m, 0.0),
+        effort_peak=table.numbers("effort_peak", m, 0.0),
+        position_typical=table.numbers("position_typical", n, 0.0),
+    )
+    table.close()
+    return uses
 
 
 def _envelope(table: Table, mode: str) -> EnvelopeLimits:

@@ -165,11 +165,12 @@ def faults(
     chosen = find_robot(robot) if robot else None
     for kind in (CATALOGUE if chosen is None else faults_of(chosen)).values():
         where = [] if kind.target == "robot" else [f"{kind.key}=J"]
-        values = ",".join([*where, *(f"{p.name}={p.default:.3g}" for p in kind.parameters)])
+        values = ",".join([*where, *(f"{p.name}={p.default:.3g}" for p in kind.parameters if not p.spread)])
         typer.echo(f"{kind.name}:{values}    {kind.meaning}")
         for p in kind.parameters:
             unit = p.unit if chosen is None else kind.unit_of(p, chosen)
-            typer.echo(f"    {p.name} [{unit}]: {p.meaning}, {p.low:.3g} to {p.high:.3g}")
+            apart = f"; unless given, {p.spread[0]:.3g} to {p.spread[1]:.3g} by {kind.key}" if p.spread else ""
+            typer.echo(f"    {p.name} [{unit}]: {p.meaning}, {p.low:.3g} to {p.high:.3g}{apart}")
     typer.echo(
         "Join with +; each takes onset=S, ramp=S, lasts=S, period=S with duty=0..1, and severity=0..1. "
         "Without joint= (rotor=, wheel=) a fault sits in all of them."

@@ -12,6 +12,13 @@ import numpy as np
 from core.rigid_body import Array
 from sim.effect import Effect
 
+_ROTOR = 0.01  # inertia of a motor for which none is stated [kg*m^2]: it crosses a gap quickly
+
+
+def crossing_inertia(rotor_inertia: float) -> float:
+    """The inertia with which a motor crosses the play of its gear [kg*m^2]."""
+    return rotor_inertia if rotor_inertia > 0 else _ROTOR
+
 
 class Drive:
     """The m drives of one robot.
@@ -29,7 +36,7 @@ class Drive:
         self, limit: Array, inertia: Array, lag_s: Array, dt_s: float, low: Array, asks_rated: bool = False
     ) -> None:
         self._rated, self._rated_low, self._own_lag_s, self._dt_s = limit, low, lag_s, dt_s
-        self._inertia = np.where(inertia > 0, inertia, 0.01)  # a drive without a stated rotor crosses quickly
+        self._inertia = np.array([crossing_inertia(own) for own in inertia.tolist()])
         self._asks_rated = asks_rated
         self._total, self._none = float(limit.sum()), np.zeros(len(limit))
         self.take(Effect())

@@ -212,6 +212,9 @@ def test_every_fault_is_documented_as_it_is() -> None:
         robots = ", ".join(sorted(kind.kinds))
         row = f"| `{kind.name}` | {kind.meaning} | {parameters or 'none'} | {where[kind.target]} | {robots} |"
         assert row in text, f"docs/faults.md lacks: {row}"
+        for p in kind.parameters:
+            if p.sized is not None:
+                assert f"| `{kind.name}` `{p.name}` |" in text, f"docs/faults.md does not say how {kind.name} is sized"
 
 
 def test_law_language_is_documented_as_it_is() -> None:

@@ -14,9 +14,10 @@ from remend.own_robot import sizing as rules
 from remend.own_robot.chain import Chain, find_chain
 from remend.own_robot.laws import own_laws
 from remend.own_robot.model import ArmModel, urdf_bytes
-from remend.own_robot.robot_file import robot_toml
+from remend.own_robot.robot_file import robot_toml, uses_toml
 from remend.own_robot.sizing import Sizing, size
 from remend.own_robot.tree import read_tree
+from sim.uses import measure_uses
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _USED = 0.03  # an arm whose work needs less of its effort limits than this has no limits from a data sheet
@@ -127,7 +128,10 @@ def set_up(
         toml.write_text(robot_toml(name, urdf_name, chain, sizing), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
-    load_robot(toml)  # whoever runs it next reads it like this
+    uses = measure_uses(load_robot(toml))  # whoever runs it next reads it like this
+    if uses is not None:
+        with toml.open("a", encoding="utf-8") as file:
+            file.write(uses_toml(uses, chain))
     return OwnRobot(toml=toml, chain=chain, sizing=sizing)
 
 

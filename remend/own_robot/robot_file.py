@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterable
 
+from core.robot import Uses
 from remend.own_robot import sizing as rules
 from remend.own_robot.chain import Chain
 from remend.own_robot.laws import CONTROLLER, SAFETY
@@ -105,6 +106,20 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def uses_toml(uses: Uses, chain: Chain) -> str:
+    """The table of robot.toml that takes a simulation with the rest of it."""
+    lines = [
+        "[uses] # of the healthy arm in its tasks; measured in simulation",
+        *_say(f"[{_unit(chain, 'N*m', 'N')}] Root mean square, and what the tasks go beyond a tenth of the time."),
+        f"effort_typical = {_list(uses.effort_typical)}",
+        f"effort_peak = {_list(uses.effort_peak)}",
+        *_say(f"[{_unit(chain, 'rad', 'm')}] Root mean square."),
+        f"position_typical = {_list(uses.position_typical)}",
+        "",
+    ]
+    return "\n" + "\n".join(lines)
 
 
 def _say(text: str) -> list[str]:

@@ -9,6 +9,8 @@ from core.robot import Robot
 from sim.effect import Effect
 from sim.faults.kind import FaultKind, Parameter, Values
 
+DELAY_MS = 6.0
+
 
 def _effect(robot: Robot, values: Values, targets: tuple[int, ...]) -> Effect:
     return Effect(delay_s=values["ms"] / 1000.0)
@@ -17,7 +19,7 @@ def _effect(robot: Robot, values: Values, targets: tuple[int, ...]) -> Effect:
 KIND = FaultKind(
     name="delay",
     meaning="commands that arrive late",
-    parameters=(Parameter(name="ms", unit="ms", default=6.0, low=0.0, high=20.0, meaning="added delay"),),
+    parameters=(Parameter(name="ms", unit="ms", default=DELAY_MS, low=0.0, high=20.0, meaning="added delay"),),
     target="robot",
     effect=_effect,
 )

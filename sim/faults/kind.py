@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core.rigid_body import load_held_at_home
 from core.robot import Robot
@@ -18,6 +18,7 @@ _COMFORT = 0.5  # share of what an arm's motors hold at home that it gets as loa
 _LOAD, _WIND = 0.25, 0.5  # share of what its rotors lift that a flying robot may get as load and as wind
 
 Values = Mapping[str, float]
+Sized = Callable[[Robot, int | None], float]  # robot, place (None: the whole robot) -> default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,18 @@ class Parameter:
     low: float
     high: float
     meaning: str
+    sized: Sized | None = None  # the default where it depends on the robot; brought into the range
+    at: Mapping[int, float] = field(default_factory=dict)  # default by place, on a known robot
+
+    def default_at(self, places: tuple[int, ...]) -> float:
+        """The default of a fault that sits in one place, or in the whole robot if there is none."""
+        return self.at.get(places[0], self.default) if places else self.default
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """Least and largest default over the places; None where all have the same."""
+        least, most = min(self.at.values(), default=0.0), max(self.at.values(), default=0.0)
+        return None if least == most else (least, most)
 
 
 def _carried(parameter: Parameter, most_kg: float) -> Parameter:
@@ -82,17 +95,31 @@ class FaultKind:
         return sliding if len(slides) == len(places) else f"{parameter.unit}; {sliding} for {names}"
 
     def fitted_to(self, robot: Robot) -> FaultKind:
-        """The same fault with loads and winds in the size of this robot.
+        """The same fault in sizes that mean something on this robot.
 
         Left to itself, the load of an arm is at most half of what its motors hold at home.
         """
+        parameters = tuple(self._sized(parameter, robot) for parameter in self.parameters)
         if robot.kind == FIXED_BASE:
             most_kg = _COMFORT * load_held_at_home(robot)
-            return replace(self, parameters=tuple(_carried(parameter, most_kg) for parameter in self.parameters))
-        if robot.mode != "thrust":
-            return self
-        lift_n = sum(robot.limits.effort_high)
-        return replace(self, parameters=tuple(_lifted(parameter, lift_n) for parameter in self.parameters))
+            parameters = tuple(_carried(parameter, most_kg) for parameter in parameters)
+        elif robot.mode == "thrust":
+            lift_n = sum(robot.limits.effort_high)
+            parameters = tuple(_lifted(parameter, lift_n) for parameter in parameters)
+        return replace(self, parameters=parameters)
+
+    def _sized(self, parameter: Parameter, robot: Robot) -> Parameter:
+        """The parameter with the defaults that its rule gives on `robot`, to two figures."""
+        if parameter.sized is None:
+            return parameter
+
+        def default(place: int | None) -> float:
+            assert parameter.sized is not None
+            return min(max(float(f"{parameter.sized(robot, place):.2g}"), parameter.low), parameter.high)
+
+        places = {place: default(place) for place in self.targets(robot)}
+        alike = set(places.values()) if places else {default(None)}
+        return replace(parameter, at=places, default=alike.pop() if len(alike) == 1 else parameter.default)
 
     def targets(self, robot: Robot) -> tuple[int, ...]:
         """Indices of the coordinates or actuators that the fault can sit in; empty if it is the whole robot's."""

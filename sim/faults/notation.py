@@ -10,7 +10,9 @@ them. `onset` [s] is when it starts, `ramp` [s] how long it grows, `lasts` [s] w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from core.errors import BadInput
 from core.robot import Robot
@@ -71,14 +73,14 @@ def _parse_one(part: str, robot: Robot) -> Fault:
     numbers = {key: _number(part, key, text, *ranges[key]) for key, text in given.items() if key in ranges}
     if "duty" in numbers and "period" not in numbers:
         raise BadInput(f"fault '{part}': duty needs a period; add period=SECONDS")
-    values = {name: numbers.get(name, p.default) for name, p in own.items()}
     places = _targets(part, kind, robot, given.get(kind.key))
     ends = ({key: own[key].low for key in numbers if key in own}, {key: own[key].high for key in numbers if key in own})
-    if not any(touched(kind.effect(robot, values | end, places)) for end in ends):
+    parts = [({name: numbers.get(name, p.default_at(at)) for name, p in own.items()}, at) for at in _apart(places)]
+    if not any(touched(_sum(kind, robot, parts, end)) for end in ends):
         raise BadInput(
             f"fault '{part}': on {robot.name} it changes nothing, however large; give {_others(own, numbers)}"
         )
-    effect = kind.effect(robot, values, places)
+    effect = _sum(kind, robot, parts, {})
     if numbers.keys() & own.keys() and not touched(effect):
         raise BadInput(f"fault '{part}': that is a healthy robot; give a value that changes something, or write none")
     return Fault(
@@ -91,9 +93,21 @@ def _parse_one(part: str, robot: Robot) -> Fault:
         lasts_s=numbers.get("lasts", math.inf),
         period_s=numbers.get("period", 0.0),
         duty=numbers.get("duty", 0.5),
-        values=tuple(values.items()),
+        values=tuple((name, float(np.mean([values[name] for values, _ in parts]))) for name in own),
         places=places,
     )
+
+
+def _sum(
+    kind: FaultKind, robot: Robot, parts: Sequence[tuple[dict[str, float], tuple[int, ...]]], changed: dict[str, float]
+) -> Effect:
+    """The effect of a fault with values of its own for each of its places, with `changed` values for all of them."""
+    return combine([(1.0, kind.effect(robot, values | changed, places)) for values, places in parts])
+
+
+def _apart(places: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Each place by itself, or the whole robot."""
+    return [(place,) for place in places] or [()]
 
 
 def _targets(part: str, kind: FaultKind, robot: Robot, text: str | None) -> tuple[int, ...]:

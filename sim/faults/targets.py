@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.rigid_body import weight_about
 from core.robot import Robot
 from sim.effect import Vector
 
@@ -15,8 +16,13 @@ def drive_efforts(robot: Robot, share: float, actuators: Iterable[int]) -> Vecto
 
 
 def efforts(robot: Robot, share: float, joints: Iterable[int]) -> Vector:
-    """(n,) `share` of the effort limit of the drives behind `joints`; the largest drive's for a passive joint."""
-    behind = {joint: robot.limits.effort[k] for k, joint in enumerate(robot.drives) if joint is not None}
+    """(n,) `share` of the rated effort of `joints`."""
     chosen = set(joints)
-    strongest = max(robot.limits.effort)
-    return tuple(share * behind.get(i, strongest) if i in chosen else 0.0 for i in range(robot.dof))
+    return tuple(share * rated_effort(robot, i) if i in chosen else 0.0 for i in range(robot.dof))
+
+
+def rated_effort(robot: Robot, joint: int) -> float:
+    """The limit of the drive behind a joint; of a passive one the most that weight asks of it [N*m or N]."""
+    if joint in robot.drives:
+        return robot.limits.effort[robot.drives.index(joint)]
+    return weight_about(robot, joint) or max(robot.limits.effort)

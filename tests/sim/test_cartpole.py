@@ -257,12 +257,14 @@ def test_the_pole_stays_up_under_20_ms_more_delay(cartpole: Robot, law: Artefact
     assert late < 2 * prompt
 
 
-@pytest.mark.parametrize(("fault", "creep"), [("stuck:joint=2", 1e-3), ("coulomb:joint=2,share=0.2", 2e-2)])
+@pytest.mark.parametrize(
+    ("held_by", "creep"), [(Effect(brake=(0.0, 1.0)), 1e-3), (Effect(coulomb=(0.0, 3.6)), 2e-2)], ids=["brake", "dry"]
+)
 def test_a_pole_that_is_held_stays_where_it_is_while_the_cart_leans_on_its_stop(
-    cartpole: Robot, fault: str, creep: float
+    cartpole: Robot, held_by: Effect, creep: float
 ) -> None:
     stop = cartpole.limits.upper[0]
-    course = FaultCourse.constant(full_effect(fault, cartpole))
+    course = FaultCourse.constant(held_by)
     with open_plant(cartpole, nominal_physics(cartpole), course, seed=1) as plant:
         plant.reset(np.array([stop, 0.5]))
         for _ in range(200):

@@ -39,6 +39,12 @@ DERIVED = (  # every number that a rule chose, and the unit that its comment nam
 )
 
 
+@pytest.fixture(autouse=True)
+def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tasks use takes seconds of simulation (test_own_arm.py)."""
+    monkeypatch.setattr("remend.own_robot.folder.measure_uses", lambda robot: None)
+
+
 def urdf(arm: str) -> Path:
     return HERE / f"{arm}.urdf"
 

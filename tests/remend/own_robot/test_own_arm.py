@@ -16,9 +16,11 @@ from core.robot import Robot
 from core.robot_toml import load_robot
 from remend.own_robot.folder import OwnRobot, set_up
 from sim.effect import NO_EFFECT, Effect
+from sim.faults.notation import full_effect
 from sim.kinds import hidden_physics, nominal_physics
 from sim.rollout import Trace, rollout
 from sim.scenario import Scenario
+from sim.uses import measure_uses
 
 HERE = Path(__file__).parent
 ARMS = ("pendulum", "scara", "six")
@@ -61,6 +63,16 @@ def check(robot: Robot, trace: Trace, allowed: float) -> None:
     assert np.all(trace.q_true < robot.limits.upper)
     # a task that stood still would be followed by any law
     assert np.any(np.ptp(trace.q_true, axis=0) > 0.15 * span)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_what_its_tasks_use_is_measured_the_same_every_time(own: SetUp, tmp_path: Path, arm: str) -> None:
+    done, robot = own(arm)
+    assert robot.uses is not None
+    assert robot.uses == measure_uses(robot)
+    assert all(peak < limit for peak, limit in zip(robot.uses.effort_peak, robot.limits.effort, strict=True))
+    assert set_up(tmp_path / arm, HERE / f"{arm}.urdf").toml.read_bytes() == done.toml.read_bytes()
+    assert full_effect("torque_limit", robot) != full_effect("torque_limit", replace(robot, uses=None))
 
 
 @pytest.mark.parametrize("arm", ARMS)
