@@ -1,6 +1,6 @@
 """A position sensor that has lost its low bits.
 
-reading = step * round(truth / step), step 0 to 0.05 rad or m. Left to itself, 0.002, or ten standard deviations of the
+reading = step * round(truth / step), step 0 to 0.02 rad or m. Left to itself, 0.002, or ten standard deviations of the
 noise if that is more: noise hides steps that are smaller than itself.
 """
 
@@ -26,7 +26,7 @@ KIND = FaultKind(
     meaning="a position sensor with coarse steps",
     parameters=(
         Parameter(
-            name="rad", unit="rad", default=_STEP, low=0.0, high=0.05, meaning="step of the reading", sized=_coarse
+            name="rad", unit="rad", default=_STEP, low=0.0, high=0.02, meaning="step of the reading", sized=_coarse
         ),
     ),
     target="sensor",

@@ -1,6 +1,6 @@
 """A position sensor with a wrong scale.
 
-reading = (1 + share) truth, -0.5 to 0.5. Left to itself, 0.05, or what misreads a typical position of the tasks by five
+reading = (1 + share) truth, -0.2 to 0.2. Left to itself, 0.05, or what misreads a typical position of the tasks by five
 standard deviations of the noise if that is more: what stays near zero hides a small error of scale.
 """
 
@@ -31,8 +31,8 @@ KIND = FaultKind(
             name="share",
             unit="1",
             default=_SHARE,
-            low=-0.5,
-            high=0.5,
+            low=-0.2,
+            high=0.2,
             meaning="relative error of the reading",
             sized=_read_wrong,
         ),

@@ -96,6 +96,17 @@ def test_lost_commands_are_counted_and_are_no_jitter(robot: Robot) -> None:
     assert part.gain(shares[found]) > max(part.gain(Effect(jitter_s=k * robot.dt_s)) for k in range(1, 10)) + 5.0
 
 
+def test_a_limit_of_a_hundredth_is_looked_at_where_it_is(robot: Robot) -> None:
+    """Between the points of a grid over the whole range it would be missed."""
+    command = 0.02 * commands(robot, 1000, 2)
+    effort = late(command, np.full(1000, OWN))
+    high = 0.0083 * robot.limits.effort[1]
+    effort[:, 1] = np.clip(effort[:, 1], -high, high)
+    part = response(robot, command, effort)
+    assert part.hints()["limit_loss"][1] == pytest.approx(1.0 - 0.0083, abs=3e-4)
+    assert part.gain(Effect(limit_loss=(0.0, float(part.hints()["limit_loss"][1])))) > 10.0
+
+
 def test_a_drive_that_saturates_early_is_told_from_a_slow_one_and_from_its_neighbour(robot: Robot) -> None:
     command = commands(robot, 1000, 2)
     effort = late(command, np.full(1000, OWN))
