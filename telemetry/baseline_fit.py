@@ -17,6 +17,7 @@ from telemetry.tail import SLACK, Memory, bias_threshold, memory_of, noise_thres
 Array = NDArray[np.float64]
 
 MIN_ROWS = 60  # chosen: 30 rows give a scale within 25 % and 30 more to look at the statistics
+_MOST_SLACK = 2.0  # spreads of a product; chosen: twice as much is a shift worth an alarm, and no product is clipped there
 _SPIKE_MARGIN = 1.5  # chosen: over the largest residual of the head
 _SEEN_MARGIN = 1.6  # chosen: over the largest sum of the head
 _TINY = 1e-300
@@ -67,7 +68,7 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
         raise BadInput(
             "No channel varies in the healthy head, so nothing can be learnt; give a head in which the robot moves."
         )
-    _scale_regimes(base, head)
+    _scale_regimes(base, head, least)
     product, _, standardised = base.products(head, Motion.start(channels))
     for c in np.flatnonzero(base.inverse_scale).tolist():
         present = np.isfinite(standardised[:, c])
@@ -75,7 +76,7 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
         e = standardised[present, c]
         base.predictable[c] = predictable(float(e @ e), float(e[1:] @ e[:-1]), float(e[2:] @ e[:-2]))
         for k in range(tests):
-            _reach(base, c, k, product[present, c, k], rate_per_row, float(least[c]) * base.inverse_scale[c])
+            _reach(base, c, k, product[present, c, k], rate_per_row, float(least[c]))
     _raise_to_seen(base, product, head.t_s)
     return base
 
@@ -130,8 +131,12 @@ def _scale_channel(base: Baseline, c: int, head: Residuals, least: float) -> Non
         base.inverse_stir[c] = _inverse(0.3 * float(np.sqrt(np.mean(np.square(stirs)))))
 
 
-def _scale_regimes(base: Baseline, head: Residuals) -> None:
-    """How much louder each residual is while its robot moves fast: the scale at quantiles of the activity."""
+def _scale_regimes(base: Baseline, head: Residuals, least: Array) -> None:
+    """How much louder each residual is while its robot moves fast: the scale at quantiles of the activity.
+
+    Args:
+        least: (C,) shift that is worth an alarm; no regime is so quiet that it would be clipped.
+    """
     channels = head.value.shape[1]
     _, activities, _ = base.products(head, Motion.start(channels))
     for c in np.flatnonzero(base.inverse_scale).tolist():
@@ -144,28 +149,34 @@ def _scale_regimes(base: Baseline, head: Residuals) -> None:
         bins = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, kernels.KNOTS - 1)
         loud = np.array([max(_scale(e[bins == j]), 1e-3) for j in range(kernels.KNOTS)])
         base.knots[c] = [np.median(a[bins == j]) for j in range(kernels.KNOTS)]
-        base.spread[c] = np.maximum.accumulate(np.clip(loud, loud.max() / _GROWS, None))
+        quietest = max(loud.max() / _GROWS, float(least[c]) / CLIP * base.inverse_scale[c])
+        base.spread[c] = np.maximum.accumulate(np.clip(loud, quietest, None))
 
 
 def _reach(base: Baseline, c: int, k: int, series: Array, rate_per_row: float, least: float) -> None:
     """Mean, spread, slack and thresholds of one product.
 
+    Half of the shift that is worth an alarm is let pass (Page's reference value), in the quietest regime too, and so is
+    its square where a product is one of two residuals.
+
     Args:
-        least: standardised shift of the residual that is worth an alarm.
+        least: shift of the residual that is worth an alarm, in its unit.
     """
-    spread = float(series.std())
-    if spread <= 1e-9:
+    own = float(series.std())
+    if own <= 1e-9:
         return
+    passes = 0.5 * least * base.inverse_scale[c] / base.spread[c].min()
+    passes = passes * passes if k in (kernels.OSCILLATION, kernels.NOISE) else passes
+    spread = max(own, passes / _MOST_SLACK)
     mean, half = float(series.mean()), series.size // 2
-    v = (series - mean) / spread
+    v = (series - mean) / own
     base.mean[c, k], base.inverse_spread[c, k] = mean, 1.0 / spread
     memory = memory_of(v)
     drift = max(2.0 / float(np.sqrt(memory.independent_rows)), 0.5 * abs(float(v[:half].mean() - v[half:].mean())))
-    base.slack[c, k] += drift
-    shift = 0.5 * least / spread  # Page's reference value: half the shift to be found
-    base.slack[c, k] = max(base.slack[c, k], 0.5 * shift * shift * spread if k == kernels.NOISE else shift)
+    base.slack[c, k] = max(base.slack[c, k] + drift * own / spread, passes / spread)
     doubt = 1.0 + 3.0 / float(np.sqrt(memory.independent_rows))
-    base.threshold[c, :, k] = np.maximum(1.0, doubt * _thresholds(k, memory, v, mean, spread, rate_per_row))
+    reach = doubt * own / spread * _thresholds(k, memory, v, mean, own, rate_per_row)
+    base.threshold[c, :, k] = np.maximum(1.0, reach)
 
 
 def _raise_to_seen(base: Baseline, product: Array, t_s: Array) -> None:

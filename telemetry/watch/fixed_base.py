@@ -21,7 +21,7 @@ from telemetry.watch.common import all_of, command_lags, drive_rows, travel_rows
 from telemetry.watch.row import Row
 
 FIT_SHARE = 2 / 3  # of the head fits the model; the rest shows how wrong it is on unseen motion
-WORTH = 0.01  # of a motor's torque: a load that differs by a few hundred grams is none
+WORTH = 0.02  # of a motor's torque; half of it is let pass: a load that differs by a few hundred grams is none
 
 
 class FixedBaseBalances:

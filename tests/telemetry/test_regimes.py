@@ -82,3 +82,14 @@ def test_a_loss_of_gain_in_such_a_pose_is_still_found() -> None:
     ratio = detector.watch(rows[HEAD:]).ratio
     assert ratio[:1000].max() < 1.0
     assert ratio[1000:1060].max() >= 1.0
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.1, 0.01])
+def test_half_the_shift_that_matters_is_let_pass_at_rest_too(noise: float) -> None:
+    """A joint that is quiet at rest carries a load that is none yet: no kind of change may be seen in it."""
+    for share, found in ((0.45, False), (2.0, True)):
+        detector = Detector(("joint",), RATE_HZ, smallest_shift=[2.0])
+        detector.calibrate(_paced(1, noise * _swelling(HEAD)))
+        detector.alarm_rate = AlarmRate(0.1)
+        still = quiet(np.random.default_rng(2).normal(2.0 * share, 0.05 * noise, (3000, 1)))
+        assert bool(detector.watch(still).ratio.max() >= 1.0) is found
