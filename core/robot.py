@@ -118,6 +118,7 @@ class Robot:
     lost_error: tuple[float, ...]  # n, a coordinate this far off its reference has been lost
     payload_link: str
     payload_point_m: tuple[float, float, float]  # in the frame of `payload_link`
+    payload_tolerance_kg: float  # loads that differ by less from the one at work while learning are healthy
     constants: Mapping[str, float | tuple[float, ...]] = field(hash=False)  # further numbers of a kind
     limits: JointLimits
     drive: Drive

@@ -50,7 +50,7 @@ def load_robot(file: Path) -> Robot:
     _check_actuators(top, kind, mode, joints, actuators)
     n, m = len(joints), len(actuators)
     control_rate_hz = top.whole("control_rate_hz", 10, 2000)
-    payload_link, payload_point_m = _payload(top, kind, urdf)
+    payload_link, payload_point_m, payload_tolerance_kg = _payload(top, kind, urdf)
     robot = Robot(
         name=top.text("name"),
         title=top.text("title"),
@@ -70,6 +70,7 @@ def load_robot(file: Path) -> Robot:
         lost_error=top.each("lost_error", n, 1e-6) if top.has("lost_error") else (1.0,) * n,
         payload_link=payload_link,
         payload_point_m=payload_point_m,
+        payload_tolerance_kg=payload_tolerance_kg,
         constants=top.table("constants").free() if top.has("constants") else {},
         limits=_limits(top, kind, mode, urdf, joints, actuators),
         drive=_drive(top.table("drive"), kind, n, m),
@@ -113,14 +114,15 @@ def _tracked(top: Table, joints: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(joints.index(name) for name in names)
 
 
-def _payload(top: Table, kind: str, urdf: Path) -> tuple[str, tuple[float, float, float]]:
-    """Where a load sits. A robot that is no arm carries it at the origin of its base unless it says otherwise."""
+def _payload(top: Table, kind: str, urdf: Path) -> tuple[str, tuple[float, float, float], float]:
+    """Link and point of a load, and by how much it may differ; a robot that is no arm may leave it at its base."""
     if kind != FIXED_BASE and not top.has("payload"):
-        return read_base_link(urdf), (0.0, 0.0, 0.0)
+        return read_base_link(urdf), (0.0, 0.0, 0.0), 0.0
     payload = top.table("payload")
     link, (x, y, z) = payload.text("link"), payload.numbers("point_m", 3)
+    tolerance_kg = payload.number("tolerance_kg", 0.0, 1e3) if payload.has("tolerance_kg") else 0.0
     payload.close()
-    return link, (x, y, z)
+    return link, (x, y, z), tolerance_kg
 
 
 def _limits(

@@ -17,7 +17,9 @@ from telemetry.tail import SLACK, Memory, bias_threshold, memory_of, noise_thres
 Array = NDArray[np.float64]
 
 MIN_ROWS = 60  # chosen: 30 rows give a scale within 25 % and 30 more to look at the statistics
-_MOST_SLACK = 2.0  # spreads of a product; chosen: twice as much is a shift worth an alarm, and no product is clipped there
+_MOST_SLACK = (
+    2.0  # spreads of a product; chosen: twice as much is a shift worth an alarm, and no product is clipped there
+)
 _SPIKE_MARGIN = 1.5  # chosen: over the largest residual of the head
 _SEEN_MARGIN = 1.6  # chosen: over the largest sum of the head
 _TINY = 1e-300

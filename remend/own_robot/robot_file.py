@@ -56,6 +56,8 @@ def robot_toml(name: str, urdf_name: str, chain: Chain, sizing: Sizing) -> str:
         f"link = {json.dumps(chain.link)} # the last link of the arm",
         *_say(f"[m] {CHECK}. Centre of mass of a carried load, in the frame of that link: {point}."),
         f"point_m = {_list(round(x, 4) for x in s.point_m)}",
+        *_say(f"[kg] {CHECK}. Loads that differ by less are healthy: 4 % of what the motors hold, of at most 5 kg."),
+        f"tolerance_kg = {_number(rules.TOLERANCE * s.carried_kg)}",
         "",
         "[drive]",
         *_say(

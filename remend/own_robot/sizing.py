@@ -21,6 +21,7 @@ BANDWIDTH_RAD_S = 25.0  # of the position loop at 500 Hz and 4 ms delay; chosen 
 _LAG_SHARE = 0.175  # bandwidth times delay and sampling that keeps the same phase margin at another rate
 _PD_STIFFNESS = 0.4  # stiffness over damping of the safety law, in bandwidths; below 1/2 is overdamped
 _MOVING_SHARE = 0.2  # of the effort limits that moving may need besides holding
+TOLERANCE = 0.04  # of the load that counts as a fault: parts differ; chosen
 _ENCODER_STEPS = 2**17  # over a joint's range, or one turn
 _PEAK_PER_S2 = 5.77  # largest acceleration of a minimum-jerk move of 1 in 1 s
 _PHYSICS_HZ = 1000.0  # the simulation steps at least this fast

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -91,6 +92,18 @@ def test_of_all_balances_the_weak_actuator_itself_leads(name: str, fault: str, c
     assert monitor.watch(weak.between(2.0, END_S)) is not None
     (event,) = monitor.tracker.events
     assert (event.channel, event.ranking[0][0]) == (channel, channel)
+
+
+@pytest.mark.parametrize(("name", "light_kg"), [("iiwa", 0.2), ("arm2", 0.06)])
+def test_a_load_within_the_tolerance_is_healthy_and_five_times_that_is_not(name: str, light_kg: float) -> None:
+    assert robot_of(name).payload_tolerance_kg == light_kg
+    for kg, healthy in ((light_kg, True), (5.0 * light_kg, False)):
+        monitor = monitor_of(name)
+        event = monitor.watch(recorded(name, f"payload:mass={kg:g},onset={ONSET_S}", END_S).between(2.0, END_S))
+        assert (event is None) is healthy
+    strict = replace(robot_of(name), payload_tolerance_kg=0.0)
+    monitor = Monitor(strict, recorded(name, "none", 75.0).between(0.0, HEAD_S), 6.0)
+    assert monitor.watch(recorded(name, f"payload:mass={light_kg:g},onset={ONSET_S}", END_S).between(2.0, END_S))
 
 
 @pytest.mark.parametrize(("name", "fault"), [("quadrotor", "thrust_loss:rotor=2"), ("quadruped", "freeze:joint=4")])
