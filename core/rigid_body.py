@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+_held: dict[Robot, int] = {}  # robot -> when its URDF was written
+
+
+def hold(robot: Robot) -> None:
+    """From now on take the URDF of `robot` as it is at this moment, without a look at the file.
+
+    For a process that will not be allowed to look any more; a model that it needs has to be made once before.
+    """
+    _held[robot] = robot.urdf.stat().st_mtime_ns
+
+
+def _written_ns(robot: Robot) -> int:
+    held = _held.get(robot)
+    return robot.urdf.stat().st_mtime_ns if held is None else held
+
 
 @lru_cache(maxsize=16)
 def _parsed(robot: Robot, written_ns: int) -> pin.Model:
@@ -45,7 +60,7 @@ class RigidBodyModel:
     """
 
     def __init__(self, robot: Robot, payload_kg: float = 0.0) -> None:
-        self.model = _parsed(robot, robot.urdf.stat().st_mtime_ns).copy()
+        self.model = _parsed(robot, _written_ns(robot)).copy()
         frame = self.model.frames[self.model.getFrameId(robot.payload_link, pin.FrameType.BODY)]
         self._payload_joint = frame.parentJoint
         self._payload_point = frame.placement.act(np.array(robot.payload_point_m))

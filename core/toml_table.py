@@ -72,6 +72,12 @@ class Table:
             raise self.fail(key, f"must be a whole number, not {value:g}")
         return int(value)
 
+    def flag(self, key: str) -> bool:
+        value = self._get(key)
+        if not isinstance(value, bool):
+            raise self.fail(key, f"must be true or false, not {value!r}")
+        return value
+
     def numbers(self, key: str, length: int | None, low: float = -1e12, high: float = 1e12) -> tuple[float, ...]:
         value = self._get(key)
         if not isinstance(value, list) or (length is not None and len(value) != length):

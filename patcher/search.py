@@ -18,7 +18,7 @@ from patcher.propose.tune import Tune
 from patcher.score import score
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Skills(), Tune()))
 _RANKING = 6  # search scenarios that every candidate meets

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -84,6 +84,7 @@ def examine(environ: Mapping[str, str] | None = None) -> list[Finding]:
         processors(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
         clock(time.get_clock_info("monotonic").resolution),
         scheduler(may_use_fifo()),
+        *confinement(home),
         ros(),
     ]
 
@@ -234,6 +235,49 @@ def scheduler(may_fifo: bool) -> Finding:
         "SCHED_FIFO may not be used: a busy machine delays ticks in real time; lockstep runs lose nothing",
         "give this user rtprio in /etc/security/limits.d, or the container the capability SYS_NICE",
     )
+
+
+def confinement(home: Path) -> Iterator[Finding]:
+    """Which layers are around a simulation worker here, and whether they hold: workers are started and attacked."""
+    try:
+        from core.errors import BadInput, RobotFault  # noqa: PLC0415 - see the module docstring
+        from remend.settings import load_settings  # noqa: PLC0415
+        from sim.workers.self_test import examine as examine_workers  # noqa: PLC0415
+    except (ImportError, OSError, AttributeError) as error:
+        yield _warn("workers", f"no simulation: {_one_line(error)}", "pip install 'remend[sim]'")
+        return
+    try:
+        settings = load_settings(home).workers
+    except BadInput as error:
+        yield _fail("settings", _one_line(error), "docs/settings.md explains every key")
+        return
+    try:
+        layers, attempts = examine_workers(settings)
+    except RobotFault as error:
+        yield _fail(
+            "workers", _one_line(error), "simulations need Linux 5.4 or newer; give the container its usual calls"
+        )
+        return
+    for layer in layers.found:
+        what = f"on{_colon(layer.why)}" if layer.active else f"off{_colon(layer.why)}"
+        finding = _ok if layer.active or layer.is_extra else _warn
+        yield finding(f"layer {layer.name}", what, layer.hint)
+    yield self_test([attempt.attack for attempt in attempts], [a.attack for a in attempts if not a.stopped])
+    if layers.open_doors:
+        what = f"nothing here keeps a new law from these: {', '.join(layers.open_doors)}; only known laws are simulated"
+        yield _warn("workers", what, "see the layers that are off")
+
+
+def self_test(tried: Sequence[str], got_through: Sequence[str]) -> Finding:
+    """What became of the attacks on the workers."""
+    if got_through:
+        what = f"got through: {', '.join(got_through)}"
+        return _fail("self-test", what, "run Remend where the layers above are on")
+    return _ok("self-test", f"{len(tried)} attacks of a worker were stopped: {', '.join(tried)}")
+
+
+def _colon(why: str) -> str:
+    return f": {why}" if why else ""
 
 
 def ros() -> Finding:

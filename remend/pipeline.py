@@ -39,7 +39,7 @@ from sim.twin.kinds import twin_kind_of
 from sim.twin.parts import Corrections
 from sim.twin.twin import Twin, fit_twin
 from sim.validate import canary_limits, validate
-from sim.workers import Workers
+from sim.workers.base import Workers
 from telemetry.incident_files import write_incident
 from telemetry.incidents import PRE_S, Severity, recording_window, severity
 from telemetry.monitor import Monitor

@@ -25,6 +25,7 @@ from remend.keys import KeyRing
 from remend.links.simulated import SimulatedLink
 from remend.live import LiveView
 from remend.pipeline import Decide, Pipeline
+from remend.settings import load_settings
 from remend.store import Store
 from remend.story import CanaryTrack, Story, TruthRow, plots_of
 from remend.versions import Versions
@@ -35,7 +36,7 @@ from sim.robot_process import fault_course
 from sim.tasks.catalogue import task_kind
 from sim.truth import measure_truth
 from sim.validate import canary_limits
-from sim.workers import Workers
+from sim.workers.pool import open_workers
 
 LEARN_S = 90.0
 HEALTHY_S = 300.0  # how long a robot without a fault is watched
@@ -97,7 +98,7 @@ def run(
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(home, clock))
         keys = KeyRing.load(home)
-        workers = stack.enter_context(Workers(robot))
+        workers = stack.enter_context(open_workers(robot, load_settings(home).workers))
         workers.warm_up()
         link = stack.enter_context(
             SimulatedLink(

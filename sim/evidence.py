@@ -16,7 +16,7 @@ from sim.effect import Effect, combine
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from sim.twin.twin import Twin
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 SEALED = (
     24  # pairs; a relative change of tracking is told from none with a spread of 40 % (paired t, power 0.9 at 30 %)

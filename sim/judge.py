@@ -14,6 +14,7 @@ from sim.scenario import Scenario
 
 _CHATTER_TICKS = 25  # window of the peak torque variation, as the canary measures it
 LOST_VARIATION_NM = 1e4  # of a run that came apart before there was a window; finite, so that a report can carry it
+_FAR = 1e9  # error [rad or m] of a run that came apart so fast that it has none
 _SETTLE_TICKS = 50  # a rollout starts at rest on its reference; its first 0.1 s is no sample of tracking
 
 
@@ -32,10 +33,14 @@ class Judgement:
 
 def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
     """Run `artefact` in `scenario`."""
-    trace = rollout(robot, artefact, scenario)
+    return judge_trace(robot, rollout(robot, artefact, scenario))
+
+
+def judge_trace(robot: Robot, trace: Trace) -> Judgement:
+    """What to keep of a rollout that was run."""
     return Judgement(
         metrics=trace.metrics(),
-        peak_error=tuple(np.max(np.abs(trace.error), axis=0).tolist()),
+        peak_error=tuple(np.nan_to_num(np.max(np.abs(trace.error), axis=0), nan=_FAR, posinf=_FAR).tolist()),
         peak_variation_nm=_peak_variation(trace.command),
         diverged=trace.diverged,
         safety_share=trace.safety_share,

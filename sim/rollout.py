@@ -45,9 +45,10 @@ class Trace:
         return {name: m.compute(error if m.of == "error" else self.command) for name, m in METRICS.items()}
 
 
-def make_runtime(robot: Robot, artefact: Artefact) -> Runtime:
-    """The control loop of `robot` with `artefact` committed and the robot's safety law behind it."""
-    return Runtime(robot, Slot(robot, artefact), Slot(robot, find_law(robot, robot.safety_controller)))
+def make_runtime(robot: Robot, artefact: Artefact, safety: Artefact | None = None) -> Runtime:
+    """The control loop of `robot` with `artefact` committed and a safety law behind it, by default the robot's own."""
+    safety = safety or find_law(robot, robot.safety_controller)
+    return Runtime(robot, Slot(robot, artefact), Slot(robot, safety))
 
 
 def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trace:
@@ -91,10 +92,10 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
     )
 
 
-def rollout(robot: Robot, artefact: Artefact, scenario: Scenario) -> Trace:
-    """One run of a controller in a scenario, from rest."""
+def rollout(robot: Robot, artefact: Artefact, scenario: Scenario, safety: Artefact | None = None) -> Trace:
+    """One run of a controller in a scenario, from rest; `safety` is the law behind it, by default the robot's own."""
     task = scenario.task(robot)
     plant = borrow(robot, scenario.physics)
     plant.restart(FaultCourse.constant(scenario.effect), scenario.noise_seed)
     plant.reset(task.q[0])
-    return run(plant, make_runtime(robot, artefact), task.references())
+    return run(plant, make_runtime(robot, artefact, safety), task.references())

@@ -20,7 +20,7 @@ def draw_trial(
     robot_seed: int | None = None,
     duration_s: float = 3.0,
 ) -> Scenario:
-    """A scenario for `sim.rollout.rollout` or `sim.workers.Workers.judge`.
+    """A scenario for `sim.rollout.rollout` or `sim.workers.base.Workers.judge`.
 
     Args:
         fault: in the notation of `sim.faults.notation`, at its severity from the first tick on.

@@ -18,7 +18,7 @@ from sim.faults.notation import full_effect
 from sim.judge import Judgement
 from sim.kinds import hidden_physics
 from sim.scenario import Scenario
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 _TASKS = 6
 _LONGER = 1.5  # than the runs of the evidence

@@ -15,7 +15,7 @@ from core.stats import paired_interval
 from sim import gates
 from sim.evidence import Pair, canary_peaks, gather, sealed_seed
 from sim.twin.twin import Twin
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 _RAMP_MARGIN, _SETTLED_MARGIN, _FLOOR = 1.2, 2.0, 0.002  # room for what the twin does not know; chosen
 _VARIATION_MARGIN = 1.5

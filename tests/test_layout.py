@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import subprocess
 import sys
@@ -24,8 +25,10 @@ from core.robot_toml import load_robot
 from core.signals import SIGNALS
 from core.status import SUCCESSORS, PatchStatus
 from remend.cli import app
+from remend.settings import Settings
 from sim.catalogue import shipped_robots
 from sim.faults.catalogue import CATALOGUE
+from sim.workers.layers import LAYERS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "controllers", "telemetry", "sim", "patcher", "remend")
@@ -194,6 +197,19 @@ def test_every_key_of_robot_toml_is_documented() -> None:
             names = [f"{key}.{inner}" for inner in value] if isinstance(value, dict) else [key]
             for name in names:
                 assert f"`{name}`" in text, f"docs/robot-toml.md does not explain {name}"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    for table in dataclasses.fields(Settings):
+        for key in dataclasses.fields(getattr(Settings(), table.name)):
+            default = str(key.default).lower()
+            assert f"| `{table.name}.{key.name}` | `{default}` |" in text, f"docs/settings.md lacks {key.name}"
+
+
+def test_every_layer_is_documented() -> None:
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(LAYERS)
 
 
 def test_every_fault_is_documented_as_it_is() -> None:

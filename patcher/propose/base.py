@@ -12,7 +12,7 @@ from core.errors import BadInput
 from core.ids import new_id
 from core.records import Candidate, ParamChange
 from sim.twin.twin import Twin
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

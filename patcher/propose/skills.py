@@ -14,7 +14,7 @@ from controllers.params import Value
 from core.robot import Robot
 from patcher.propose.base import Proposal, Situation, params_proposal
 from sim.effect import Effect
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from patcher.propose.skills import remedy_values
 from patcher.score import score
 from sim.evidence import draw_scenarios
 from sim.scenario import Scenario
-from sim.workers import Workers
+from sim.workers.base import Workers
 
 _POPULATION = 6
 _SCENARIOS = 3

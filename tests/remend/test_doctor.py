@@ -12,10 +12,13 @@ from types import ModuleType
 
 import pytest
 
+from core.errors import RobotFault
 from remend import doctor
 from remend import home as homes
 from remend.doctor import Finding, Library, Status
 from remend.store import Store
+from sim.workers.layers import LAYERS, Door, no_layers
+from sim.workers.self_test import Attempt
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -158,3 +161,37 @@ def test_damaged_database_is_a_finding_and_no_crash(home: Path) -> None:
         pass
     (home / "remend.db").write_bytes(b"not a database" * 100)
     assert doctor.audit_log(home).status is Status.FAIL
+
+
+def test_doctor_names_every_layer_and_what_became_of_the_attacks(tmp_path: Path) -> None:
+    findings = by_name(list(doctor.confinement(tmp_path)))
+    assert [f"layer {name}" for name in LAYERS] == [name for name in findings if name.startswith("layer ")]
+    assert findings["self-test"].status is Status.OK
+    assert findings["self-test"].what.startswith("5 attacks")
+
+
+def test_doctor_says_what_a_machine_without_layers_cannot_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = Attempt(attack="read a file", door=Door.FILES, stopped=False, how="reached")
+    monkeypatch.setattr("sim.workers.self_test.examine", lambda _: (no_layers("a test"), (through,)))
+    findings = by_name(list(doctor.confinement(tmp_path)))
+    assert findings["layer seccomp"].status is Status.WARN
+    assert findings["self-test"].status is Status.FAIL
+    assert "read a file" in findings["self-test"].what
+    assert "only known laws" in findings["workers"].what
+
+
+def test_doctor_reports_workers_that_do_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RobotFault("no process")
+
+    monkeypatch.setattr("sim.workers.self_test.examine", fail)
+    (finding,) = doctor.confinement(tmp_path)
+    assert finding.status is Status.FAIL
+    assert finding.what == "no process"
+
+
+def test_doctor_reports_settings_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "remend.toml").write_text("[workers]\ncounts = 2\n")
+    (finding,) = doctor.confinement(tmp_path)
+    assert finding.name == "settings"
+    assert "counts" in finding.what

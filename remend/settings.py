@@ -1,0 +1,39 @@
+"""The settings of an installation: `remend.toml` in the home folder. What is not in it has its default."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import BadInput
+from core.toml_table import Table
+from sim.workers.settings import WorkerSettings, read_settings
+
+FILE = "remend.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an installation can be told; one field for each table of the file."""
+
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of the home folder `home`, which need not be there.
+
+    Raises:
+        BadInput: the file is not TOML, a key is not known, or a value is out of range.
+    """
+    file = home / FILE
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{file}: cannot be read ({error}); correct or remove it") from error
+    table = Table(file, data)
+    workers = read_settings(table.table("workers")) if table.has("workers") else WorkerSettings()
+    table.close()
+    return Settings(workers=workers)

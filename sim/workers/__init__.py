@@ -1,0 +1,1 @@
+"""Confined simulation workers: one process for each job, forked from a warm and trusted one."""

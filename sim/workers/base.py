@@ -1,0 +1,149 @@
+"""What validation and search need of workers, wherever they run: the same jobs give the same bits."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from controllers.artefact import Artefact
+from controllers.controller import Controller
+from controllers.library import find_law
+from core.errors import BadInput, Refused, RobotFault
+from core.robot import Robot
+from sim.judge import Judgement
+from sim.scenario import Scenario
+from sim.workers.answer import Rolled
+from sim.workers.job import Job
+from sim.workers.layers import Layers
+from sim.workers.outcome import Lost, Reason
+
+Pair = tuple[Artefact, Scenario]
+Answer = tuple[Rolled, ...] | Lost
+_MOST_TOGETHER = 8  # scenarios of a job: a lost job loses no more, and its worlds are warm
+_AGAIN = (Reason.KILLED, Reason.MACHINE)
+
+
+class Workers(Protocol):
+    """Runs controllers in scenarios. Use as a context manager.
+
+    `run` gives everything and lets a caller live with a lost job; `judge` is for callers that need every judgement.
+    """
+
+    robot: Robot
+    rollouts: int  # asked for so far; the only door to simulation keeps the count
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many jobs run at a time."""
+
+    @abstractmethod
+    def warm_up(self) -> None:
+        """Start what takes a while, without waiting for it."""
+
+    @abstractmethod
+    def layers(self) -> Layers:
+        """What stands between a controller and this machine."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all processes."""
+
+    @abstractmethod
+    def _run(self, jobs: Sequence[Job]) -> list[Answer]:
+        """The answer to each job, in their order."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, jobs: Sequence[Job]) -> list[Answer]:
+        """The rollouts of each job, or why there are none, in the order of `jobs`.
+
+        Raises:
+            Refused: a job's law is new, and this machine lacks the layers to run a new law behind.
+            RobotFault: no worker starts at all.
+        """
+        for job in jobs:
+            self._require_walls(job.artefact)
+        self.rollouts += sum(len(job.scenarios) for job in jobs)
+        return self._run(jobs)
+
+    def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
+        """Judge every (controller, scenario) pair. A job that is lost by no doing of its own is asked once more.
+
+        Raises:
+            BadInput: a controller is no law, or a scenario cannot be had.
+            Refused: a law is new, and this machine lacks the layers to run a new law behind.
+            RobotFault: a job was lost; what is missing in evidence cannot be made up for.
+        """
+        groups = together(pairs, self.count)
+        jobs = [
+            Job(robot=self.robot, artefact=pairs[group[0]][0], scenarios=tuple(pairs[k][1] for k in group))
+            for group in groups
+        ]
+        answers = self.run(jobs)
+        again = [k for k, answer in enumerate(answers) if isinstance(answer, Lost) and answer.reason in _AGAIN]
+        for k, answer in zip(again, self._run([jobs[k] for k in again]), strict=True):
+            answers[k] = answer
+        judgements: dict[int, Judgement] = {}
+        for group, answer in zip(groups, answers, strict=True):
+            if isinstance(answer, Lost):
+                raise self._complaint(pairs[group[0]][0], answer)
+            judgements |= {k: rolled.judgement for k, rolled in zip(group, answer, strict=True)}
+        return [judgements[k] for k in range(len(pairs))]
+
+    def _require_walls(self, artefact: Artefact) -> None:
+        """Refuse a new law where a door of this machine is open."""
+        doors = self.layers().open_doors
+        if not doors:
+            return
+        own = (find_law(self.robot, name) for name in (self.robot.controller, self.robot.safety_controller))
+        if not any(_same_program(artefact, law) for law in own):
+            raise Refused(
+                f"{artefact.name} is a new law, and on this machine nothing would keep its process from these: "
+                f"{', '.join(doors)}; 'remend doctor' says what is missing"
+            )
+
+    def _complaint(self, artefact: Artefact, lost: Lost) -> Exception:
+        """What to raise for a lost job; what a worker says is not believed where it can be found out."""
+        if lost.reason is Reason.INPUT:
+            return BadInput(lost.what)
+        try:
+            Controller.from_artefact(artefact, self.robot.ports)
+        except BadInput as error:
+            return error
+        return RobotFault(
+            f"{artefact.name}: its simulation was lost ({lost.reason}: {lost.what}); evidence has a hole, start again"
+        )
+
+
+def _same_program(one: Artefact, other: Artefact) -> bool:
+    """Whether two controllers differ in their parameters at most."""
+    return all(one.files.get(name) == other.files.get(name) for name in {*one.files, *other.files} - {"params.toml"})
+
+
+def together(pairs: Sequence[Pair], count: int) -> list[list[int]]:
+    """Indices of `pairs` in groups that make one job each: one controller, and scenarios that follow each other.
+
+    Controllers that alternate over the same scenarios get jobs that follow each other, so that a zygote has the worlds.
+    """
+    most = max(1, min(_MOST_TOGETHER, math.ceil(len(pairs) / (2 * count))))
+    groups: list[list[int]] = []
+    open_: dict[str, list[int]] = {}
+    names: dict[int, str] = {}  # by identity: a hash of weights takes time
+    for k, (artefact, _) in enumerate(pairs):
+        name = names.setdefault(id(artefact), artefact.sha256)
+        group = open_.get(name)
+        if group is None or len(group) == most:
+            group = open_[name] = []
+            groups.append(group)
+        group.append(k)
+    return groups

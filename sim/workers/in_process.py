@@ -1,0 +1,42 @@
+"""Workers that are no processes at all: for tests, and for laws that somebody has looked at. Nothing is confined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controllers.artefact import Artefact
+from core.robot import Robot
+from sim.workers.base import Answer, Workers
+from sim.workers.job import Job, run_job
+from sim.workers.layers import Layers, no_layers
+
+
+class InProcess(Workers):
+    """Runs jobs one after the other in this process.
+
+    Args:
+        robot: the robot that all jobs are about.
+        trusting: run every law, although nothing confines it.
+    """
+
+    count = 1
+
+    def __init__(self, robot: Robot, *, trusting: bool = False) -> None:
+        self.robot, self.rollouts = robot, 0
+        self._trusting = trusting
+
+    def warm_up(self) -> None:
+        """There is nothing to start."""
+
+    def layers(self) -> Layers:
+        return no_layers("simulations run inside the service")
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+    def _run(self, jobs: Sequence[Job]) -> list[Answer]:
+        return [run_job(job) for job in jobs]
+
+    def _require_walls(self, artefact: Artefact) -> None:
+        if not self._trusting:
+            super()._require_walls(artefact)

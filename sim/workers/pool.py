@@ -1,0 +1,100 @@
+"""A pool of confined workers on this machine: each job in a process of its own, forked from a warm zygote."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Sequence
+
+from core.clock import Clock, SystemClock
+from core.robot import Robot
+from sim.workers import job as jobs_
+from sim.workers import self_test
+from sim.workers.answer import Malformed, most_bytes, read_answer
+from sim.workers.base import Answer, Workers
+from sim.workers.dispatch import Dispatch, Request, Usage
+from sim.workers.in_process import InProcess
+from sim.workers.job import Job
+from sim.workers.keeper import Keeper
+from sim.workers.layers import Layers
+from sim.workers.outcome import Lost, Reason
+from sim.workers.settings import WorkerSettings
+
+_ROLLOUTS, _PROBE = 0, 1  # works of the zygote
+
+
+class Pool(Workers):
+    """Runs jobs in confined processes.
+
+    Args:
+        robot: the robot that all jobs are about.
+        settings: how many, and how much of the machine each may take.
+    """
+
+    def __init__(self, robot: Robot, settings: WorkerSettings | None = None, clock: Clock | None = None) -> None:
+        self.robot, self.rollouts = robot, 0
+        self._settings, self._clock = settings or WorkerSettings(), clock or SystemClock()
+        self._count = self._settings.count or len(os.sched_getaffinity(0))
+        self.usage = Usage(zygote_s=0.0, workers_s=(0.0,) * self._count)  # so far
+        self._keeper = Keeper(
+            ((jobs_.NAME, pickle.dumps(robot)), (self_test.NAME, b"")),
+            memory=self._settings.memory_mb << 20,
+            cpu_s=math.ceil(self._settings.timeout_s),
+            readable=(robot.folder, robot.urdf.parent),
+            with_bubblewrap=self._settings.bubblewrap,
+        )
+        self._one_call = threading.RLock()
+        self._layers: Layers | None = None
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def warm_up(self) -> None:
+        self._keeper.start()
+
+    def layers(self) -> Layers:
+        """What stands between a controller and this machine; at the first call, tested by attacks.
+
+        Raises:
+            RobotFault: no worker starts.
+        """
+        with self._one_call:
+            if self._layers is None:
+                promised = self._keeper.layers()
+                attempts = self_test.self_test(self._keeper, _PROBE, self._clock)
+                self._layers = self_test.tested(promised, attempts)
+            return self._layers
+
+    def close(self) -> None:
+        self._keeper.close()
+
+    def _run(self, jobs: Sequence[Job]) -> list[Answer]:
+        ticks = [jobs_.ticks_of(self.robot, job.scenarios) for job in jobs]
+        requests = [
+            Request(work=_ROLLOUTS, data=job.to_bytes(), most_answer=most_bytes(self.robot, each))
+            for job, each in zip(jobs, ticks, strict=True)
+        ]
+        with self._one_call:
+            dispatch = Dispatch(
+                self._keeper, requests, count=self._count, timeout_s=self._settings.timeout_s, clock=self._clock
+            )
+            found, usage = dispatch.run()
+            self.usage += usage
+        return [self._believe(answer, each) for answer, each in zip(found, ticks, strict=True)]
+
+    def _believe(self, answer: bytes | Lost, ticks: Sequence[int]) -> Answer:
+        if isinstance(answer, Lost):
+            return answer
+        try:
+            return read_answer(answer, self.robot, ticks)
+        except Malformed as error:
+            return Lost(reason=Reason.ANSWER, what=str(error))
+
+
+def open_workers(robot: Robot, settings: WorkerSettings | None = None) -> Workers:
+    """The workers of this machine: confined processes on Linux; elsewhere this process, for known laws only."""
+    return Pool(robot, settings) if sys.platform == "linux" else InProcess(robot)
