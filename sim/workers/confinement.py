@@ -10,6 +10,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sim.workers import landlock, limits, seccomp
@@ -64,7 +65,8 @@ def prepare(*, memory: int, cpu_s: int, in_bubblewrap: bool, why_no_bubblewrap: 
     own_user = os.geteuid() == 0 and limits.may_change_user(Path("/proc/self/status").read_text())
     abi = landlock.version()
     why_no_seccomp = seccomp.missing(platform.machine())
-    network = "" if in_bubblewrap else _tried(leave_network)
+    # A namespace with no other user in it would take the workers' users away, which are worth more.
+    network = "" if in_bubblewrap else _tried(partial(leave_network, keeps_user=not own_user))
     found = (
         Layer(name="limits", active=True),
         Layer(

@@ -10,9 +10,11 @@ from sim.workers import kernel
 _ALONE = kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
 
 
-def leave_network() -> None:
-    """Move this process, which must have one thread, to an empty network. Without root's rights it takes a user
-    namespace, in which it keeps its user.
+def leave_network(*, keeps_user: bool) -> None:
+    """Move this process, which must have one thread, to an empty network.
+
+    Args:
+        keeps_user: without the right to do so, take a user namespace, in which nobody but the present user exists.
 
     Raises:
         OSError: this machine does not let it.
@@ -21,6 +23,8 @@ def leave_network() -> None:
     try:
         kernel.unshare(_ALONE)
     except PermissionError:
+        if not keeps_user:
+            raise
         kernel.unshare(kernel.CLONE_NEWUSER | _ALONE)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")

@@ -18,7 +18,7 @@ from controllers.artefact import artefact_from_files
 from core.clock import SystemClock
 from core.errors import Refused, RobotFault
 from core.robot import Robot
-from sim.workers import bubblewrap, dispatch, landlock, limits, pool, seccomp, zygote
+from sim.workers import bubblewrap, dispatch, kernel, landlock, limits, pool, seccomp, zygote
 from sim.workers.base import Answer, Workers
 from sim.workers.confinement import Confinement, prepare
 from sim.workers.dispatch import Dispatch, Request
@@ -28,7 +28,7 @@ from sim.workers.keeper import Keeper
 from sim.workers.layers import Door, Layers, no_layers
 from sim.workers.outcome import Lost, Reason
 from sim.workers.pool import Pool
-from sim.workers.self_test import Attempt
+from sim.workers.self_test import ATTACKS, PROBE, Attempt
 from sim.workers.settings import WorkerSettings
 from tests.sim.workers.conftest import FREE, Cage
 from tests.sim.workers.test_pool import ARM, LAW, TRIALS, _Liar, new_law, softer
@@ -223,7 +223,8 @@ def test_bubblewrap_shows_what_is_needed_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_a_machine_without_layers_is_found_to_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> None:
+    def refused(*, keeps_user: bool) -> None:
+        assert keeps_user
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(landlock, "version", lambda: 0)
@@ -268,6 +269,28 @@ def test_a_worker_that_cannot_be_confined_does_not_run(broken: str) -> None:
     said = os.read(reading, 1000)
     os.close(reading)
     assert said[:1] == zygote.UNCONFINED
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_confinement_holds_without_root(name: str) -> None:
+    reading, writing = os.pipe()
+    service = os.getpid()
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            limits.become(limits.NOBODY)
+            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # as in a process that was started by this user
+        found = prepare(memory=1 << 30, cpu_s=60, in_bubblewrap=False, why_no_bubblewrap="a test")
+        if found.own_user or found.layers.open_doors:
+            os._exit(1)
+        zygote._live(PROBE, ATTACKS[name][1], found, writing, 0, service)
+    os.close(writing)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said = os.read(reading, 1000)
+    os.close(reading)
+    if code == 1:
+        pytest.skip("layers landlock and seccomp: one of them is missing")
+    assert code == -signal.SIGSYS or (code == 0 and said[:1] == zygote.RESULT and said[1:] != b"reached")
 
 
 # a machine that lacks layers, and evidence with holes

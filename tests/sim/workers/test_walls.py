@@ -299,7 +299,7 @@ def test_an_own_network_leads_nowhere(as_root: bool) -> None:
             limits.become(limits.NOBODY)
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # as in a process that was started by this user
         user = os.geteuid()
-        namespaces.leave_network()
+        namespaces.leave_network(keeps_user=not as_root)
         assert interfaces() == {"lo"}
         assert os.geteuid() == user
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -310,3 +310,16 @@ def test_an_own_network_leads_nowhere(as_root: bool) -> None:
     if code in (errno.EPERM, errno.ENOSPC, errno.ENOSYS, errno.EACCES):
         pytest.skip(f"layer network: the kernel refuses one ({os.strerror(code)})")
     assert code == 0
+
+
+def test_who_changes_users_takes_no_namespace_in_which_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refuse(flags: int) -> None:
+        asked.append(flags)
+        raise PermissionError(errno.EPERM, "made up")
+
+    monkeypatch.setattr(kernel, "unshare", refuse)
+    with pytest.raises(PermissionError):
+        namespaces.leave_network(keeps_user=False)
+    assert not any(flags & kernel.CLONE_NEWUSER for flags in asked)
