@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 import numpy as np
 
 from controllers.artefact import Artefact
 from controllers.library import find_law
-from controllers.runtime import Runtime
+from controllers.runtime import Command, Runtime
 from controllers.slot import Slot
-from core.frames import Reference
+from core.frames import Frame, Reference
 from core.metrics import METRICS, Array
 from core.robot import Robot
 from sim.faults.course import FaultCourse
@@ -45,16 +46,24 @@ class Trace:
         return {name: m.compute(error if m.of == "error" else self.command) for name, m in METRICS.items()}
 
 
+class Driver(Protocol):
+    """What gives the commands of a rollout: the control loop of a robot, or a record of one."""
+
+    def tick(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
+        """The command for this measurement."""
+        ...
+
+
 def make_runtime(robot: Robot, artefact: Artefact, safety: Artefact | None = None) -> Runtime:
     """The control loop of `robot` with `artefact` committed and a safety law behind it, by default the robot's own."""
     safety = safety or find_law(robot, robot.safety_controller)
     return Runtime(robot, Slot(robot, artefact), Slot(robot, safety))
 
 
-def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trace:
-    """Let `runtime` drive `plant` along `references`, one per tick; stops early when the simulation breaks down."""
+def run(plant: Plant, driver: Driver, references: Sequence[Reference]) -> Trace:
+    """Let `driver` drive `plant` along `references`, one per tick; stops early when the simulation breaks down."""
     robot, n = plant.robot, plant.robot.dof
-    measure, tick, apply, state = plant.measure, runtime.tick, plant.apply, plant.true_state
+    measure, tick, apply, state = plant.measure, driver.tick, plant.apply, plant.true_state
     # All ticks in one list: that is half the time of a list for each, and nothing for the garbage collector.
     true: list[Array] = []
     measured: list[float] = []
@@ -94,8 +103,13 @@ def run(plant: Plant, runtime: Runtime, references: Sequence[Reference]) -> Trac
 
 def rollout(robot: Robot, artefact: Artefact, scenario: Scenario, safety: Artefact | None = None) -> Trace:
     """One run of a controller in a scenario, from rest; `safety` is the law behind it, by default the robot's own."""
+    return drive(robot, make_runtime(robot, artefact, safety), scenario)
+
+
+def drive(robot: Robot, driver: Driver, scenario: Scenario) -> Trace:
+    """One run of whatever drives, in a scenario, from rest."""
     task = scenario.task(robot)
     plant = borrow(robot, scenario.physics)
     plant.restart(FaultCourse.constant(scenario.effect), scenario.noise_seed)
     plant.reset(task.q[0])
-    return run(plant, make_runtime(robot, artefact, safety), task.references())
+    return run(plant, driver, task.references())

@@ -14,11 +14,15 @@ from controllers.library import find_law
 from core.errors import BadInput, Refused, RobotFault
 from core.robot import Robot
 from sim.judge import Judgement
+from sim.replay import Replayed
+from sim.rerun import Rerun
 from sim.scenario import Scenario
 from sim.workers.answer import Rolled
 from sim.workers.job import Job
 from sim.workers.layers import Layers
 from sim.workers.outcome import Lost, Reason
+from sim.workers.replays import ReplayJob
+from sim.workers.reruns import RerunJob
 
 Pair = tuple[Artefact, Scenario]
 Answer = tuple[Rolled, ...] | Lost
@@ -56,6 +60,14 @@ class Workers(Protocol):
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:
         """The answer to each job, in their order."""
 
+    @abstractmethod
+    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
+        """Judgements and frames of recorded commands, in processes that meet no controller."""
+
+    @abstractmethod
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+        """Commands of a controller for recorded frames, in processes that are told nothing else."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -77,7 +89,11 @@ class Workers(Protocol):
         return self._run(jobs)
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
-        """Judge every (controller, scenario) pair. A job that is lost by no doing of its own is asked once more.
+        """Judge every (controller, scenario) pair, as `roll` does."""
+        return [rolled.judgement for rolled in self.roll(pairs)]
+
+    def roll(self, pairs: Sequence[Pair]) -> list[Rolled]:
+        """Roll out every (controller, scenario) pair. A job that is lost by no doing of its own is asked once more.
 
         Raises:
             BadInput: a controller is no law, or a scenario cannot be had.
@@ -93,12 +109,12 @@ class Workers(Protocol):
         again = [k for k, answer in enumerate(answers) if isinstance(answer, Lost) and answer.reason in _AGAIN]
         for k, answer in zip(again, self._run([jobs[k] for k in again]), strict=True):
             answers[k] = answer
-        judgements: dict[int, Judgement] = {}
+        found: dict[int, Rolled] = {}
         for group, answer in zip(groups, answers, strict=True):
             if isinstance(answer, Lost):
                 raise self._complaint(pairs[group[0]][0], answer)
-            judgements |= {k: rolled.judgement for k, rolled in zip(group, answer, strict=True)}
-        return [judgements[k] for k in range(len(pairs))]
+            found |= dict(zip(group, answer, strict=True))
+        return [found[k] for k in range(len(pairs))]
 
     def _require_walls(self, artefact: Artefact) -> None:
         """Refuse a new law where a door of this machine is open."""

@@ -6,9 +6,14 @@ from collections.abc import Sequence
 
 from controllers.artefact import Artefact
 from core.robot import Robot
+from sim.replay import Replayed
+from sim.rerun import Rerun
 from sim.workers.base import Answer, Workers
 from sim.workers.job import Job, run_job
 from sim.workers.layers import Layers, no_layers
+from sim.workers.outcome import Lost
+from sim.workers.replays import ReplayJob, run_replays
+from sim.workers.reruns import RerunJob, run_reruns
 
 
 class InProcess(Workers):
@@ -36,6 +41,12 @@ class InProcess(Workers):
 
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:
         return [run_job(job) for job in jobs]
+
+    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
+        return [run_replays(job) for job in jobs]
+
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+        return [run_reruns(job) for job in jobs]
 
     def _require_walls(self, artefact: Artefact) -> None:
         if not self._trusting:

@@ -7,12 +7,16 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from core.clock import Clock, SystemClock
 from core.robot import Robot
+from sim.replay import Replayed
+from sim.rerun import Rerun
 from sim.workers import job as jobs_
-from sim.workers import self_test
+from sim.workers import replays, reruns, self_test
 from sim.workers.answer import Malformed, most_bytes, read_answer
 from sim.workers.base import Answer, Workers
 from sim.workers.dispatch import Dispatch, Request, Usage
@@ -21,9 +25,12 @@ from sim.workers.job import Job
 from sim.workers.keeper import Keeper
 from sim.workers.layers import Layers
 from sim.workers.outcome import Lost, Reason
+from sim.workers.replays import ReplayJob
+from sim.workers.reruns import RerunJob
 from sim.workers.settings import WorkerSettings
 
-_ROLLOUTS, _PROBE = 0, 1  # works of the zygote
+_ROLLOUTS, _PROBE, _REPLAYS, _RERUNS = range(4)  # works of the zygote
+T = TypeVar("T")
 
 
 class Pool(Workers):
@@ -40,7 +47,7 @@ class Pool(Workers):
         self._count = self._settings.count or len(os.sched_getaffinity(0))
         self.usage = Usage(zygote_s=0.0, workers_s=(0.0,) * self._count)  # so far
         self._keeper = Keeper(
-            ((jobs_.NAME, pickle.dumps(robot)), (self_test.NAME, b"")),
+            ((jobs_.NAME, pickle.dumps(robot)), (self_test.NAME, b""), (replays.NAME, b""), (reruns.NAME, b"")),
             memory=self._settings.memory_mb << 20,
             cpu_s=math.ceil(self._settings.timeout_s),
             readable=(robot.folder, robot.urdf.parent),
@@ -78,21 +85,35 @@ class Pool(Workers):
             Request(work=_ROLLOUTS, data=job.to_bytes(), most_answer=most_bytes(self.robot, each))
             for job, each in zip(jobs, ticks, strict=True)
         ]
+        readers = [partial(read_answer, robot=self.robot, ticks=each) for each in ticks]
+        return self._ask(requests, readers)
+
+    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
+        requests = [Request(work=_REPLAYS, data=job.to_bytes(), most_answer=job.most_bytes()) for job in jobs]
+        return self._ask(requests, [partial(replays.read_replays, job=job) for job in jobs])
+
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+        requests = [Request(work=_RERUNS, data=job.to_bytes(), most_answer=job.most_bytes()) for job in jobs]
+        return self._ask(requests, [partial(reruns.read_reruns, job=job) for job in jobs])
+
+    def _ask(self, requests: Sequence[Request], readers: Sequence[Callable[[bytes], T]]) -> list[T | Lost]:
+        """The answer to each request, in their order, as its reader finds it."""
         with self._one_call:
             dispatch = Dispatch(
                 self._keeper, requests, count=self._count, timeout_s=self._settings.timeout_s, clock=self._clock
             )
             found, usage = dispatch.run()
             self.usage += usage
-        return [self._believe(answer, each) for answer, each in zip(found, ticks, strict=True)]
+        return [_believe(answer, reader) for answer, reader in zip(found, readers, strict=True)]
 
-    def _believe(self, answer: bytes | Lost, ticks: Sequence[int]) -> Answer:
-        if isinstance(answer, Lost):
-            return answer
-        try:
-            return read_answer(answer, self.robot, ticks)
-        except Malformed as error:
-            return Lost(reason=Reason.ANSWER, what=str(error))
+
+def _believe(answer: bytes | Lost, reader: Callable[[bytes], T]) -> T | Lost:
+    if isinstance(answer, Lost):
+        return answer
+    try:
+        return reader(answer)
+    except Malformed as error:
+        return Lost(reason=Reason.ANSWER, what=str(error))
 
 
 def open_workers(robot: Robot, settings: WorkerSettings | None = None) -> Workers:

@@ -14,15 +14,13 @@ import pytest
 from controllers.artefact import Artefact
 from core.clock import SystemClock
 from core.robot import Robot
-from sim.faults.course import FaultCourse
-from sim.rollout import Trace
+from sim.replay import replay
 from sim.scenario import Scenario
 from sim.trial import draw_trial
 from sim.workers.answer import Rolled, most_bytes, read_answer
 from sim.workers.dispatch import Dispatch, Request
 from sim.workers.job import Job, ticks_of
 from sim.workers.keeper import Keeper
-from sim.worlds import borrow
 from tests.sim.workers.attacks import payloads
 
 FORGER = "tests.sim.workers.attacks.free:FORGER"
@@ -54,26 +52,7 @@ def claims(keeper: Keeper, job: Job, *sources: str) -> list[Rolled]:
 
 def replayed(robot: Robot, scenario: Scenario, rolled: Rolled) -> dict[str, float]:
     """Metrics of the commands themselves, applied to the same plant with no law in the loop."""
-    task = scenario.task(robot)
-    plant = borrow(robot, scenario.physics)
-    plant.restart(FaultCourse.constant(scenario.effect), scenario.noise_seed)
-    plant.reset(task.q[0])
-    true, measured = [], []
-    for command in rolled.command.tolist():
-        measured.append(plant.measure().q)
-        true.append(plant.true_state()[0])
-        plant.apply(command)
-    return Trace(
-        error=task.q - np.array(true),
-        measured_error=task.q - np.array(measured),
-        command=rolled.command,
-        q_true=np.array(true),
-        tracked=robot.tracked,
-        scale=robot.tracking_scale,
-        diverged=False,
-        clipped_share=0.0,
-        safety_share=0.0,
-    ).metrics()
+    return replay(robot, scenario, rolled.command).judgement.metrics
 
 
 def test_replay_of_an_honest_answer_gives_its_figures_to_the_last_bit(keeper: Keeper, job: Job) -> None:
