@@ -17,7 +17,7 @@ from core.frames import Frame, Reference
 from core.metrics import Array
 from core.robot import Robot
 from sim.judge import Judgement, judge_trace
-from sim.rollout import drive
+from sim.rollout import Trace, drive
 from sim.scenario import Scenario
 
 
@@ -40,10 +40,23 @@ def replay(robot: Robot, scenario: Scenario, command: Array) -> Replayed:
         ValueError: there are commands for more or fewer ticks than the rollout has.
     """
     record = _Record(command.tolist())
+    return Replayed(judgement=judge_trace(robot, _drive(robot, scenario, record)), frames=tuple(record.frames))
+
+
+def retrace(robot: Robot, scenario: Scenario, command: Array) -> Trace:
+    """What happened under (N, m) recorded commands; shares of the control loop are 0.
+
+    Raises:
+        ValueError: there are commands for more or fewer ticks than the rollout has.
+    """
+    return _drive(robot, scenario, _Record(command.tolist()))
+
+
+def _drive(robot: Robot, scenario: Scenario, record: _Record) -> Trace:
     trace = drive(robot, record, scenario)
-    if len(trace.command) != len(command):
-        raise ValueError(f"{len(command)} commands for a rollout of {len(trace.command)} ticks")
-    return Replayed(judgement=judge_trace(robot, trace), frames=tuple(record.frames))
+    if len(trace.command) != len(record):
+        raise ValueError(f"{len(record)} commands for a rollout of {len(trace.command)} ticks")
+    return trace
 
 
 class _Record:
@@ -52,6 +65,9 @@ class _Record:
     def __init__(self, commands: Sequence[list[float]]) -> None:
         self._commands = commands
         self.frames: list[Frame] = []
+
+    def __len__(self) -> int:
+        return len(self._commands)
 
     def tick(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         self.frames.append(frame)
