@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import selectors
 import signal
@@ -20,7 +19,6 @@ from sim.workers.outcome import Lost, Reason, outcome, too_much
 _CHUNK = 1 << 20
 _PATIENCE_NS = 600 * 10**9  # a zygote that has not prepared a job by then hangs
 _MOST_DEATHS = 3  # of zygotes, in one call
-_NUMBERS = itertools.count()  # of jobs, so that a note of a call that was broken off is not taken for one of this call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,6 @@ class Usage:
 class _Running:
     """A job that was handed over; it is over when the zygote says how its worker ended."""
 
-    job: int  # index of the request
     slot: int
     reading: int  # descriptor of its answer
     most: int  # bytes of its answer
@@ -74,7 +71,7 @@ class Dispatch:
         self._timeout_ns = round(timeout_s * 1e9)
         self._waiting = deque(range(len(requests)))
         self._free = deque(range(count))
-        self._running: dict[int, _Running] = {}  # by number
+        self._running: dict[int, _Running] = {}  # by index of the request
         self._found: dict[int, bytes | Lost] = {}
         self._usage = Usage(zygote_s=0.0, workers_s=(0.0,) * count)
         self._deaths = 0
@@ -113,17 +110,17 @@ class Dispatch:
         return True
 
     def _start(self, selector: selectors.BaseSelector) -> bool:
-        job, slot, number = self._waiting[0], self._free[0], next(_NUMBERS)
+        job, slot = self._waiting[0], self._free[0]
         request = self._requests[job]
         try:
-            reading = self._keeper.fork(number, request.work, _user(slot), request.data)
+            reading = self._keeper.fork(job, request.work, _user(slot), request.data)
         except OSError:
             return False
         self._waiting.popleft()
         self._free.popleft()
         until_ns = self._clock.monotonic_ns() + _PATIENCE_NS
-        running = _Running(job=job, slot=slot, reading=reading, most=request.most_answer + 1, until_ns=until_ns)
-        self._running[number] = running
+        running = _Running(slot=slot, reading=reading, most=request.most_answer + 1, until_ns=until_ns)
+        self._running[job] = running
         selector.register(reading, selectors.EVENT_READ, running)
         return True
 
@@ -141,21 +138,19 @@ class Dispatch:
         note = self._keeper.note()
         if note is None:
             return False
-        running = self._running.get(note.job)
-        if note.handle is not None and running is None:  # of a call that was broken off; the zygote ends it
-            os.close(note.handle)
-        elif running is not None and note.handle is not None:
+        running = self._running[note.job]
+        if note.handle is not None:
             self._usage += Usage(zygote_s=note.cpu_s, workers_s=(0.0,) * len(self._usage.workers_s))
             running.handle, running.until_ns = note.handle, self._clock.monotonic_ns() + self._timeout_ns
             if running.killed is not None:
                 self._kill(running, running.killed)
-        elif running is not None:
+        else:
             while len(running.answer) <= running.most and _pull(running) > 0:
                 pass
             if running.reading in selector.get_map():
                 selector.unregister(running.reading)
             self._charge(running.slot, note.cpu_s)
-            self._found[running.job] = running.killed or _outcome(note, running)
+            self._found[note.job] = running.killed or _outcome(note, running)
             self._release(note.job)
         return True
 
@@ -163,8 +158,8 @@ class Dispatch:
         costs = tuple(cpu_s if k == slot else 0.0 for k in range(len(self._usage.workers_s)))
         self._usage += Usage(zygote_s=0.0, workers_s=costs)
 
-    def _release(self, number: int) -> None:
-        running = self._running.pop(number)
+    def _release(self, job: int) -> None:
+        running = self._running.pop(job)
         os.close(running.reading)
         running.reading = -1
         if running.handle is not None:
@@ -194,11 +189,11 @@ class Dispatch:
     def _mourn(self) -> None:
         """The zygote is dead, and its workers with it: their jobs are lost, and the others wait for the next one."""
         self._keeper.close()
-        for number, running in list(self._running.items()):
+        for job, running in list(self._running.items()):
             why = running.killed or Lost(reason=Reason.MACHINE, what="its zygote was killed")
             self._kill(running, why)
-            self._found[running.job] = why
-            self._release(number)
+            self._found[job] = why
+            self._release(job)
         self._deaths += 1
         while self._deaths >= _MOST_DEATHS and self._waiting:
             self._found[self._waiting.popleft()] = Lost(reason=Reason.MACHINE, what="the zygote dies again and again")

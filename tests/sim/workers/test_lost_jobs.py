@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +27,7 @@ from sim.workers.confinement import Confinement, prepare
 from sim.workers.dispatch import Dispatch, Request
 from sim.workers.in_process import InProcess
 from sim.workers.job import Job
-from sim.workers.keeper import Keeper
+from sim.workers.keeper import Keeper, Note
 from sim.workers.layers import Door, Layers, no_layers
 from sim.workers.outcome import Lost, Reason
 from sim.workers.pool import Pool
@@ -85,6 +88,67 @@ def test_a_killed_zygote_costs_the_jobs_that_run_and_no_other() -> None:
         assert waiting != before
     finally:
         keeper.close()
+
+
+def test_a_zygote_that_was_killed_between_two_calls_costs_nothing() -> None:
+    keeper = keep(FREE)
+    cage = Cage(keeper)
+    try:
+        before = cage.one("said = os.getppid()")
+        assert isinstance(before, bytes)
+        os.kill(int(before), signal.SIGKILL)
+        assert keeper._process is not None
+        keeper._process.wait()
+        assert cage.run("said = 1", "said = 2") == [b"1", b"2"]
+    finally:
+        keeper.close()
+
+
+class _Chatty:
+    """FAKE keeper whose one worker says too much before anybody knows that it has started."""
+
+    def __init__(self) -> None:
+        self.line, self._zygote = socket.socketpair()
+        self.worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+        self._handle = os.pidfd_open(self.worker.pid)
+        self._late = threading.Timer(0.2, self._zygote.send, (b"e",))
+
+    def layers(self) -> None: ...
+
+    def fork(self, *_: object) -> int:
+        reading, writing = os.pipe()
+        os.write(writing, b"R" * 100)
+        os.close(writing)
+        self._zygote.send(b"s")
+        return reading
+
+    def note(self) -> Note:
+        if self.line.recv(1) == b"s":
+            self._late.start()
+            return Note(job=0, handle=self._handle)
+        return Note(job=0, exit_code=self.worker.wait())
+
+    def close(self) -> None:
+        self._late.join()
+        self.line.close()
+        self._zygote.close()
+
+
+@pytest.mark.parametrize("line_first", [True, False])
+def test_who_says_too_much_is_killed_as_soon_as_it_can_be(line_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    chatty: Any = _Chatty()
+
+    class Selector(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            return sorted(super().select(timeout), key=lambda event: (event[0].data is None) != line_first)
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Selector)
+    requests = [Request(work=0, data=b"", most_answer=10)]
+    (answer,), _ = Dispatch(chatty, requests, count=1, timeout_s=60.0, clock=SystemClock()).run()
+    chatty.close()
+    assert isinstance(answer, Lost)
+    assert answer.reason is Reason.OUTPUT
+    assert chatty.worker.returncode == -signal.SIGKILL
 
 
 class _Deadly(_Liar):

@@ -175,6 +175,23 @@ def test_a_rule_that_the_library_refuses_is_an_error(monkeypatch: pytest.MonkeyP
         seccomp.build()
 
 
+def test_a_filter_that_cannot_be_made_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoMemory:
+        @staticmethod
+        def seccomp_init(_: int) -> None:
+            return None
+
+    monkeypatch.setattr(seccomp, "_library", NoMemory)
+    with pytest.raises(OSError, match="seccomp_init"):
+        seccomp.build()
+
+
+@needs_seccomp
+def test_a_call_that_an_architecture_lacks_needs_no_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "REFUSED", (*seccomp.REFUSED, "no_such_call"))
+    assert seccomp.build()
+
+
 # limits
 
 
