@@ -2,91 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telemetry import score_kernels as kernels
-from telemetry.residuals import Residuals
+from telemetry import score_kernels as scores
 
 Array = NDArray[np.float64]
 
-CLIP = 5.0  # standard deviations; chosen: beyond it a residual says no more
-LEAKS = np.array([0.9, 0.98, 0.998])  # memories of 10, 50 and 500 rows; chosen: shifts of about 2, 1 and 0.3 sigma
 OFF = 1e300  # a threshold out of reach
+_LEAKS = len(scores.LEAKS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Motion:
-    """What the rows before the next one leave behind, for C channels; written to in place."""
-
-    previous: Array  # (C, 2) last standardised residual and expectation
-    activity: Array  # (C,)
-    reach: Array  # (C, 3) of the regressors
-
-    @staticmethod
-    def start(channels: int) -> Motion:
-        """Before the first row."""
-        return Motion(
-            previous=np.full((channels, 2), np.nan), activity=np.full(channels, np.nan), reach=np.zeros((channels, 3))
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """Result of calibration for C channels, K tests and L leaks; see `telemetry.score_kernels` for their use."""
+    """Result of calibration for C channels, K tests and L leaks; see `telemetry.score_kernels` for its use.
 
-    location: Array  # (C,) unit of the residual
-    inverse_scale: Array  # (C,) 1 / unit of the residual; 0 = channel not watched
-    knots: Array  # (C, KNOTS) activity
-    spread: Array  # (C, KNOTS) scale at each knot, relative
-    centre: Array  # (C,) of the expectation
-    inverse_expected: Array  # (C,)
-    inverse_change: Array  # (C,)
-    inverse_rate: Array  # (C,)
-    inverse_stir: Array  # (C,)
-    mean: Array  # (C, K) of the products
-    inverse_spread: Array  # (C, K)
-    slack: Array  # (C, K)
-    threshold: Array  # (C, L, K)
-    predictable: Array  # (C,) share of the residual that follows from the two rows before
-    spike: Array  # (C,) standardised residual that no healthy row reaches
+    Two tables, as compiled loops take them, with a name for each of their rows: what is named is a view, and is written
+    to while a baseline is learnt.
 
-    def arrays(self) -> dict[str, Array]:
-        """The fields by name, copied."""
-        return {f.name: np.array(getattr(self, f.name)) for f in fields(self)}
+    Args:
+        table: (TABLE_ROWS, C).
+        limits: (LIMIT_ROWS, K C), of all channels one test after the other.
+    """
+
+    def __init__(self, table: Array, limits: Array) -> None:
+        self.table, self.limits = table, limits
+        self.location = table[scores.LOCATION]  # (C,) unit of the residual
+        self.inverse_scale = table[scores.INVERSE_SCALE]  # (C,) 1 / unit of the residual; 0 = channel not watched
+        self.centre = table[scores.CENTRE]  # (C,) of the expectation
+        self.inverse_expected = table[scores.INVERSE_EXPECTED]  # (C,)
+        self.inverse_change = table[scores.INVERSE_CHANGE]  # (C,)
+        self.inverse_rate = table[scores.INVERSE_RATE]  # (C,)
+        self.inverse_stir = table[scores.INVERSE_STIR]  # (C,)
+        self.predictable = table[scores.PREDICTABLE]  # (C,) share of the residual that follows from the two rows before
+        self.spike = table[scores.REACHED]  # (C,) standardised residual that no healthy row reaches
+        self.knots = table[scores.KNOT : scores.SPREAD]  # (KNOTS, C) activity
+        self.spread = table[scores.SPREAD :]  # (KNOTS, C) scale at each knot, relative; it grows on beyond the last
+        by_test = limits.reshape(scores.LIMIT_ROWS, scores.TESTS, -1)
+        self.mean = by_test[scores.MEAN]  # (K, C) of the products
+        self.inverse_spread = by_test[scores.INVERSE_SPREAD]  # (K, C)
+        self.slack = by_test[scores.SLACK]  # (K, C)
+        self.threshold = by_test[scores.THRESHOLD : scores.THRESHOLD + _LEAKS]  # (L, K, C); see `set_threshold`
+        self.inverse_threshold = by_test[scores.INVERSE_THRESHOLD :]  # (L, K, C)
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Array]) -> Baseline:
-        """Inverse of `arrays`; other keys are ignored."""
-        return cls(**{f.name: np.array(arrays[f.name], dtype=np.float64) for f in fields(cls)})
+    def idle(cls, channels: int) -> Baseline:
+        """Of channels that are not watched."""
+        base = cls(np.zeros((scores.TABLE_ROWS, channels)), np.zeros((scores.LIMIT_ROWS, scores.TESTS * channels)))
+        base.spread[:] = 1.0
+        base.spike[:] = OFF
+        base.set_threshold(np.full(base.threshold.shape, OFF))
+        return base
 
-    def products(self, rows: Residuals, state: Motion) -> tuple[Array, Array, Array]:
-        """(N, C, K) products, (N, C) activities and (N, C) standardised residuals; advances the state in place."""
-        n, channels = rows.value.shape
-        out, activities = np.empty((n, channels, kernels.TESTS)), np.empty((n, channels))
-        standardised = np.empty((n, channels))
-        kernels.products(
-            rows.value,
-            rows.expected,
-            rows.rate,
-            rows.stir,
-            self.location,
-            self.inverse_scale,
-            self.knots,
-            self.spread,
-            self.centre,
-            self.inverse_expected,
-            self.inverse_change,
-            self.inverse_rate,
-            self.inverse_stir,
-            CLIP,
-            state.previous,
-            state.activity,
-            state.reach,
-            out,
-            activities,
-            standardised,
-        )
-        return out, activities, standardised
+    def set_threshold(self, threshold: Array) -> None:
+        """Take (L, K, C) thresholds, and what the loops multiply by instead of dividing."""
+        self.threshold[:] = threshold
+        self.inverse_threshold[:] = 1.0 / threshold
+
+    def copy(self) -> Baseline:
+        """One that may be written to."""
+        return Baseline(self.table.copy(), self.limits.copy())
+
+    def arrays(self) -> dict[str, Array]:
+        """Both tables, copied."""
+        return {"baseline": self.table.copy(), "baseline_limits": self.limits.copy()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Baseline:
+        """Inverse of `arrays`; other keys are ignored."""
+        return cls(*(np.array(arrays[name], dtype=np.float64) for name in ("baseline", "baseline_limits")))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadInput
-from telemetry import score_kernels as kernels
-from telemetry.baseline import CLIP, LEAKS, OFF, Baseline, Motion
+from telemetry import score_kernels as scores
+from telemetry.bank import Bank
+from telemetry.baseline import Baseline
 from telemetry.explanation import predictable
 from telemetry.residuals import Residuals
 from telemetry.tail import SLACK, Memory, bias_threshold, memory_of, noise_threshold
@@ -45,24 +44,8 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
         raise BadInput(
             f"The healthy head has {n} rows and the detector needs {MIN_ROWS}; give a longer head or recording."
         )
-    tests, leaks = kernels.TESTS, LEAKS.size
-    base = Baseline(
-        location=np.zeros(channels),
-        inverse_scale=np.zeros(channels),
-        knots=np.zeros((channels, kernels.KNOTS)),
-        spread=np.ones((channels, kernels.KNOTS)),
-        centre=np.zeros(channels),
-        inverse_expected=np.zeros(channels),
-        inverse_change=np.zeros(channels),
-        inverse_rate=np.zeros(channels),
-        inverse_stir=np.zeros(channels),
-        mean=np.zeros((channels, tests)),
-        inverse_spread=np.zeros((channels, tests)),
-        slack=np.full((channels, tests), SLACK),
-        threshold=np.full((channels, leaks, tests), OFF),
-        predictable=np.zeros(channels),
-        spike=np.full(channels, OFF),
-    )
+    base = Baseline.idle(channels)
+    base.slack[:] = SLACK
     least = np.zeros(channels) if smallest_shift is None else np.asarray(smallest_shift, dtype=np.float64)
     for c in range(channels):
         _scale_channel(base, c, head, float(least[c]))
@@ -71,40 +54,32 @@ def learn_baseline(head: Residuals, rate_per_row: float, smallest_shift: Array |
             "No channel varies in the healthy head, so nothing can be learnt; give a head in which the robot moves."
         )
     _scale_regimes(base, head, least)
-    product, _, standardised = base.products(head, Motion.start(channels))
+    product, _, standardised = _products(base, head)
     for c in np.flatnonzero(base.inverse_scale).tolist():
         present = np.isfinite(standardised[:, c])
-        base.spike[c] = max(_SPIKE_MARGIN * float(np.abs(standardised[present, c]).max()), 2.0 * CLIP)
         e = standardised[present, c]
+        base.spike[c] = max(_SPIKE_MARGIN * float(np.abs(e).max()), 2.0 * scores.CLIP)
         base.predictable[c] = predictable(float(e @ e), float(e[1:] @ e[:-1]), float(e[2:] @ e[:-2]))
-        for k in range(tests):
-            _reach(base, c, k, product[present, c, k], rate_per_row, float(least[c]))
-    _raise_to_seen(base, product, head.t_s)
+        for k in range(scores.TESTS):
+            _reach(base, c, k, product[present, k, c], rate_per_row, float(least[c]))
+    _raise_to_seen(base, product)
     return base
 
 
 def moved_baseline(base: Baseline, normal: Residuals) -> Baseline:
     """`base` at the place of `normal` (N, C) residuals, as loud as they are, with thresholds that they keep."""
-    location, inverse = base.location.copy(), base.inverse_scale.copy()
-    for c in np.flatnonzero(inverse).tolist():
+    moved = base.copy()
+    for c in np.flatnonzero(base.inverse_scale).tolist():
         values = normal.value[np.isfinite(normal.value[:, c]), c]
         if values.size >= MIN_ROWS:
-            location[c] = np.median(values)
-            inverse[c] = min(inverse[c], 1.0 / max(_scale(values), _TINY))
-    moved = replace(
-        base,
-        location=location,
-        inverse_scale=inverse,
-        inverse_spread=base.inverse_spread.copy(),
-        threshold=base.threshold.copy(),
-    )
+            moved.location[c] = np.median(values)
+            moved.inverse_scale[c] = min(base.inverse_scale[c], 1.0 / max(_scale(values), _TINY))
     if len(normal) >= MIN_ROWS:
-        channels = len(location)
-        product, _, _ = moved.products(normal, Motion.start(channels))
+        product, _, _ = _products(moved, normal)
         # Where an expectation is far from the head's, its products scatter more than the head's did.
         wide = np.nan_to_num(np.nanstd(product, axis=0), nan=0.0)
         moved.inverse_spread[:] = np.minimum(base.inverse_spread, 1.0 / np.maximum(wide, 1e-12))
-        _raise_to_seen(moved, product, normal.t_s)
+        _raise_to_seen(moved, product)
     return moved
 
 
@@ -119,7 +94,8 @@ def _scale_channel(base: Baseline, c: int, head: Residuals, least: float) -> Non
     if not np.isfinite(scale) or scale <= max(1e-9 * abs(location), _TINY):
         return
     base.location[c] = location
-    base.inverse_scale[c] = 1.0 / max(scale, least / CLIP)  # a quiet channel is clipped only where its shift matters
+    # A quiet channel is clipped only where its shift matters.
+    base.inverse_scale[c] = 1.0 / max(scale, least / scores.CLIP)
     expected = head.expected[np.isfinite(head.expected[:, c]), c]
     if expected.size > MIN_ROWS // 2:
         base.centre[c] = expected.mean()
@@ -139,20 +115,19 @@ def _scale_regimes(base: Baseline, head: Residuals, least: Array) -> None:
     Args:
         least: (C,) shift that is worth an alarm; no regime is so quiet that it would be clipped.
     """
-    channels = head.value.shape[1]
-    _, activities, _ = base.products(head, Motion.start(channels))
+    _, activities, _ = _products(base, head)
     for c in np.flatnonzero(base.inverse_scale).tolist():
         present = np.isfinite(head.value[:, c])
         a, e = activities[present, c], (head.value[present, c] - base.location[c]) * base.inverse_scale[c]
-        edges = np.quantile(a, np.linspace(0.0, 1.0, kernels.KNOTS + 1))
+        edges = np.quantile(a, np.linspace(0.0, 1.0, scores.KNOTS + 1))
         if not np.all(np.diff(edges) > 0.0):
-            base.knots[c] = np.inf  # it does not move: one regime
+            base.knots[:, c] = np.inf  # it does not move: one regime
             continue
-        bins = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, kernels.KNOTS - 1)
-        loud = np.array([max(_scale(e[bins == j]), 1e-3) for j in range(kernels.KNOTS)])
-        base.knots[c] = [np.median(a[bins == j]) for j in range(kernels.KNOTS)]
-        quietest = max(loud.max() / _GROWS, float(least[c]) / CLIP * base.inverse_scale[c])
-        base.spread[c] = np.maximum.accumulate(np.clip(loud, quietest, None))
+        bins = np.clip(np.searchsorted(edges, a, side="right") - 1, 0, scores.KNOTS - 1)
+        loud = np.array([max(_scale(e[bins == j]), 1e-3) for j in range(scores.KNOTS)])
+        base.knots[:, c] = [np.median(a[bins == j]) for j in range(scores.KNOTS)]
+        quietest = max(loud.max() / _GROWS, float(least[c]) / scores.CLIP * base.inverse_scale[c])
+        base.spread[:, c] = np.maximum.accumulate(np.clip(loud, quietest, None))
 
 
 def _reach(base: Baseline, c: int, k: int, series: Array, rate_per_row: float, least: float) -> None:
@@ -167,51 +142,59 @@ def _reach(base: Baseline, c: int, k: int, series: Array, rate_per_row: float, l
     own = float(series.std())
     if own <= 1e-9:
         return
-    passes = 0.5 * least * base.inverse_scale[c] / base.spread[c].min()
-    passes = passes * passes if k in (kernels.OSCILLATION, kernels.NOISE) else passes
+    passes = 0.5 * least * base.inverse_scale[c] / base.spread[:, c].min()
+    passes = passes * passes if k in (scores.OSCILLATION, scores.NOISE) else passes
     spread = max(own, passes / _MOST_SLACK)
     mean, half = float(series.mean()), series.size // 2
     v = (series - mean) / own
-    base.mean[c, k], base.inverse_spread[c, k] = mean, 1.0 / spread
+    base.mean[k, c], base.inverse_spread[k, c] = mean, 1.0 / spread
     memory = memory_of(v)
     drift = max(2.0 / float(np.sqrt(memory.independent_rows)), 0.5 * abs(float(v[:half].mean() - v[half:].mean())))
-    base.slack[c, k] = max(base.slack[c, k] + drift * own / spread, passes / spread)
+    base.slack[k, c] = max(base.slack[k, c] + drift * own / spread, passes / spread)
     doubt = 1.0 + 3.0 / float(np.sqrt(memory.independent_rows))
     reach = doubt * own / spread * _thresholds(k, memory, v, mean, own, rate_per_row)
-    base.threshold[c, :, k] = np.maximum(1.0, reach)
+    base.threshold[:, k, c] = np.maximum(1.0, reach)
 
 
-def _raise_to_seen(base: Baseline, product: Array, t_s: Array) -> None:
+def _raise_to_seen(base: Baseline, product: Array) -> None:
     """Lift each threshold above what its own sum reaches on the head, where moments promised less."""
-    n, channels, tests = product.shape
-    for j in range(LEAKS.size):
-        seen = np.empty((n, channels, tests))
-        kernels.accumulate(
-            product,
-            t_s,
-            base.mean,
-            base.inverse_spread,
-            base.slack,
-            LEAKS[j : j + 1],
-            np.ones((channels, 1, tests)),
-            OFF,
-            np.zeros((channels, 1, tests, kernels.SIDES)),
-            np.zeros((channels, 1, tests, kernels.SIDES)),
-            np.empty((n, channels)),
-            seen,
-            np.empty((n, channels)),
-        )
-        base.threshold[:, j] = np.maximum(base.threshold[:, j], _SEEN_MARGIN * seen.max(axis=0))
+    n, _, channels = product.shape
+    bank, seen = Bank(channels), np.zeros(base.threshold.shape)
+    scores.largest_levels(
+        product.reshape(n, -1), np.inf, channels, base.limits, bank.levels, seen.reshape(len(scores.LEAKS), -1)
+    )
+    base.set_threshold(np.maximum(base.threshold, _SEEN_MARGIN * seen))
+
+
+def _products(base: Baseline, rows: Residuals) -> tuple[Array, Array, Array]:
+    """(N, K, C) products, (N, C) activities and (N, C) standardised residuals."""
+    n, channels = rows.value.shape
+    bank = Bank(channels)
+    product = np.empty((n, scores.TESTS * channels))
+    activity, standardised = np.empty((n, channels)), np.empty((n, channels))
+    scores.products_of(
+        rows.value,
+        rows.expected,
+        rows.rate,
+        rows.stir,
+        base.table,
+        bank.table,
+        bank.levels,
+        product,
+        activity,
+        standardised,
+    )
+    return product.reshape(n, scores.TESTS, channels), activity, standardised
 
 
 def _thresholds(k: int, memory: Memory, v: Array, mean: float, spread: float, rate_per_row: float) -> Array:
     """(L,) levels that a healthy sum exceeds with probability `rate_per_row` per row."""
-    if k == kernels.NOISE:
+    if k == scores.NOISE:
         relative = max(spread / max(mean, 1e-9), 0.5)
-        largest = (CLIP**2 / max(mean, 1e-9) - 1.0) / relative
-        return np.array([noise_threshold(rate_per_row, leak, memory, relative, largest) for leak in LEAKS.tolist()])
+        largest = (scores.CLIP**2 / max(mean, 1e-9) - 1.0) / relative
+        return np.array([noise_threshold(rate_per_row, leak, memory, relative, largest) for leak in scores.LEAKS])
     kurtosis = float(np.mean(v**4)) - 3.0
-    return np.array([bias_threshold(rate_per_row, leak, memory, kurtosis, 6.0) for leak in LEAKS.tolist()])
+    return np.array([bias_threshold(rate_per_row, leak, memory, kurtosis, 6.0) for leak in scores.LEAKS])
 
 
 def _scale(values: Array) -> float:

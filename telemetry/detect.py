@@ -16,7 +16,8 @@ from core.ids import plain
 from core.records import Event
 from telemetry.autoregressive import AutoregressiveResidual
 from telemetry.channels import declare, load_declaration
-from telemetry.detector import Detector, Silence
+from telemetry.detector import Detector
+from telemetry.events import Silence
 from telemetry.health import HealthFinding, HealthMonitor
 from telemetry.sources import CHUNK_ROWS, Chunk, Source, open_source, rate_of
 

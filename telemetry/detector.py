@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import BadInput
+from core.records import Event
 from telemetry import score_kernels as scores
 from telemetry.alarm_rate import BLOCK_S, AlarmRate
 from telemetry.assessment import Assessment
-from telemetry.baseline import LEAKS, Baseline, Motion
+from telemetry.bank import CEILING, Bank
+from telemetry.baseline import Baseline
 from telemetry.baseline_fit import learn_baseline, moved_baseline
-from telemetry.events import EventTracker
+from telemetry.events import USUAL, EventTracker, Silence
+from telemetry.evidence import Evidence, Witness
 from telemetry.explanation import Explanation
-from telemetry.repeats import Repeats
+from telemetry.repeats import RepeatRatios, Repeats
 from telemetry.residuals import Residuals
 
 Array = NDArray[np.float64]
 
 VERSION = "score_bank@2"
-CEILING = 3.0  # chosen: levels stop at 3 thresholds, so that an alarm ends soon after its fault does
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
-    """How long an alarm has to be over, and how soon the next one is the same one."""
-
-    dwell_s: float = 0.5
-    merge_s: float = 1.0
-    rearm_s: float = 10.0
 
 
 class Detector:
@@ -67,7 +60,7 @@ class Detector:
         false_alarms_per_hour: float = 0.1,
         raw_channels: Sequence[str] = (),
         smallest_shift: ArrayLike | None = None,
-        silence: Silence = Silence(),
+        silence: Silence = USUAL,
         increments: Sequence[str] = (),
     ) -> None:
         if not residual_channels:
@@ -88,14 +81,14 @@ class Detector:
         self._baseline: Baseline | None = None
         self._explanation = Explanation(len(self.residual_channels))
         self._repeats = Repeats(self.raw_channels, CEILING)
-        self._in_block, self._block_max, self._block_alarm, self._alarm_max, self._judged = 0, 0.0, False, 0.0, 0
+        self._in_block, self._block_alarm, self._alarm_max, self._judged = 0, False, 0.0, 0
         self._reset()
 
     @property
     def statistics(self) -> int:
         """How many statistics share the false-alarm rate."""
         sides = scores.TESTS * scores.SIDES - 1
-        return len(self.residual_channels) * LEAKS.size * sides + 2 * len(self.raw_channels)
+        return len(self.residual_channels) * len(scores.LEAKS) * sides + 2 * len(self.raw_channels)
 
     @property
     def threshold_basis(self) -> str:
@@ -105,7 +98,7 @@ class Detector:
     @property
     def missing(self) -> dict[str, int]:
         """Rows without a finite value since calibration, by residual channel; channels without a miss are left out."""
-        counts = zip(self.residual_channels, self._missing.tolist(), strict=True)
+        counts = zip(self.residual_channels, self._bank.missing.tolist(), strict=True)
         return {name: int(count) for name, count in counts if count}
 
     @property
@@ -127,7 +120,11 @@ class Detector:
         self._baseline = learn_baseline(head, rate_per_row, self._smallest_shift)
         self._repeats.learn(head.readings, rate_per_row, self.rate_hz)
         self._reset()
-        strongest = self._advance(head).strongest
+        found, n, at = self._room(head), len(head), 0
+        while at < n:
+            level = self.alarm_rate.level
+            at = self._bank.advance(head, np.zeros(n), self._baseline, level, at, n, (np.inf, np.inf), found)
+        strongest = found.strongest
         whole = len(strongest) // self._block_rows
         self.alarm_rate = AlarmRate(self.alarm_rate.per_hour)
         if whole:
@@ -138,16 +135,21 @@ class Detector:
 
     def watch(self, rows: Residuals) -> Assessment:
         """Take rows in order; events open and close in `tracker`. A chunk has the bits of row by row."""
-        parts: list[Assessment] = []
-        start = 0
-        while start < len(rows) or not parts:
-            stop = min(len(rows), start + self._block_rows - self._in_block)
-            assessment = self._advance(rows[start:stop])
-            self.tracker.update_chunk(assessment)
-            self._count_block(assessment)
-            parts.append(assessment)
-            start = stop
-        return Assessment.join(parts)
+        base, found, repeats = self._calibrated(), self._room(rows), self._repeats.advance(rows.t_s, rows.readings)
+        at = 0
+        while at < len(rows):
+            until, stop = self.tracker.until, min(len(rows), at + self._block_rows - self._in_block)
+            stop = self._bank.advance(rows, repeats.largest, base, self.alarm_rate.level, at, stop, until, found)
+            self._explanation.advance(rows, at, stop, base, self._bank.reached)
+            if self.tracker.open or found.ratio[stop - 1] >= until[0]:
+                piece, evidence = slice(at, stop), partial(self._evidence, rows, repeats, at, stop)
+                self.tracker.update_rows(found.t_s[piece], found.ratio[piece], found.alarm[piece], evidence)
+                self._block_alarm = self._block_alarm or bool(found.alarm[piece].any())
+            self._in_block += stop - at
+            if self._in_block == self._block_rows:
+                self._end_block()
+            at = stop
+        return found
 
     def restart(self, normal: Residuals) -> None:
         """Start over after a change that is normal from now on; what the head taught stays, but for place and scale.
@@ -164,74 +166,50 @@ class Detector:
         """The last event was a fault: it says nothing about how often healthy telemetry alarms."""
         self._judged = len(self.tracker.events)
 
-    def _count_block(self, part: Assessment) -> None:
+    def _end_block(self) -> None:
         """Let the alarm rate learn from a block that is over, unless an alarm was open in it."""
-        self._in_block += len(part.t_s)
-        if len(part.t_s):
-            self._block_max = max(self._block_max, float(part.strongest.max()))
-        self._block_alarm = self._block_alarm or bool(part.alarm.any())
-        if self._in_block < self._block_rows:
-            return
+        largest = self._bank.largest
         if not self._block_alarm:
-            self.alarm_rate.learn(np.array([self._block_max]))
+            self.alarm_rate.learn(np.array([largest]))
         if not self.tracker.open:
             for _ in range(self._judged, len(self.tracker.events)):
-                self.alarm_rate.passed(max(self._alarm_max, self._block_max))
+                self.alarm_rate.passed(max(self._alarm_max, largest))
             self._judged = len(self.tracker.events)
-        self._alarm_max = max(self._alarm_max, self._block_max) if self.tracker.open else 0.0
-        self._in_block, self._block_max, self._block_alarm = 0, 0.0, self.tracker.open
+        self._alarm_max = max(self._alarm_max, largest) if self.tracker.open else 0.0
+        self._in_block, self._block_alarm = 0, self.tracker.open
+        self._bank.forget_largest()
 
-    def _advance(self, rows: Residuals) -> Assessment:
-        """The statistics after each row, at the present level of the alarm rate."""
-        base = self._calibrated()
-        n, channels = rows.value.shape
-        product, _, standardised = base.products(rows, self._motion)
-        self._missing += np.isnan(standardised).sum(axis=0) * (base.inverse_scale > 0.0)
-        if n and not self._started[0]:
-            self._zero_s[:], self._started[0] = rows.t_s[0], 1
-        ratio, onset_s = np.empty((n, channels)), np.empty((n, channels))
-        test_ratio = np.empty((n, channels, scores.TESTS))
-        scores.accumulate(
-            product,
-            rows.t_s,
-            base.mean,
-            base.inverse_spread,
-            base.slack,
-            LEAKS,
-            base.threshold,
-            CEILING * self.alarm_rate.level,
-            self._level,
-            self._zero_s,
-            ratio,
-            test_ratio,
-            onset_s,
-        )
-        belief = self._explanation.advance(
-            rows, base.location, base.inverse_scale, base.inverse_rate, base.spike, base.predictable, test_ratio
-        )
-        spike = np.nan_to_num(np.abs(standardised), nan=0.0) / base.spike
-        repeats = self._repeats.advance(rows.t_s, rows.readings)
-        level = self.alarm_rate.level
-        return Assessment(
+    def _room(self, rows: Residuals) -> Assessment:
+        """For what is found in `rows`."""
+        if rows.value.shape[1] != len(self.residual_channels):
+            raise ValueError(f"residuals of {rows.value.shape[1]} channels, there are {len(self.residual_channels)}")
+        n = len(rows)
+        return Assessment(t_s=rows.t_s, ratio=np.empty(n), strongest=np.empty(n), alarm=np.zeros(n, dtype=np.bool_))
+
+    def _evidence(
+        self, rows: Residuals, repeats: RepeatRatios, start: int, stop: int, opened: Event | None
+    ) -> Evidence:
+        """Of the row before `stop`, at which the state stands."""
+        witness = Witness(
             channels=self.residual_channels + self.raw_channels,
-            t_s=rows.t_s,
-            strongest=np.maximum(ratio, spike).max(axis=1, initial=0.0),
-            channel_ratio=np.hstack([np.maximum(ratio, spike) / level, repeats.ratio]),
-            onset_s=np.hstack([np.where(spike > ratio, rows.t_s[:, None], onset_s), repeats.onset_s]),
-            belief=belief,
             increments=self._increments,
             rate_hz=self.rate_hz,
-            spike=(spike > ratio) & (ratio < level),  # what lasts is no spike
-            missing=repeats.missing,
-            alarm=np.zeros(n, dtype=np.bool_),
+            t_s=float(rows.t_s[stop - 1]),
+            level=self.alarm_rate.level,
+            baseline=self._calibrated(),
+            bank=self._bank,
+            reached=self._bank.reached[stop - 1 - start],
+            explanation=self._explanation,
+            repeats=repeats,
+            row=stop - 1,
         )
+        return witness.evidence(opened)
 
     def state(self) -> dict[str, Array]:
         """Everything a restarted detector of the same channels needs, as named arrays (for `numpy.savez`)."""
         base = self._calibrated()
         arrays = {name: np.array(value, dtype=np.float64) for name, value in self._arrays().items()}
-        block = [self._in_block, self._block_max, self._block_alarm, self._judged, self._alarm_max]
-        counters = np.array(block, dtype=np.float64)
+        counters = np.array([self._in_block, self._block_alarm, self._judged, self._alarm_max], dtype=np.float64)
         return arrays | base.arrays() | self.alarm_rate.arrays() | self.tracker.arrays() | {"counters": counters}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -248,33 +226,17 @@ class Detector:
             value[:] = state[name]
         self.alarm_rate = AlarmRate.from_arrays(state)
         self.tracker.restore(state)
-        in_block, block_max, alarm, judged, self._alarm_max = state["counters"].tolist()
-        self._in_block, self._block_max, self._block_alarm = int(in_block), block_max, bool(alarm)
-        self._judged = int(judged)
+        in_block, alarm, judged, self._alarm_max = state["counters"].tolist()
+        self._in_block, self._block_alarm, self._judged = int(in_block), bool(alarm), int(judged)
 
     def _arrays(self) -> dict[str, Array]:
-        return {
-            "previous": self._motion.previous,
-            "activity": self._motion.activity,
-            "reach": self._motion.reach,
-            "level": self._level,
-            "zero_s": self._zero_s,
-            "missing": self._missing,
-            "started": self._started,
-            **self._explanation.arrays(),
-            **self._repeats.arrays(),
-        }
+        return self._bank.arrays() | self._explanation.arrays() | self._repeats.arrays()
 
     def _reset(self) -> None:
-        channels = len(self.residual_channels)
-        self._motion = Motion.start(channels)
-        self._level = np.zeros((channels, LEAKS.size, scores.TESTS, scores.SIDES))
-        self._zero_s = np.zeros_like(self._level)
-        self._missing = np.zeros(channels)
+        self._bank = Bank(len(self.residual_channels))
         self._explanation.reset()
         self._repeats.reset()
-        self._started = np.zeros(1)
-        self._in_block, self._block_max, self._block_alarm, self._alarm_max = 0, 0.0, False, 0.0
+        self._in_block, self._block_alarm, self._alarm_max = 0, False, 0.0
         self._judged = len(self.tracker.events)
 
     def _calibrated(self) -> Baseline:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.ids import plain
 from core.records import Event
-from telemetry.assessment import Assessment, Evidence
+from telemetry.evidence import Evidence
 
 OPEN_AT = 1.0  # test ratio: statistic / threshold, read as in MAVLink's ESTIMATOR_STATUS
 CLOSE_BELOW = 0.5  # same source: a healthy estimator stays below 0.5
 SETTLE_S = (0.3, 1.0, 3.0)  # after the alarm its evidence is looked at again: what changed gets clearer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """How long an alarm has to be over, and how soon the next one is the same one."""
+
+    dwell_s: float = 0.5
+    merge_s: float = 1.0
+    rearm_s: float = 10.0
+
+
+USUAL = Silence()
 
 
 class EventTracker:
@@ -49,6 +61,30 @@ class EventTracker:
         """Whether an event is open: the `alarm` column."""
         return self._open
 
+    @property
+    def until(self) -> tuple[float, float]:
+        """Test ratio and time [s] before which `update` asks for no evidence: rows below both may come together."""
+        if not self._open:
+            return OPEN_AT, np.inf
+        looks_s = self.events[-1].alarm_s + SETTLE_S[self._looks] if self._looks < len(SETTLE_S) else np.inf
+        return np.inf, min(looks_s, self._last_high_s + self.dwell_s)  # it may close then, and the next one open
+
+    def update_rows(
+        self,
+        t_s: NDArray[np.float64],
+        ratio: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        evidence: Callable[[Event | None], Evidence],
+    ) -> None:
+        """`update` for (N,) rows of which none but the last may be at or beyond `until`, for which `evidence` speaks.
+
+        Args:
+            alarm: (N,) out: whether an event is open.
+        """
+        for i, (row_s, row_ratio) in enumerate(zip(t_s.tolist(), ratio.tolist(), strict=True)):
+            self.update(row_s, row_ratio, evidence)
+            alarm[i] = self._open
+
     def update(self, t_s: float, ratio: float, evidence: Callable[[Event | None], Evidence]) -> Event | None:
         """Take one row's test ratio; return the event that it opens, if it opens one.
 
@@ -56,7 +92,7 @@ class EventTracker:
             t_s: time of the row [s, robot clock].
             ratio: test ratio of the row.
             evidence: asked only when an alarm starts, and with the open event some times after, such as
-                `Assessment.evidence` of the row.
+                `Witness.evidence` of the row.
         """
         if self._open:
             if self._looks < len(SETTLE_S) and t_s >= self.events[-1].alarm_s + SETTLE_S[self._looks]:
@@ -128,11 +164,3 @@ class EventTracker:
         self.ends_s = [None if np.isnan(end) else end for end in arrays["tracker_ends_s"].tolist()]
         is_open, self._last_high_s, looks = arrays["tracker"].tolist()
         self._open, self._looks = bool(is_open), int(looks)
-
-    def update_chunk(self, assessment: Assessment) -> NDArray[np.bool_]:
-        """`update` for every row of a chunk; returns the (N,) alarm column, the same as row by row."""
-        alarm = np.zeros(assessment.ratio.size, dtype=np.bool_)
-        for i, (t_s, ratio) in enumerate(zip(assessment.t_s.tolist(), assessment.ratio.tolist(), strict=True)):
-            self.update(t_s, ratio, lambda event, i=i: assessment.evidence(i, event))  # type: ignore[misc]
-            alarm[i] = assessment.alarm[i] = self._open
-        return alarm

@@ -8,39 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telemetry import score_kernels as scores
+from telemetry.baseline import Baseline
 from telemetry.kernels import compiled
 from telemetry.residuals import Residuals
 
 Array = NDArray[np.float64]
 
+KINDS = ("bias", "gain", "delay", "friction", "oscillation", "noise")  # in the order of the tests
 _KEEP, _FORGET = 0.998, 0.9  # leaks while something speaks for a change, and otherwise
 _SPEAKS = 0.3  # test ratio from which on it does
 _JUMP_ROWS = 20.0  # after a row out of reach, in which a reading that only spiked is back
 _LANDS_ROWS = 2.0  # over which an increment of means spreads a jump
-_REGRESSORS = 5  # constant, driven part, its change, direction of motion, speed
-_POWER = 2 * _REGRESSORS  # where the residual squared is, then its products with the one and the two before
-SUMS = _POWER + 3  # before that: products with the residual, squares
+_CAUSES = 5  # constant, driven part, its change, direction of motion, speed
+_POWER = 2 * _CAUSES  # where the residual squared is, then its products with the one and the two before
+_SUMS = _POWER + 3  # before that: products with the residual, squares
+
+# Rows of the state: last driven part and last two residuals; after a row out of reach that row, the sum and the rows
+# since; the sums. What follows is of the last row: causes, residual, whether it counts, the same counted, leak.
+_BEFORE, _JUMP, _SUM, _CAUSE = 0, 3, 6, 6 + _SUMS
+_AWAY, _COUNTS, _COUNTED, _LEAK, _ROWS = range(_CAUSE + _CAUSES, _CAUSE + _CAUSES + 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """N rows of C channels."""
+    """What speaks for each kind of change in one channel."""
 
-    kinds: Array  # (N, C, TESTS)
-    power: Array  # (N, C) root mean square of the residual since the change began [standard deviations of the head]
-    lagged: Array  # (N, C, 2) mean product of the residual with the one before, and with the one before that
-    jumped: NDArray[np.bool_]  # (N, C) after a row out of reach it did not come back
-
-    @staticmethod
-    def join(parts: Sequence[Belief]) -> Belief:
-        """Consecutive chunks as one."""
-        return Belief(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Belief)})
+    kinds: tuple[float, ...]  # (K,) in the order of `KINDS`
+    swing: float  # radians from row to row, if it is an oscillation
 
 
 class Explanation:
@@ -51,61 +50,75 @@ class Explanation:
     """
 
     def __init__(self, channels: int) -> None:
-        self._count = channels
+        self._state = np.zeros((_ROWS, channels))
         self.reset()
 
     def reset(self) -> None:
         """Begin anew."""
-        self._sums, self._before = np.zeros((self._count, SUMS)), np.zeros((self._count, 3))
-        self._before[:, 0] = np.nan
-        self._jump = np.tile([0.0, 0.0, 2.0 * _JUMP_ROWS], (self._count, 1))  # first row, sum since, rows since
+        self._state[:] = 0.0
+        self._state[_BEFORE] = np.nan
+        self._state[_BEFORE + 1 : _BEFORE + 3] = 0.0
+        self._state[_JUMP + 2] = 2.0 * _JUMP_ROWS
+        self._state[_CAUSE] = 1.0
 
     def arrays(self) -> dict[str, Array]:
-        """The state by name; views, so that it can be written to."""
-        return {"explanation": self._sums, "explanation_before": self._before, "explanation_jump": self._jump}
+        """The state by name; a view, so that it can be written to."""
+        return {"explanation": self._state}
 
-    def advance(
-        self,
-        rows: Residuals,
-        location: Array,
-        inverse_scale: Array,
-        inverse_rate: Array,
-        spike: Array,
-        predictable_before: Array,
-        test_ratio: Array,
-    ) -> Belief:
-        """What speaks for each kind after each row.
+    def advance(self, rows: Residuals, start: int, stop: int, base: Baseline, reached: Array) -> None:
+        """Take rows `start` to `stop`.
 
         Args:
-            location, inverse_scale, inverse_rate, spike, predictable_before: (C,) of the baseline.
-            test_ratio: (N, C, TESTS).
+            reached: (stop - start, C) how close the score tests are to their thresholds after each row.
         """
-        n, channels = rows.value.shape
-        kinds = np.empty((n, channels, scores.TESTS))
-        power, lagged = np.empty((n, channels)), np.empty((n, channels, 2))
-        jumped = np.zeros((n, channels), dtype=np.bool_)
         _explain(
+            start,
+            stop,
             rows.value,
             rows.driven,
             rows.rate,
-            location,
-            inverse_scale,
-            inverse_rate,
-            spike,
-            predictable_before,
-            test_ratio,
-            self._sums,
-            self._before,
-            self._jump,
-            kinds,
-            power,
-            lagged,
-            jumped,
+            base.location,
+            base.inverse_scale,
+            base.inverse_rate,
+            base.spike,
+            reached,
+            self._state,
         )
-        return Belief(kinds=kinds, power=power, lagged=lagged, jumped=jumped)
+
+    def power(self) -> Array:
+        """(C,) root mean square of each residual since the change began [standard deviations of the head]."""
+        count, energy = self._state[_SUM + _CAUSES], self._state[_SUM + _POWER]
+        mean: Array = np.divide(energy, count, out=np.zeros_like(count), where=count > 0.0)
+        return np.sqrt(mean)
+
+    def jumped(self, c: int) -> bool:
+        """Whether channel `c` did not come back after a row out of reach."""
+        return bool(abs(self._state[_JUMP + 1, c]) > 0.5 * abs(self._state[_JUMP, c]))
+
+    def belief(self, c: int, of_test: Sequence[float], predictable_before: float) -> Belief:
+        """What speaks for each kind in channel `c`.
+
+        Args:
+            of_test: (K,) how close each score test is to its threshold.
+            predictable_before: share of the residual that followed from the two rows before on the head.
+        """
+        sums = self._state[_SUM : _SUM + _SUMS, c].tolist()
+        bias, gain, delay, friction, viscous = (_share(sums, r) for r in range(_CAUSES))
+        shares = (bias, gain, delay, max(friction, viscous))
+        kinds = [share * min(test, 1.0) for share, test in zip(shares, of_test, strict=False)]
+        most = max(shares)
+        count, (energy, lag_one, lag_two) = sums[_CAUSES], sums[_POWER:]
+        # Noise is as hard to tell from its past as it was on the head, or harder; a swing follows from it.
+        follows = predictable(energy, lag_one, lag_two)
+        regular = max(follows - predictable_before, 0.0) / max(1.0 - predictable_before, 0.1)
+        grown = 1.0 - min(count / energy, 1.0) if energy > 1e-12 else 0.0
+        # What swings is louder as well; at a quarter of the rate its product with the row before shows nothing.
+        loud = min(of_test[-1], 1.0)
+        swings = max(min(of_test[-2], 1.0), loud)
+        kinds += [(1.0 - most) * regular * swings, (1.0 - most) * (1.0 - regular) * grown * loud]
+        return Belief(kinds=tuple(kinds), swing=_swing(lag_one / count, lag_two / count) if count > 0.0 else 0.0)
 
 
-@compiled
 def predictable(power: float, lag_one: float, lag_two: float) -> float:
     """Share of a series' power that its two last values predict, from its autocovariances (Levinson's recursion)."""
     if power <= 1e-12:
@@ -118,15 +131,23 @@ def predictable(power: float, lag_one: float, lag_two: float) -> float:
     return 1.0 - left * (1.0 - second * second)
 
 
-def swing(lag_one: float, lag_two: float) -> float:
+def _swing(lag_one: float, lag_two: float) -> float:
     """Radians from row to row of a swing in white noise, from its autocovariances (Pisarenko 1973)."""
     root = math.sqrt(lag_two * lag_two + 8.0 * lag_one * lag_one)
     turn = (lag_two + root) / (4.0 * lag_one) if lag_one != 0.0 else 0.0
     return math.acos(min(max(turn, -1.0), 1.0))
 
 
+def _share(sums: Sequence[float], r: int) -> float:
+    """Share of the residual's power that one regressor explains."""
+    size = sums[_CAUSES + r] * sums[_POWER]
+    return min(sums[r] * sums[r] / size, 1.0) if size > 1e-300 else 0.0
+
+
 @compiled
 def _explain(
+    start: int,
+    stop: int,
     value: np.ndarray,
     driven: np.ndarray,
     rate: np.ndarray,
@@ -134,75 +155,50 @@ def _explain(
     inverse_scale: np.ndarray,
     inverse_rate: np.ndarray,
     spike: np.ndarray,
-    predictable_before: np.ndarray,
-    test_ratio: np.ndarray,
-    sums: np.ndarray,
-    before: np.ndarray,
-    jump: np.ndarray,
-    kinds: np.ndarray,
-    power: np.ndarray,
-    lagged: np.ndarray,
-    jumped: np.ndarray,
+    reached: np.ndarray,
+    state: np.ndarray,
 ) -> None:
-    """See `Explanation.advance`; `before` holds the last driven part and the last two residuals."""
-    regressor = np.zeros(_REGRESSORS)
-    for i in range(value.shape[0]):
-        for c in range(value.shape[1]):
-            strongest = 0.0
-            for k in range(scores.TESTS):
-                strongest = max(strongest, test_ratio[i, c, k])
+    """See `Explanation.advance`, and `telemetry.score_kernels` for the form of the loops."""
+    channels = value.shape[1]
+    for i in range(start, stop):
+        for c in range(channels):
             e = (value[i, c] - location[c]) * inverse_scale[c]
-            x = driven[i, c]
-            change = x - before[c, 0] if math.isfinite(x) and math.isfinite(before[c, 0]) else 0.0
-            if math.isfinite(x):
-                before[c, 0] = x
-            if math.isfinite(e) and inverse_scale[c] > 0.0:
-                moving = rate[i, c] * inverse_rate[c] if math.isfinite(rate[i, c]) else 0.0
-                regressor[0], regressor[1], regressor[2] = 1.0, x if math.isfinite(x) else 0.0, change
-                regressor[3], regressor[4] = moving / math.sqrt(1.0 + moving * moving), moving
-                if abs(e) >= spike[c] and jump[c, 2] > _JUMP_ROWS:
-                    jump[c, 0], jump[c, 1], jump[c, 2] = e, e, 0.0
-                elif jump[c, 2] <= _JUMP_ROWS:
-                    jump[c, 1] += e
-                    jump[c, 2] += 1.0
-                # The first rows of a jump are loud and say nothing about what comes after it.
-                counts = 0.0 if jump[c, 2] < _LANDS_ROWS else 1.0
-                leak = _KEEP if strongest >= _SPEAKS else _FORGET
-                for m in range(SUMS):
-                    sums[c, m] *= leak
-                for r in range(_REGRESSORS):
-                    sums[c, r] += counts * e * regressor[r]
-                    sums[c, _REGRESSORS + r] += counts * regressor[r] * regressor[r]
-                e *= counts
-                sums[c, _POWER] += e * e
-                sums[c, _POWER + 1] += e * before[c, 1]
-                sums[c, _POWER + 2] += e * before[c, 2]
-                before[c, 2], before[c, 1] = before[c, 1], e
-            jumped[i, c] = abs(jump[c, 1]) > 0.5 * abs(jump[c, 0])
-            count, energy = sums[c, _REGRESSORS], sums[c, _POWER]
-            power[i, c] = math.sqrt(energy / count) if count > 0.0 else 0.0
-            for lag in range(2):
-                lagged[i, c, lag] = sums[c, _POWER + 1 + lag] / count if count > 0.0 else 0.0
-            most = 0.0
-            for k in range(4):
-                share = _share(sums, c, k)
-                if k == scores.FRICTION:
-                    share = max(share, _share(sums, c, k + 1))
-                most = max(most, share)
-                kinds[i, c, k] = share * min(test_ratio[i, c, k], 1.0)
-            # Noise is as hard to tell from its past as it was on the head, or harder; a swing follows from it.
-            follows = predictable(energy, sums[c, _POWER + 1], sums[c, _POWER + 2])
-            regular = max(follows - predictable_before[c], 0.0) / max(1.0 - predictable_before[c], 0.1)
-            grown = 1.0 - min(count / energy, 1.0) if energy > 1e-12 else 0.0
-            # What swings is louder as well; at a quarter of the rate its product with the row before shows nothing.
-            loud = min(test_ratio[i, c, scores.NOISE], 1.0)
-            swings = max(min(test_ratio[i, c, scores.OSCILLATION], 1.0), loud)
-            kinds[i, c, scores.OSCILLATION] = (1.0 - most) * regular * swings
-            kinds[i, c, scores.NOISE] = (1.0 - most) * (1.0 - regular) * grown * loud
-
-
-@compiled
-def _share(sums: np.ndarray, c: int, r: int) -> float:
-    """Share of the residual's power that one regressor explains."""
-    size = sums[c, _REGRESSORS + r] * sums[c, _POWER]
-    return min(sums[c, r] * sums[c, r] / size, 1.0) if size > 1e-300 else 0.0
+            state[_AWAY, c] = e if math.isfinite(e) and inverse_scale[c] > 0.0 else math.nan
+        for c in range(channels):
+            x, before = driven[i, c], state[_BEFORE, c]
+            state[_CAUSE + 1, c] = x if math.isfinite(x) else 0.0
+            state[_CAUSE + 2, c] = x - before if math.isfinite(x) and math.isfinite(before) else 0.0
+            state[_BEFORE, c] = x if math.isfinite(x) else before
+        for c in range(channels):
+            x = rate[i, c]
+            speed = x * inverse_rate[c] if math.isfinite(x) else 0.0
+            state[_CAUSE + 3, c], state[_CAUSE + 4, c] = speed / math.sqrt(1.0 + speed * speed), speed
+        for c in range(channels):
+            e, first, total, since = state[_AWAY, c], state[_JUMP, c], state[_JUMP + 1, c], state[_JUMP + 2, c]
+            begins, lands = abs(e) >= spike[c] and since > _JUMP_ROWS, since <= _JUMP_ROWS and not math.isnan(e)
+            state[_JUMP, c] = e if begins else first
+            state[_JUMP + 1, c] = e if begins else (total + e if lands else total)
+            state[_JUMP + 2, c] = 0.0 if begins else (since + 1.0 if lands else since)
+        for c in range(channels):
+            # The first rows of a jump are loud and say nothing about what comes after it.
+            e, since = state[_AWAY, c], state[_JUMP + 2, c]
+            counts = since >= _LANDS_ROWS and not math.isnan(e)
+            state[_COUNTS, c] = 1.0 if counts else 0.0
+            state[_COUNTED, c] = e if counts else 0.0
+        for c in range(channels):
+            e, leak = state[_AWAY, c], _KEEP if reached[i - start, c] >= _SPEAKS else _FORGET
+            state[_LEAK, c] = 1.0 if math.isnan(e) else leak
+        for r in range(_CAUSES):
+            product, square = _SUM + r, _SUM + _CAUSES + r
+            for c in range(channels):
+                x, leak = state[_CAUSE + r, c], state[_LEAK, c]
+                state[product, c] = leak * state[product, c] + state[_COUNTED, c] * x
+                state[square, c] = leak * state[square, c] + state[_COUNTS, c] * x * x
+        for lag in range(3):
+            power, other = _SUM + _POWER + lag, _BEFORE + lag if lag > 0 else _COUNTED
+            for c in range(channels):
+                state[power, c] = state[_LEAK, c] * state[power, c] + state[_COUNTED, c] * state[other, c]
+        for c in range(channels):
+            e, counted, one, two = state[_AWAY, c], state[_COUNTED, c], state[_BEFORE + 1, c], state[_BEFORE + 2, c]
+            state[_BEFORE + 2, c] = two if math.isnan(e) else one
+            state[_BEFORE + 1, c] = one if math.isnan(e) else counted

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.records import Event
-from telemetry.assessment import Evidence
 from telemetry.detector import Detector
 from telemetry.events import EventTracker
+from telemetry.evidence import Evidence
 from tests.telemetry.streams import quiet
 
 Noise = Callable[..., NDArray[np.float64]]

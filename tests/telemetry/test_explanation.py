@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from telemetry.detector import Detector
-from telemetry.explanation import Belief
 from telemetry.residuals import Residuals
 from tests.telemetry.streams import quiet
 
@@ -123,21 +122,15 @@ def test_effort_that_comes_late_is_a_delay() -> None:
 def test_an_oscillation_has_its_frequency(frequency_hz: float) -> None:
     rows = _driven(1, HEAD + AT + 500)
     swinging = _changed(rows, lambda each: 0.8 * np.sin(2.0 * np.pi * frequency_hz * each.t_s))
-    detector = Detector(CHANNELS, RATE_HZ)
-    detector.calibrate(swinging[:HEAD])
-    evidence = detector.watch(swinging[HEAD:]).evidence(AT + 200)
-    assert (evidence.channel, evidence.kind) == ("b", "oscillation")
-    assert evidence.frequency_hz == pytest.approx(frequency_hz, rel=0.1)
-    (event,) = detector.tracker.events
-    assert event.kind == "oscillation"
+    (event,) = _judged(swinging).tracker.events
+    assert (event.channel, event.kind) == ("b", "oscillation")
+    assert event.frequency_hz == pytest.approx(frequency_hz, rel=0.1)
 
 
 def test_what_does_not_swing_has_no_frequency() -> None:
     rows = _changed(_driven(1, HEAD + AT + 500), lambda each: np.full(len(each), 1.0))
-    detector = Detector(CHANNELS, RATE_HZ)
-    detector.calibrate(rows[:HEAD])
-    evidence = detector.watch(rows[HEAD:]).evidence(AT + 200)
-    assert (evidence.kind, evidence.frequency_hz) == ("bias", None)
+    (event,) = _judged(rows).tracker.events
+    assert (event.kind, event.frequency_hz) == ("bias", None)
 
 
 def test_the_channel_that_is_furthest_off_leads_where_ratios_stop_at_their_ceiling() -> None:
@@ -157,6 +150,10 @@ def test_beliefs_of_chunks_are_those_of_row_by_row() -> None:
     for edges in (range(HEAD, len(rows) + 1), [HEAD, HEAD, HEAD + 7, HEAD + AT + 3, len(rows)]):
         detector = Detector(CHANNELS, RATE_HZ)
         detector.calibrate(rows[:HEAD])
-        found.append(Belief.join([detector.watch(rows[a:b]).belief for a, b in pairwise(edges)]))
-    for name in ("kinds", "power", "lagged", "jumped"):
-        assert getattr(found[0], name).tobytes() == getattr(found[1], name).tobytes(), name
+        for a, b in pairwise(edges):
+            detector.watch(rows[a:b])
+        found.append(detector)
+    (by_row,), (in_chunks,) = (detector.tracker.events for detector in found)
+    assert by_row.kind == "gain"
+    assert by_row == in_chunks  # to the last bit of every belief
+    assert found[0].state()["explanation"].tobytes() == found[1].state()["explanation"].tobytes()

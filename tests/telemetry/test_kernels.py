@@ -13,7 +13,7 @@ from telemetry import kernels
 def test_install_without_a_writable_cache_compiles_instead_of_failing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def njit_on_a_read_only_disk(function: Callable[..., Any], *, cache: bool, nogil: bool) -> Callable[..., Any]:
+    def njit_on_a_read_only_disk(function: Callable[..., Any], *, cache: bool, **_: object) -> Callable[..., Any]:
         asked.append(cache)
         if cache:
             raise RuntimeError("cannot cache function: no locator available")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from telemetry.detector import CEILING, Detector
+from telemetry.bank import CEILING
+from telemetry.detector import Detector
 from telemetry.repeats import RepeatRatios, Repeats
 from tests.telemetry.streams import quiet
 
