@@ -75,7 +75,7 @@ class LiveView:
                 self._send(row.frame.stamp_ns, message)
 
     def score(self, t_s: Array, ratio: Array) -> None:
-        """Send the largest test ratio of what is new in a history of (N,) times [s, robot clock] and ratios."""
+        """Send the largest of (N,) test ratios at (N,) times [s, robot clock], as far as they are new."""
         new = slice(int(np.searchsorted(t_s, self._scored_s, side="right")), None)
         if ratio[new].size:
             self._scored_s = float(t_s[-1])

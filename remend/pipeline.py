@@ -123,9 +123,10 @@ class Pipeline:
         """Everything that arrives goes on the tape and through the detector."""
         self.tape.add(block)
         event = self.monitor.watch(block)
+        self.tape.score(*self.monitor.scores)
         if self.view is not None:
             self.view.show(block)
-            self.view.score(*self.monitor.history)
+            self.view.score(*self.monitor.scores)
             if event is not None:
                 self.view.event(event)
         return event
@@ -160,7 +161,7 @@ class Pipeline:
         folder = self.store.home / "incidents" / incident.id
         folder.mkdir(parents=True, exist_ok=True)
         kept = self.tape.all().between(*recording_window(incident.event))
-        times, ratios = self.monitor.history
+        times, ratios = self.tape.scores()
         scores = np.interp(kept.t_s, times, ratios, left=np.nan, right=np.nan) if len(times) else None
         about = {"incident": incident.id, "robot": self.link.robot_id, "severity": how_bad.value}
         write_incident(folder, self.robot, kept.rows(), scores, (incident.event,), about)

@@ -137,7 +137,7 @@ def run(
         _score(pipeline, request, healing)
         healing.sim_s = pipeline.tape.end_s
         tape = pipeline.tape.all()
-        times, ratios = pipeline.monitor.history
+        times, ratios = pipeline.tape.scores()
         ratio = np.interp(tape.t_s, times, ratios, left=np.nan) if len(times) else np.full(len(tape), np.nan)
         story = _story(pipeline, request, healing, clock, tape, ratio)
     healing.audit_ok = verify_home(home).ok

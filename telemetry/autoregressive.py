@@ -127,7 +127,7 @@ class AutoregressiveResidual:
         return self._joined(t_s, rows, expected, value, rate)
 
     def _joined(self, t_s: Array, rows: Array, expected: Array, value: Array, rate: Array) -> Residuals:
-        readings = rows[:, None, self.watched]
+        readings = rows.take(self.watched, axis=1)[:, None]
         return Residuals(
             t_s=t_s, value=value, expected=expected, driven=expected, rate=rate, stir=rate, readings=readings
         )

@@ -57,8 +57,7 @@ class Monitor:
             increments=self._residual.increments,
         )
         self._detector.calibrate(healthy)
-        self._times: list[Array] = []
-        self._ratios: list[Array] = []
+        self.scores = np.zeros(0), np.zeros(0)  # (M,) times [s] and (M,) test ratios of the rows of the last `watch`
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -78,24 +77,14 @@ class Monitor:
     def watch(self, block: Block) -> Event | None:
         """Take telemetry in order; the event that it opens, if it opens one."""
         rows = self._residual.residuals(block)
-        if not len(rows):
-            return None
         known = len(self.tracker.events)
         assessment = self._detector.watch(rows)
-        self._times.append(assessment.t_s)
-        self._ratios.append(assessment.ratio)
+        self.scores = assessment.t_s, assessment.ratio
         return self.tracker.events[known] if len(self.tracker.events) > known else None
 
     def confirm(self) -> None:
         """The last event was a fault, not a false alarm."""
         self._detector.confirm()
-
-    @property
-    def history(self) -> tuple[Array, Array]:
-        """(M,) time [s] and (M,) test ratio since the head."""
-        if not self._times:
-            return np.zeros(0), np.zeros(0)
-        return np.concatenate(self._times), np.concatenate(self._ratios)
 
     def expect(self, expected: Expected | None, recent: Block) -> None:
         """From now on this is normal: the robot with the fault that was patched.

@@ -158,4 +158,4 @@ def _names(robot: Robot, fault: str, place: int) -> set[str]:
 def _scores(robot: Robot, monitor: Monitor, rivals: list[Peer], block: Block) -> dict[str, Series]:
     monitor.watch(block)
     t_s, rows = rows_of(block, ticks_per_row(robot.control_rate_hz))
-    return {OURS: monitor.history} | {peer.name: (t_s, peer.scores(rows)) for peer in rivals}
+    return {OURS: monitor.scores} | {peer.name: (t_s, peer.scores(rows)) for peer in rivals}
