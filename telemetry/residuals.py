@@ -14,7 +14,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residuals:
-    """N rows of C residual channels, with what each kind of change would show along."""
+    """N rows of C residual channels, with what each kind of change would show along.
+
+    Arrays are contiguous: the detector's loops are compiled for these, and would be anew for any other layout.
+    """
 
     t_s: Array  # (N,)
     value: Array  # (N, C) measured minus expected; NaN = missing

@@ -167,7 +167,7 @@ class RegressionResidual:
             return block, np.zeros(0), ()
         used = history + groups * d
         self._kept = block[used - history - d :]
-        t_s = block.t_s[history + 2 * d - 1 : used : d]
+        t_s = np.ascontiguousarray(block.t_s[history + 2 * d - 1 : used : d])
         return block, t_s, self._balances.rows(block[:used])
 
     def _nothing(self) -> Residuals:

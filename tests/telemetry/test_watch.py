@@ -107,6 +107,7 @@ def test_pieces_of_any_length_give_the_same_bits() -> None:
     for name in ("t_s", "value", "expected", "driven", "rate", "stir", "readings"):
         joined = np.concatenate([getattr(part, name) for part in parts])
         assert joined.tobytes() == getattr(expected, name).tobytes(), name
+        assert getattr(expected, name).flags.c_contiguous, name
 
 
 def test_after_a_gap_rows_begin_anew() -> None:
