@@ -44,11 +44,11 @@ def run(quick: bool) -> Iterator[Figure]:
             plain_s = time.process_time() - began_s
             _, busiest_one_s = _cost(alone, pairs)
             two_s, busiest_two_s = _cost(pair, pairs)
-            single_s, _ = _cost(alone, pairs[:1])  # its world is loaded by now
+            single_s, _ = _cost(alone, pairs[-1:])  # its world was the last to be loaded
             began_s = time.process_time()
-            again = plain.judge(pairs[:1])
+            again = plain.judge(pairs[-1:])
             warm_s = time.process_time() - began_s
-            if again[0] != expected[0]:
+            if again[0] != expected[-1]:
                 raise AssertionError("a rollout in a world that was used before gives other bits")
             if k > 0:  # the first round warms caches of the processor and of this process
                 shares.append(two_s / plain_s - 1.0)

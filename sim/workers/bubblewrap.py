@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu")
+_LIBRARIES = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime")
+_MACHINE = ("/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage")  # how many processors, which pages
 _ALONE = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try")
 
 
@@ -26,7 +27,7 @@ def wrapped(program: str, command: Sequence[str], readable: Iterable[str], *, as
     """
     line = [program, *_ALONE, "--new-session", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108
     line += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else ["--unshare-user"]
-    for path in (*_SYSTEM, *_outermost(readable)):
+    for path in (*_LIBRARIES, *_MACHINE, *_outermost(readable)):
         line += ["--ro-bind-try", path, path]
     return [*line, "--chdir", "/", *command]
 

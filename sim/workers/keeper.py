@@ -20,6 +20,9 @@ from sim.workers.layers import Layers, read_layers
 from sim.workers.zygote import JOB, LONGEST_NOTE, SetUp
 
 _PATIENCE_S = 600.0  # a machine under any load starts a zygote, or loads a few worlds, in less
+# All memory in one heap of huge pages, for a world has many: with twenty worlds a fork then costs what it costs with
+# one, and a world that is loaded takes the pages of one that made room for it.
+_ONE_HEAP = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
 _GOODBYE_S = 10.0  # an idle zygote ends at once
 _FOR_SYSTEM = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HOME", "XDG_CACHE_HOME")
 _FOR_NUMBERS = ("OPENBLAS_", "MKL_", "BLIS_", "OMP_", "NUMBA_", "NPY_")  # which kernels compute decides the last bits
@@ -210,5 +213,4 @@ def _environment(path: Sequence[str]) -> dict[str, str]:
     """What a zygote and its workers know of the service's environment: nothing that could be a secret."""
     kept = {name: value for name, value in os.environ.items() if name in _FOR_SYSTEM or name.startswith(_FOR_NUMBERS)}
     threads = {f"{library}_NUM_THREADS": "1" for library in _THREADED}
-    # Worlds in huge pages: a fork then costs as much with twenty of them as with none.
-    return {**kept, **threads, "PYTHONPATH": os.pathsep.join(path), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    return {**kept, **threads, "PYTHONPATH": os.pathsep.join(path), "GLIBC_TUNABLES": _ONE_HEAP}

@@ -377,6 +377,10 @@ class _Canned(Workers):
     def layers(self) -> Layers:
         return self._layers
 
+    def replay(self, jobs: object) -> Any: ...
+
+    def rerun(self, jobs: object) -> Any: ...
+
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:
         self.asked.append(list(jobs))
         return list(self._answers.pop(0)) if self._answers else []
