@@ -82,7 +82,7 @@ def check_folder(folder: Path, ports: Ports | None = None, clock: Clock | None =
         signals=controller.signals,
         params=rows,
         cost=controller.cost,
-        call_us=_call_us(controller, ports, clock or SystemClock()),
+        call_us=call_us(controller, ports, clock or SystemClock()),
         period_us=PERIOD_S * 1e6,
         sha256=artefact.sha256,
     )
@@ -109,7 +109,7 @@ def _fitting_ports(artefact: Artefact) -> Ports:
     raise failed
 
 
-def _call_us(controller: Controller, ports: Ports, clock: Clock) -> float:
+def call_us(controller: Controller, ports: Ports, clock: Clock) -> float:
     """Time of one call [us] on made-up signals of ordinary size: the value does not matter to the time, zeros might."""
     signals: dict[str, float | list[float] | list[list[float]]] = {}
     for name in controller.signals:

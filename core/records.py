@@ -132,8 +132,30 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What was fixed before the sealed scenarios could be known. They are drawn from the signature."""
+
+    patch_id: str
+    incident_id: str
+    robot_id: str
+    telemetry_sha: str  # of the incident
+    base_sha: str
+    result_sha: str
+    policy_sha: str
+    attempt: int  # at this incident, from 1
+    alpha: float  # what the decision spends
+    at_ns: int  # UTC
+    public_key: str  # hex of the raw ed25519 key
+    signature: str  # hex, over the hashes and the attempt
+
+    @property
+    def sha256(self) -> str:
+        return sha256_of(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioResult:
-    """Metrics of incumbent and candidate on one scenario."""
+    """Metrics of incumbent and candidate on one scenario; what is no number is left out."""
 
     scenario: str  # the scenario in words
     scenario_sha: str
@@ -158,8 +180,11 @@ class ValidationReport:
     needs_revert_trigger: bool  # the patch is unsafe on the healthy plant and may only run with an armed revert
     canary_limit: dict[str, float]  # observable -> largest value the canary may show
     rollouts: int
-    seed: int
+    seed: int  # of the sealed scenarios
     unknowns: tuple[str, ...] = ()
+    policy_sha: str = ""
+    seal: Seal | None = None
+    regressions: tuple[ScenarioResult, ...] = ()  # past incidents
 
     @property
     def sha256(self) -> str:

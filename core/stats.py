@@ -1,12 +1,13 @@
-"""Intervals for the few comparisons that Remend makes. Every one is paired or exact; none is a lone number."""
+"""Intervals and sample sizes for the few comparisons that Remend makes, each paired or exact; none is a lone number."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta, chi2, t
+from scipy.stats import beta, chi2, nct, norm, t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,45 @@ def paired_interval(differences: ArrayLike, level: float = 0.95) -> Interval:
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
+def paired_sample_size(shift: float, spread: float, alpha: float, power: float) -> int:
+    """Pairs that a one-sided paired t test at `alpha` needs to find a mean difference of size `shift`.
+
+    Args:
+        shift: distance of the true mean from the border of the hypothesis, above 0.
+        spread: standard deviation of the differences.
+        power: chance of finding it.
+
+    Source: noncentral t distribution (Cohen 1988, chapter 2).
+    """
+    if not (shift > 0 and spread > 0 and 0 < alpha < 1 and alpha < power < 1):
+        raise ValueError("paired_sample_size needs shift and spread above 0, and 0 < alpha < power < 1")
+    effect = shift / spread
+    n: int = max(2, math.floor(((norm.isf(alpha) + norm.ppf(power)) / effect) ** 2))  # the t test needs no fewer
+    while nct.sf(t.isf(alpha, n - 1), n - 1, effect * math.sqrt(n)) < power:
+        n += 1
+    return n
+
+
+def runs_without_failure(bound: float, level: float) -> int:
+    """Runs without a failure after which the failure rate is at most `bound` with confidence `level`.
+
+    Source: Clopper and Pearson 1934 for no failures: (1 - bound)^n <= 1 - level.
+    """
+    if not (0 < bound < 1 and 0 < level < 1):
+        raise ValueError("runs_without_failure needs bound and level between 0 and 1")
+    return max(1, math.ceil(math.log(1.0 - level) / math.log(1.0 - bound) - 1e-9))
+
+
 def rate_upper_bound(failures: int, trials: int, level: float = 0.95) -> float:
     """Exact one-sided upper bound of a failure rate (Clopper and Pearson 1934). 0 of 24 at 95 % is 0.117."""
     if not 0 <= failures <= trials or trials == 0:
         raise ValueError("rate_upper_bound needs 0 <= failures <= trials and at least one trial")
     return 1.0 if failures == trials else float(beta.ppf(level, failures + 1, trials - failures))
+
+
+def rate_lower_bound(failures: int, trials: int, level: float = 0.95) -> float:
+    """Exact one-sided lower bound of a failure rate (Clopper and Pearson 1934)."""
+    return 1.0 - rate_upper_bound(trials - failures, trials, level)
 
 
 def rate_interval(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sim.gates import thousandths
+from sim.gates.answer import thousandths
 
 Estimate = Mapping[str, float]
 

@@ -32,6 +32,9 @@ Foxglove = Annotated[
         "--foxglove", min=1, max=65535, help="Port of a live view for Foxglove on this machine, such as 8765."
     ),
 ]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="What evidence must show: a policy file; by default the shipped one.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated robot, its noise, work and onset.")]
 
 
@@ -46,13 +49,15 @@ def demo(
         "out"
     ),
     foxglove: Foxglove = None,
+    policy: PolicyFile = None,
 ) -> None:
     """The tour: a healthy robot, a fault, detection, twin, patch, evidence, approval, swap, recovery."""
     from remend.demo import tour  # noqa: PLC0415 the simulation is heavy to import and an extra
 
     if json_file is not None:
         require_place(str(json_file))
-    raise typer.Exit(tour(robot, fault, seed, approve=yes, json_file=json_file, out=out, foxglove=foxglove))
+    code = tour(robot, fault, seed, approve=yes, json_file=json_file, out=out, foxglove=foxglove, policy=policy)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -66,12 +71,13 @@ def heal(
         str, typer.Option("--json", help="Write the result to this file; - is standard output.")
     ] = "-",
     foxglove: Foxglove = None,
+    policy: PolicyFile = None,
 ) -> None:
     """One incident on a simulated robot, headless and faster than real time."""
     from remend.demo import heal_headless  # noqa: PLC0415
 
     require_place(json_file)
-    healing = heal_headless(robot, fault, seed, budget, proposer, foxglove)
+    healing = heal_headless(robot, fault, seed, budget, proposer, foxglove, policy)
     write_json(json_file, healing.to_json())
     raise typer.Exit(0 if healing.as_asked else 1)
 

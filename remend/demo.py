@@ -14,6 +14,7 @@ from remend.console import Console
 from remend.healing import Healing
 from remend.pipeline import Decide, Decision
 from remend.simulation import Request, Run, run
+from sim.policy_toml import SHIPPED
 from telemetry.incident_files import LAYOUT, RECORDING, TABLE, write_incident
 
 
@@ -28,11 +29,24 @@ class _StageLines(Console):
 
 
 def heal_headless(
-    robot: str, fault: str, seed: int, budget: int, proposer: str, foxglove: int | None = None
+    robot: str,
+    fault: str,
+    seed: int,
+    budget: int,
+    proposer: str,
+    foxglove: int | None = None,
+    policy: Path | None = None,
 ) -> Healing:
     """One healing in lockstep; progress goes to standard error."""
     request = Request(
-        robot=robot, fault=fault, seed=seed, budget=budget, proposer=proposer, real_time=False, foxglove=foxglove
+        robot=robot,
+        fault=fault,
+        seed=seed,
+        budget=budget,
+        proposer=proposer,
+        real_time=False,
+        foxglove=foxglove,
+        policy=policy or SHIPPED,
     )
     return run(request, _simulated_operator, _StageLines(file=sys.stderr)).healing
 
@@ -51,6 +65,7 @@ def tour(
     json_file: Path | None,
     out: Path,
     foxglove: int | None = None,
+    policy: Path | None = None,
 ) -> int:
     """The demo. Returns the exit code."""
     from remend.cli import write_json  # noqa: PLC0415 the command line imports this module
@@ -61,7 +76,14 @@ def tour(
         raise BadInput(f"{out}: cannot be created ({error.strerror}); give another folder with --out") from None
     console = Console()
     request = Request(
-        robot=robot, fault=fault, seed=seed, budget=300, proposer="auto", real_time=True, foxglove=foxglove
+        robot=robot,
+        fault=fault,
+        seed=seed,
+        budget=300,
+        proposer="auto",
+        real_time=True,
+        foxglove=foxglove,
+        policy=policy or SHIPPED,
     )
     finished = run(request, _decider(console, approve=approve), console)
     files = _write_files(finished, out)

@@ -1,7 +1,8 @@
-"""The two signing keys of an installation: the operator's and the service's."""
+"""The keys of an installation: the operator's, the service's, and the one that draws sealed scenarios."""
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +73,27 @@ class KeyRing:
         return TrustStore.of([self.operator.public_key()], [self.service.public_key()])
 
 
+def seal_key(home: Path) -> Ed25519PrivateKey:
+    """The key that sealed scenarios are drawn with; created if it is not there.
+
+    Raises:
+        BadInput: the key file is not an ed25519 key.
+        Refused: the key file can be read by others.
+    """
+    folder = make_private(home / "keys")
+    with exclusive(folder):
+        if not (path := folder / "seal.pem").exists():
+            write_atomically(path, _pem(Ed25519PrivateKey.generate()))
+    return load_key(home, "seal")
+
+
+def simulated_seal_key(seed: int) -> Ed25519PrivateKey:
+    """The key of a simulated healing: the same seed draws the same sealed scenarios. No secret, and no robot's key."""
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"remend simulation {seed}".encode()).digest())
+
+
 def load_key(home: Path, role: str) -> Ed25519PrivateKey:
-    """One key of the ring: `role` is "operator" or "service".
+    """One key of the ring: `role` is "operator", "service" or "seal".
 
     Raises:
         BadInput: the file is missing or is not an ed25519 key.

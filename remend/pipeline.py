@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controllers.artefact import Artefact
 from core.block import Block
@@ -22,6 +23,7 @@ from core.status import PatchStatus, Verdict
 from patcher.diagnose import diagnose
 from patcher.propose.base import Proposal, Proposer, Situation
 from patcher.search import Ranked, search
+from remend.alpha import Spent
 from remend.console import Console
 from remend.deploy import VALID_NS, Deployment
 from remend.healing import Healing
@@ -31,14 +33,15 @@ from remend.live import LiveView
 from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
-from sim.evidence import sealed_seed
-from sim.gates import ATTEMPTS, MIN_FIDELITY
+from sim.canary_limits import canary_limits
+from sim.policy import Policy
 from sim.twin.expected import expected_with
 from sim.twin.fidelity import fidelity
 from sim.twin.kinds import twin_kind_of
 from sim.twin.parts import Corrections
 from sim.twin.twin import Twin, fit_twin
-from sim.validate import canary_limits, validate
+from sim.validate import held, validate
+from sim.visited import stretch
 from sim.workers.base import Workers
 from telemetry.incident_files import write_incident
 from telemetry.incidents import PRE_S, Severity, recording_window, severity
@@ -74,6 +77,8 @@ class Pipeline:
     store: Store
     versions: Versions
     keys: KeyRing
+    seal_key: Ed25519PrivateKey  # sealed scenarios are drawn with it
+    policy: Policy
     clock: Clock
     console: Console
     proposers: tuple[Proposer, ...]
@@ -86,6 +91,7 @@ class Pipeline:
     monitor: Monitor = field(init=False)
     head: Block = field(init=False)
     calibration: Corrections = field(init=False)
+    explained: Block = field(init=False)  # telemetry under the fault that the twin was fitted to last
 
     def learn(self, seconds: float) -> None:
         """Learn the healthy robot from its first `seconds`."""
@@ -188,7 +194,7 @@ class Pipeline:
         twin = self._explain(healing, incident, incident.event.alarm_s + _SETTLED_S)
         for _ in range(_LOOK_AGAIN):
             assert healing.diagnosis is not None
-            if healing.diagnosis.fidelity >= MIN_FIDELITY:
+            if healing.diagnosis.fidelity >= self.policy.twin.fidelity:
                 break
             self.catch_up()
             for block in self.link.read(AFTERMATH_S):
@@ -203,7 +209,7 @@ class Pipeline:
     def _explain(self, healing: Healing, incident: Incident, start_s: float) -> Twin:
         """Fit and diagnose on the telemetry of `AFTERMATH_S` from `start_s` on."""
         with self.console.stage("fitting the twin") as stage:
-            after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
+            self.explained = after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
             around_onset = self.tape.all().between(incident.window_s[0], start_s)
             twin = fit_twin(self.robot, self.head, after_onset, self.calibration, around_onset)
             repeated = fidelity(twin, self.incumbent, after_onset, around_onset)
@@ -244,7 +250,7 @@ class Pipeline:
         assert healing.diagnosis is not None
         candidate = proposal.candidate
         self._move(candidate.id, PatchStatus.PROPOSED, PatchStatus.CHECKED, "the law is inside the language")
-        self._move(candidate.id, PatchStatus.CHECKED, PatchStatus.VALIDATING, "sealed scenarios drawn")
+        self._move(candidate.id, PatchStatus.CHECKED, PatchStatus.VALIDATING, "to be sealed")
         with self.console.stage("proving the patch in simulation") as stage:
             report = self.validate(proposal, twin, healing)
             healing.evidence_rollouts += report.rollouts
@@ -260,17 +266,27 @@ class Pipeline:
         return report
 
     def validate(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:
-        """Evidence for a candidate against the incumbent."""
+        """Evidence for a candidate against the incumbent; sealed before the first run, and decided once."""
         assert healing.incident is not None
         assert healing.diagnosis is not None
+        candidate, fidelity = proposal.candidate, healing.diagnosis.fidelity
+        seal = self.store.seal(
+            candidate.id, telemetry_sha=healing.incident.telemetry_sha, policy=self.policy, key=self.seal_key
+        )
+        if isinstance(seal, Spent):
+            return held(twin, seal.why, candidate=candidate, fidelity=fidelity, policy=self.policy)
+        if earlier := self.store.report_on(seal):
+            return replace(earlier, id=new_id("rep", self.clock), patch_id=candidate.id)
         return validate(
             self.workers,
             twin,
             incumbent=self.incumbent,
             candidate=proposal.artefact,
-            patch_id=proposal.candidate.id,
-            fidelity=healing.diagnosis.fidelity,
-            seed=sealed_seed(healing.incident.telemetry_sha, proposal.artefact.sha256),
+            fidelity=fidelity,
+            policy=self.policy,
+            patch_id=candidate.id,
+            seal=seal,
+            incident=stretch(self.robot, self.explained),
         )
 
     def ask(self, proposal: Proposal, healing: Healing) -> bool:
@@ -366,7 +382,7 @@ class Pipeline:
     def _answer(self, healing: Healing) -> None:
         """From an incident to an outcome."""
         twin = self.explain(healing)
-        for ranked in _first(self.propose(twin, healing), ATTEMPTS):
+        for ranked in _first(self.propose(twin, healing), self.policy.alpha.attempts):
             report = self.prove(ranked.proposal, twin, healing)
             self.console.show_patch(ranked.proposal.candidate, report)
             if report.verdict is not Verdict.PASS:

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from remend.audit import verify_home
 from remend.console import Console
 from remend.healing import Healing
 from remend.home import home_folder
-from remend.keys import KeyRing
+from remend.keys import KeyRing, simulated_seal_key
 from remend.links.simulated import SimulatedLink
 from remend.live import LiveView
 from remend.pipeline import Decide, Pipeline
@@ -29,13 +30,14 @@ from remend.settings import load_settings
 from remend.store import Store
 from remend.story import CanaryTrack, Story, TruthRow, plots_of
 from remend.versions import Versions
+from sim.canary_limits import canary_limits
 from sim.catalogue import robot_file
 from sim.faults.notation import parse_faults
 from sim.kinds import kind_of
+from sim.policy_toml import SHIPPED, load_policy
 from sim.robot_process import fault_course
 from sim.tasks.catalogue import task_kind
 from sim.truth import measure_truth
-from sim.validate import canary_limits
 from sim.workers.pool import open_workers
 
 LEARN_S = 90.0
@@ -55,6 +57,7 @@ class Request:
     proposer: str
     real_time: bool  # from the end of learning on
     foxglove: int | None = None  # port of a live view
+    policy: Path = SHIPPED  # what evidence must show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ def run(
     faults = parse_faults(request.fault, robot)
     proposers = choose_proposers(request.proposer)
     incumbent = find_law(robot, robot.controller)
+    policy = load_policy(request.policy)
     home = home_folder(os.environ)
     run_id = new_id("run", clock)
     healing = Healing(robot=robot.name, fault=request.fault, seed=request.seed, command_unit=robot.command_unit)
@@ -125,6 +129,8 @@ def run(
             store=store,
             versions=Versions.open(home, clock),
             keys=keys,
+            seal_key=simulated_seal_key(request.seed),
+            policy=policy,
             clock=clock,
             console=console,
             proposers=proposers,

@@ -12,20 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, select
 
 from core.clock import Clock, SystemClock
 from core.durable import write_atomically
 from core.errors import BadInput, Conflict, Refused
 from core.ids import canonical_json
-from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
+from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, Seal, ValidationReport
 from core.status import PatchStatus, Verdict
-from remend import audit, ledger, tables
+from remend import alpha, audit, ledger, tables
 from remend.database import FILE, open_database, reading, writing
 from remend.home import exclusive
 from remend.journal import Journal
 from remend.keys import KeyRing
 from remend.ledger import Patch
+from sim.policy import Policy
 from telemetry.incidents import Occurrence, Severity, fingerprint
 
 HEAD_EVERY_ROWS = 64  # chosen: a signed head costs one more fsync
@@ -187,6 +189,24 @@ class Store:
             if added and status not in _UNDECIDED:
                 raise Conflict(f"{report.patch_id} is {status.value}; its evidence is closed")
 
+    def seal(
+        self, patch_id: str, *, telemetry_sha: str, policy: Policy, key: Ed25519PrivateKey, actor: str = "service"
+    ) -> Seal | alpha.Spent:
+        """Commit to the sealed scenarios of a stored candidate and spend alpha on them, before the first is run.
+
+        The same candidate against the same incumbent under the same policy is decided once for an incident: it gets the
+        seal that it has.
+
+        Args:
+            telemetry_sha: of the incident as it showed this time.
+            key: signs, and so draws.
+
+        Raises:
+            BadInput: no such patch.
+        """
+        with self._write(actor) as journal:
+            return alpha.commit(journal, patch_id, telemetry_sha, policy, key)
+
     def add_outcome(self, outcome: Outcome, *, actor: str = "service") -> None:
         """Store what happened on the robot.
 
@@ -257,6 +277,12 @@ class Store:
         with reading(self._engine) as connection:
             ledger.digest(connection, tables.incidents, incident_id)
             return ledger.records(connection, tables.incidents, Incident, id=incident_id)[0]
+
+    def report_on(self, seal: Seal) -> ValidationReport | None:
+        """What was decided on a seal; None if nothing was yet."""
+        with reading(self._engine) as connection:
+            found = ledger.records(connection, tables.reports, ValidationReport, patch_id=seal.patch_id)
+            return next((report for report in found if report.seal == seal), None)
 
     def incidents(self) -> tuple[Incident, ...]:
         """All incidents, oldest first."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: seals
 
 metadata = MetaData()
 
@@ -58,10 +58,20 @@ reports = _record("reports", _id(), _parent("patch_id", "candidates"))
 approvals = _record(
     "approvals", _id(), Column("patch_id", String, ForeignKey("candidates.id"), nullable=False, unique=True)
 )
+seals = _record(
+    "seals",  # commitments to sealed scenarios: what alpha was spent on
+    _parent("patch_id", "candidates"),
+    _parent("incident_id", "incidents"),
+    Column("robot_id", String, nullable=False, index=True),
+    Column("base_sha", String(64), nullable=False),
+    Column("result_sha", String(64), nullable=False),
+    Column("policy_sha", String(64), nullable=False),
+    UniqueConstraint("incident_id", "base_sha", "result_sha", "policy_sha"),  # one question has one answer
+)
 outcomes = _record("outcomes", _parent("patch_id", "candidates"))
 notes = _record("notes", Column("subject", String, nullable=False, index=True))
 
-RECORDS = (incidents, diagnoses, candidates, moves, reports, approvals, outcomes, notes)
+RECORDS = (incidents, diagnoses, candidates, moves, reports, approvals, seals, outcomes, notes)
 
 audit = Table(
     "audit",

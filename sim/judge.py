@@ -11,6 +11,7 @@ from core.metrics import Array
 from core.robot import Robot
 from sim.rollout import Trace, rollout
 from sim.scenario import Scenario
+from sim.visited import NOWHERE, Visited, visited
 
 _CHATTER_TICKS = 25  # window of the peak torque variation, as the canary measures it
 LOST_VARIATION_NM = 1e4  # of a run that came apart before there was a window; finite, so that a report can carry it
@@ -29,6 +30,7 @@ class Judgement:
     safety_share: float  # share of ticks in which the safety law had to command
     clipped_share: float
     limit_broken: bool  # a joint left its range, or the envelope had to replace a command
+    visited: Visited = NOWHERE
 
 
 def judge(robot: Robot, artefact: Artefact, scenario: Scenario) -> Judgement:
@@ -46,6 +48,7 @@ def judge_trace(robot: Robot, trace: Trace) -> Judgement:
         safety_share=trace.safety_share,
         clipped_share=trace.clipped_share,
         limit_broken=trace.diverged or trace.safety_share > 0 or _leaves_range(robot, trace),
+        visited=visited(robot, trace.q_true + trace.error - trace.measured_error, trace.q_true, trace.command),
     )
 
 

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from controllers.artefact import Artefact
-from controllers.canary import CanaryLimits
 from controllers.controller import Controller
-from core.ids import new_id
-from core.metrics import METRICS
-from core.records import MetricDelta, ScenarioResult, ValidationReport
+from controllers.speed import ns_per_operation
+from core.ids import new_id, sha256_of
+from core.records import Candidate, Gate, Seal, ValidationReport
 from core.robot import Robot
-from core.stats import paired_interval
-from sim import gates
-from sim.evidence import Pair, canary_peaks, gather, sealed_seed
+from core.status import Verdict
+from sim import summary
+from sim.canary_limits import predicted_limits
+from sim.evidence import Evidence, Pair
+from sim.gates.alpha import alpha_budget, alpha_spent
+from sim.gates.answer import overall
+from sim.gates.delay_margin import delay_margin
+from sim.gates.elsewhere import elsewhere, regressions
+from sim.gates.fidelity import twin_fidelity
+from sim.gates.gain_margin import gain_margin
+from sim.gates.law_cost import law_cost
+from sim.gates.limits import limits
+from sim.gates.non_inferiority import non_inferior
+from sim.gates.novelty import novelty
+from sim.gates.superiority import superior_tracking
+from sim.gates.worst_decile import worst_decile
+from sim.gather import run_sealed, run_the_rest
+from sim.policy import Policy
+from sim.policy_toml import shipped_policy
+from sim.sealing import seed_of
 from sim.twin.twin import Twin
+from sim.visited import Stretch
 from sim.workers.base import Workers
-
-_RAMP_MARGIN, _SETTLED_MARGIN, _FLOOR = 1.2, 2.0, 0.002  # room for what the twin does not know; chosen
-_VARIATION_MARGIN = 1.5
 
 
 def validate(
@@ -28,120 +44,150 @@ def validate(
     incumbent: Artefact,
     candidate: Artefact,
     fidelity: float,
+    policy: Policy | None = None,
     patch_id: str = "",
-    seed: int | None = None,
+    seal: Seal | None = None,
+    incident: Stretch | None = None,
 ) -> ValidationReport:
     """Gather evidence for `candidate` against `incumbent` and put it before the gates.
 
     Args:
         fidelity: how well the twin repeats the incident, 0 to 1.
+        policy: by default the one that Remend ships.
         patch_id: what the report is about, where there is a record of it.
-        seed: of the sealed scenarios, from `sim.evidence.sealed_seed`; by default from the hashes of the two laws.
+        seal: what the sealed scenarios are drawn from; without one they are drawn from the hashes of the two laws,
+            which whoever made the candidate could have known.
+        incident: telemetry under the fault, to be compared with what the runs visited; without it nobody asks.
     """
-    robot = twin.robot
-    seed = sealed_seed(incumbent.sha256, candidate.sha256) if seed is None else seed
-    evidence = gather(workers, twin, incumbent, candidate, seed)
-    pairs = evidence.sealed
-    half_ranges = (np.array(robot.limits.effort_high) - robot.limits.effort_low) / 2
-    free = gates.FREE_VARIATION_PER_S * robot.dt_s * float(half_ranges.sum())
-    healthy, armed = gates.healthy_plant(evidence, robot.tracking_unit)
-    unit = robot.command_unit
-    answers = (
-        gates.superior_tracking(pairs),
-        gates.non_inferior("rms_effort", "effort", gates.EFFORT_MARGIN, pairs, unit=unit),
-        gates.non_inferior("torque_variation", "torque_variation", gates.VARIATION_MARGIN, pairs, free=free, unit=unit),
-        gates.limits(pairs),
-        gates.delay_margin(evidence),
-        healthy,
-        gates.law_cost(Controller.from_artefact(candidate, robot.ports).cost, robot.dt_s),
-        gates.twin_fidelity(fidelity),
+    policy = policy or shipped_policy()
+    seed = seed_of(seal) if seal is not None else _known_seed(incumbent, candidate)
+    before_count = workers.rollouts
+    pairs = run_sealed(workers, twin, incumbent, candidate, policy, seed)
+    decisive = sealed_gates(twin.robot, pairs, policy)
+    evidence = Evidence(sealed=pairs)
+    if overall(gate.verdict for gate in decisive) is Verdict.PASS:
+        evidence = run_the_rest(workers, twin, incumbent, candidate, policy, seed, pairs)
+    gates, armed = further_gates(twin.robot, evidence, policy)
+    cost = Controller.from_artefact(candidate, twin.robot.ports).cost
+    gates += [law_cost(cost, twin.robot.dt_s, policy.law, ns_per_operation()), twin_fidelity(fidelity, policy.twin)]
+    gates += [] if incident is None else [novelty(incident, pairs, policy.novelty)]
+    gates += [] if seal is None else [alpha_budget(seal, policy.alpha)]
+    return report_of(
+        twin,
+        evidence,
+        (*decisive, *gates),
+        base_sha=incumbent.sha256,
+        result_sha=candidate.sha256,
+        fidelity=fidelity,
+        policy=policy,
+        patch_id=patch_id,
+        seal=seal,
+        seed=seed,
+        armed=armed,
+        rollouts=workers.rollouts - before_count,
     )
+
+
+def _known_seed(incumbent: Artefact, candidate: Artefact) -> int:
+    return int(sha256_of(incumbent.sha256 + candidate.sha256)[:13], 16)
+
+
+def sealed_gates(robot: Robot, pairs: Sequence[Pair], policy: Policy) -> list[Gate]:
+    """The answers that the sealed scenarios alone decide."""
+    margins, alpha, unit = policy.non_inferiority, policy.alpha.each, robot.command_unit
+    half_ranges = (np.array(robot.limits.effort_high) - robot.limits.effort_low) / 2
+    free = margins.free_variation_per_s * robot.dt_s * float(half_ranges.sum())
+    return [
+        superior_tracking(
+            pairs, policy.superiority, alpha=alpha, planned=policy.sealed.scenarios, hopeless=policy.hopeless
+        ),
+        non_inferior("rms_effort", margins.effort, pairs, alpha=alpha, unit=unit),
+        non_inferior("torque_variation", margins.torque_variation, pairs, alpha=alpha, free=free, unit=unit),
+        non_inferior("max_tracking_error", margins.max_tracking_error, pairs, alpha=alpha, unit=robot.tracking_unit),
+        limits(pairs, policy.limits),
+        worst_decile(pairs, policy.worst_decile),
+    ]
+
+
+def further_gates(robot: Robot, evidence: Evidence, policy: Policy) -> tuple[list[Gate], bool]:
+    """Answers about other conditions, and whether the patch needs a revert trigger."""
+    unit, rule = robot.tracking_unit, policy.elsewhere
+    healthy, armed = elsewhere("healthy_plant", _only(evidence, healthy=True), rule, unit)
+    severity, also = elsewhere("severity", _only(evidence, healthy=False), rule, unit)
+    gates = [
+        delay_margin(evidence, policy.delay_margin),
+        gain_margin(evidence, policy.gain_margin),
+        healthy,
+        severity,
+    ]
+    armed = armed or also
+    if evidence.regressions is not None:
+        past, also = regressions(evidence.regressions, rule)
+        gates.append(past)
+        armed = armed or also
+    return gates, armed
+
+
+def _only(evidence: Evidence, *, healthy: bool) -> dict[float, tuple[Pair, ...]]:
+    return {severity: pairs for severity, pairs in evidence.severities.items() if (severity == 0) == healthy}
+
+
+def held(twin: Twin, why: str, *, candidate: Candidate, fidelity: float, policy: Policy) -> ValidationReport:
+    """The report on a candidate for which no alpha is left: nothing was run, and nothing is decided."""
+    return report_of(
+        twin,
+        Evidence(sealed=()),
+        (alpha_spent(why),),
+        base_sha=candidate.base_sha,
+        result_sha=candidate.result_sha,
+        fidelity=fidelity,
+        policy=policy,
+        patch_id=candidate.id,
+        seal=None,
+        seed=0,
+        armed=True,
+        rollouts=0,
+    )
+
+
+def report_of(
+    twin: Twin,
+    evidence: Evidence,
+    gates: Sequence[Gate],
+    *,
+    base_sha: str,
+    result_sha: str,
+    fidelity: float,
+    policy: Policy,
+    patch_id: str,
+    seal: Seal | None,
+    seed: int,
+    armed: bool,
+    rollouts: int,
+) -> ValidationReport:
+    """Evidence and answers as the record that is signed."""
+    robot, pairs = twin.robot, evidence.sealed
     return ValidationReport(
         id=new_id("rep"),
         patch_id=patch_id,
-        base_sha=incumbent.sha256,
-        result_sha=candidate.sha256,
-        deltas=tuple(_delta(robot, name, pairs) for name in METRICS),
-        scenarios=tuple(_result(pair) for pair in pairs),
-        worst=_worst(pairs, robot.tracking_unit),
-        gates=answers,
-        fidelity=fidelity,
-        verdict=gates.overall(gate.verdict for gate in answers),
+        base_sha=base_sha,
+        result_sha=result_sha,
+        deltas=summary.deltas(robot, pairs),
+        scenarios=tuple(map(summary.result, pairs)),
+        worst=summary.worst(pairs, robot.tracking_unit),
+        gates=tuple(gates),
+        fidelity=fidelity if np.isfinite(fidelity) else 0.0,
+        verdict=overall(gate.verdict for gate in gates),
         needs_revert_trigger=armed,
-        canary_limit=_canary_limit(robot, twin, pairs),
-        rollouts=evidence.rollouts,
+        canary_limit=predicted_limits(robot, twin, pairs),
+        rollouts=rollouts,
         seed=seed,
         unknowns=(
             "contact, cables and heat are not simulated",
             "one fault at a time: two faults that look like one are not told apart",
-            f"tasks are drawn from the robot's own task space and last {evidence.sealed[0].scenario.duration_s:g} s",
+            f"tasks are drawn from the robot's own task space and last {robot.tasks.run_s:g} s",
         ),
-    )
-
-
-def _delta(robot: Robot, metric: str, pairs: tuple[Pair, ...]) -> MetricDelta:
-    """Before and after over the pairs in which nobody was lost; over all of them if that leaves fewer than two."""
-    whole = tuple(pair for pair in pairs if not (pair.before.diverged or pair.after.diverged))
-    pairs = whole if len(whole) > 1 else pairs
-    before = np.array([pair.before.metrics[metric] for pair in pairs])
-    after = np.array([pair.after.metrics[metric] for pair in pairs])
-    interval = paired_interval(after - before)
-    return MetricDelta(
-        metric=metric,
-        unit=METRICS[metric].unit(robot),
-        before=float(before.mean()),
-        after=float(after.mean()),
-        delta=interval.mean,
-        ci_low=interval.low,
-        ci_high=interval.high,
-        level=0.95,
-        n_pairs=len(pairs),
-        method="paired t",
-    )
-
-
-def _result(pair: Pair) -> ScenarioResult:
-    return ScenarioResult(
-        scenario=pair.scenario.name,
-        scenario_sha=pair.scenario.sha256,
-        before=pair.before.metrics,
-        after=pair.after.metrics,
-    )
-
-
-def _worst(pairs: tuple[Pair, ...], unit: str) -> str:
-    def change(pair: Pair) -> float:
-        return pair.after.metrics["rms_tracking_error"] / pair.before.metrics["rms_tracking_error"]
-
-    worst = max(pairs, key=change)
-    before, after = (1000 * j.metrics["rms_tracking_error"] for j in (worst.before, worst.after))
-    return f"{worst.scenario.name}: tracking error {before:.3g} -> {after:.3g} {gates.thousandths(unit)}"
-
-
-def _canary_limit(robot: Robot, twin: Twin, pairs: tuple[Pair, ...]) -> dict[str, float]:
-    before, after, variation = canary_peaks(robot, pairs)
-    offset = twin.effect.vector("offset", robot.dof).tolist()
-    values = {"variation_nm": _VARIATION_MARGIN * variation, "settle_s": robot.canary.settle_s}
-    for i in range(robot.dof):
-        values[f"offset_{i + 1}"] = offset[i]
-        # Never worse than the incumbent, whatever the candidate was predicted to do.
-        floor = _FLOOR * min(1.0, robot.lost_error[i])  # a slide of a hand's width is lost before it is 1 m off
-        worst = _RAMP_MARGIN * before[i] + floor
-        values[f"ramp_error_{i + 1}"] = worst
-        values[f"settled_error_{i + 1}"] = min(_SETTLED_MARGIN * after[i] + floor, worst)
-    return values
-
-
-def canary_limits(report: ValidationReport, dof: int) -> CanaryLimits:
-    """The limits of a report, as the robot's monitor takes them."""
-
-    def each(name: str) -> tuple[float, ...]:
-        return tuple(report.canary_limit[f"{name}_{i + 1}"] for i in range(dof))
-
-    return CanaryLimits(
-        offset=each("offset"),
-        ramp_error=each("ramp_error"),
-        settled_error=each("settled_error"),
-        settle_s=report.canary_limit["settle_s"],
-        variation_nm=report.canary_limit["variation_nm"],
+        policy_sha=policy.sha256,
+        seal=seal,
+        regressions=tuple(map(summary.result, evidence.regressions or ())),
     )

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import sim
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.controller import Controller
+from core.records import Seal
 from core.robot_toml import load_robot
 from patcher.propose.base import Situation
 from sim.effect import NO_EFFECT, Effect
 from sim.judge import Judgement
 from sim.scenario import Scenario
+from sim.sealing import signed
 from sim.twin.twin import RankedCause, Twin
 from telemetry.calibration import Calibration
 
@@ -111,10 +114,32 @@ def judged(error: float, *, broken: bool = False, peak: Sequence[float] | float 
     )
 
 
+Formula = Callable[[Artefact, Scenario], Judgement]
+
+
+def seal(attempt: int = 1, result_sha: str = "c" * 64, seed: int = 1) -> Seal:
+    """A genuine seal on made-up hashes."""
+    unsigned = Seal(
+        patch_id="pat_1",
+        incident_id="inc_1",
+        robot_id="iiwa",
+        telemetry_sha="e" * 64,
+        base_sha="b" * 64,
+        result_sha=result_sha,
+        policy_sha="d" * 64,
+        attempt=attempt,
+        alpha=0.025,
+        at_ns=7,
+        public_key="",
+        signature="",
+    )
+    return signed(unsigned, Ed25519PrivateKey.from_private_bytes(bytes([seed] * 32)))
+
+
 class FakeWorkers:
     """FAKE: judges by a formula instead of a simulation. Counts and remembers its jobs like the real one."""
 
-    def __init__(self, formula: Callable[[Artefact, Scenario], Judgement]) -> None:
+    def __init__(self, formula: Formula) -> None:
         self.robot, self.rollouts = IIWA, 0
         self.jobs: list[tuple[Artefact, Scenario]] = []
         self._formula = formula

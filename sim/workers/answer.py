@@ -3,7 +3,7 @@
 An answer comes from a process that ran a candidate. It is never unpickled. Each number is checked for its place, its
 shape and its range before anybody looks at it; even then it is a claim, which a trusted replay has to prove.
 
-    answer = count of scenarios, then for each: ticks, actuators, flags, numbers of the judgement, commands
+    answer = count of scenarios, then for each: ticks, actuators, flags, numbers of the judgement, ranges, commands
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import numpy as np
 from core.metrics import METRICS, Array
 from core.robot import Robot
 from sim.judge import Judgement
+from sim.visited import Visited, quantities
 
 _HEAD = struct.Struct("<4sI")
 _SCENARIO = struct.Struct("<IIBB")
-_MAGIC = b"RMA1"
+_MAGIC = b"RMA2"
 
 
 class Malformed(ValueError):  # noqa: N818 it is what the answer is
@@ -40,7 +41,7 @@ class Rolled:
 def most_bytes(robot: Robot, ticks: Sequence[int]) -> int:
     """Size of the longest answer about rollouts of so many ticks."""
     m = len(robot.actuators)
-    return _HEAD.size + sum(_SCENARIO.size + 8 * (_numbers(robot) + m * each) for each in ticks)
+    return _HEAD.size + sum(_SCENARIO.size + 8 * (_numbers(robot) + 2 * quantities(robot) + m * each) for each in ticks)
 
 
 def write_answer(rolled: Sequence[Rolled]) -> bytes:
@@ -55,6 +56,8 @@ def write_answer(rolled: Sequence[Rolled]) -> bytes:
             judgement.peak_variation_nm,
             judgement.safety_share,
             judgement.clipped_share,
+            *judgement.visited.low,
+            *judgement.visited.high,
         ]
         parts.append(np.array(numbers, dtype="<f8").tobytes())
         parts.append(np.ascontiguousarray(each.command, dtype="<f8").tobytes())
@@ -90,6 +93,9 @@ def _read_one(reader: _Reader, robot: Robot, most: int) -> Rolled:
     variation, safety_share, clipped_share = numbers[k + n :]
     if max(safety_share, clipped_share) > 1.0:
         raise Malformed("a share above 1")
+    low, high = (reader.numbers(quantities(robot)) for _ in range(2))
+    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high)) and np.all(low <= high)):
+        raise Malformed("a range that is none")
     command = reader.numbers(ticks * m).reshape(ticks, m)
     if not np.all(np.isfinite(command)):
         raise Malformed("a command that is not finite")
@@ -101,6 +107,7 @@ def _read_one(reader: _Reader, robot: Robot, most: int) -> Rolled:
         safety_share=safety_share,
         clipped_share=clipped_share,
         limit_broken=bool(broken),
+        visited=Visited(low=tuple(low.tolist()), high=tuple(high.tolist())),
     )
     return Rolled(judgement=judgement, command=command)
 

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.stats import count_interval, paired_interval, rate_interval, rate_upper_bound
+from core.stats import (
+    count_interval,
+    paired_interval,
+    paired_sample_size,
+    rate_interval,
+    rate_lower_bound,
+    rate_upper_bound,
+    runs_without_failure,
+)
 
 differences = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30)
 
@@ -123,3 +131,57 @@ def test_interval_of_a_count_is_garwoods() -> None:
     assert count_interval(10) == pytest.approx((4.795, 18.390), abs=1e-3)  # table of Garwood 1936
     with pytest.raises(ValueError, match="count"):
         count_interval(-1)
+
+
+def test_lower_bound_of_a_rate_mirrors_the_upper_one() -> None:
+    assert rate_lower_bound(0, 24) == 0.0
+    assert rate_lower_bound(5, 5) == pytest.approx(0.05**0.2)
+    low = rate_lower_bound(3, 10)
+    at_least_three = sum(math.comb(10, k) * low**k * (1 - low) ** (10 - k) for k in range(3, 11))
+    assert at_least_three == pytest.approx(0.05, rel=1e-9)
+
+
+def test_59_runs_without_failure_show_5_percent_at_most() -> None:
+    assert runs_without_failure(0.05, 0.95) == 59
+    assert runs_without_failure(0.10, 0.95) == 29
+    assert runs_without_failure(0.5, 0.5) == 1  # exactly: one run in two would have failed
+    assert runs_without_failure(0.9, 0.5) == 1
+
+
+@given(st.floats(0.01, 0.9), st.floats(0.5, 0.99))
+def test_so_many_runs_are_enough_and_one_fewer_is_not(bound: float, level: float) -> None:
+    runs = runs_without_failure(bound, level)
+    assert rate_upper_bound(0, runs, level) <= bound * (1 + 1e-6)
+    assert runs == 1 or rate_upper_bound(0, runs - 1, level) > bound * (1 - 1e-6)
+
+
+def test_sample_size_is_that_of_the_tables() -> None:
+    # Cohen 1988, one-sided at 0.05: an effect of half a standard deviation needs 27 pairs for a power of 0.80
+    assert paired_sample_size(0.5, 1.0, 0.05, 0.80) == 27
+    assert paired_sample_size(1.0, 2.0, 0.05, 0.80) == 27
+    assert paired_sample_size(100.0, 1.0, 0.05, 0.80) == 2
+
+
+@pytest.mark.parametrize(("shift", "spread", "alpha", "power"), [(0.05, 0.1, 0.025, 0.95), (0.3, 0.4, 0.05, 0.9)])
+def test_a_test_of_that_size_finds_the_shift_as_often_as_it_says(
+    shift: float, spread: float, alpha: float, power: float
+) -> None:
+    n = paired_sample_size(shift, spread, alpha, power)
+    rng = np.random.default_rng(5)
+    runs = 2000
+    found = [paired_interval(d, 1 - 2 * alpha).high < 0 for d in rng.normal(-shift, spread, (runs, n))]
+    assert np.mean(found) >= power - 3.5 * math.sqrt(power * (1 - power) / runs)
+    fewer = [paired_interval(d, 1 - 2 * alpha).high < 0 for d in rng.normal(-shift, spread, (runs, 3 * n // 4))]
+    assert np.mean(fewer) < power
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 1, 0.05, 0.8), (1, 0.0, 0.05, 0.8), (1, 1, 0.0, 0.8), (1, 1, 0.05, 0.05)])
+def test_what_has_no_sample_size_is_refused(wrong: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="paired_sample_size"):
+        paired_sample_size(*wrong)
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 0.95), (1.0, 0.95), (0.05, 1.0), (0.05, 0.0), (math.nan, 0.95)])
+def test_what_no_number_of_runs_shows_is_refused(wrong: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="runs_without_failure"):
+        runs_without_failure(*wrong)

@@ -15,6 +15,7 @@ from core.metrics import METRICS
 from core.robot import Robot
 from sim.catalogue import find_robot
 from sim.judge import Judgement
+from sim.visited import Visited, quantities
 from sim.workers.answer import Malformed, Rolled, most_bytes, read_answer, write_answer
 
 ROBOT: Robot = find_robot("arm2")
@@ -22,6 +23,14 @@ N, M = ROBOT.dof, len(ROBOT.actuators)
 TICKS = 5
 figure = st.floats(0.0, 1e12)
 share = st.floats(0.0, 1.0)
+value = st.floats(-1e12, 1e12)
+Q = quantities(ROBOT)
+
+
+@st.composite
+def ranges(draw: st.DrawFn) -> Visited:
+    ends = [sorted(draw(st.tuples(value, value))) for _ in range(quantities(ROBOT))]
+    return Visited(low=tuple(low for low, _ in ends), high=tuple(high for _, high in ends))
 
 
 @st.composite
@@ -37,6 +46,7 @@ def rollouts(draw: st.DrawFn) -> Rolled:
             safety_share=draw(share),
             clipped_share=draw(share),
             limit_broken=draw(st.booleans()),
+            visited=draw(ranges()),
         ),
         command=draw(arrays(float, (ticks, M), elements=st.floats(-1e9, 1e9))),
     )
@@ -92,6 +102,7 @@ def test_any_eight_bytes_may_be_anything_and_what_is_read_is_still_sane(rolled: 
     assert all(0.0 <= number < math.inf for number in numbers)
     assert 0.0 <= judgement.safety_share <= 1.0
     assert 0.0 <= judgement.clipped_share <= 1.0
+    assert all(low <= high < math.inf for low, high in zip(judgement.visited.low, judgement.visited.high, strict=True))
     assert found.command.shape[1] == M
     assert np.all(np.isfinite(found.command))
     assert len(found.command) == TICKS or judgement.diverged
@@ -106,6 +117,7 @@ HONEST = Rolled(
         safety_share=0.0,
         clipped_share=0.0,
         limit_broken=False,
+        visited=Visited(low=(-1.0,) * Q, high=(1.0,) * Q),
     ),
     command=np.ones((TICKS, M)),
 )
@@ -118,6 +130,19 @@ def test_no_figure_is_negative_or_not_finite(number: float, place: int) -> None:
     data = bytearray(write_answer([HONEST]))
     struct.pack_into("<d", data, NUMBERS + 8 * place, number)
     with pytest.raises(Malformed):
+        read_answer(bytes(data), ROBOT, [TICKS])
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 2.0])
+@pytest.mark.parametrize("place", range(Q))
+def test_no_range_is_empty_or_not_finite(number: float, place: int) -> None:
+    data = bytearray(write_answer([HONEST]))
+    struct.pack_into("<d", data, NUMBERS + 8 * (len(METRICS) + N + 3 + place), number)
+    with pytest.raises(Malformed, match="range"):
+        read_answer(bytes(data), ROBOT, [TICKS])
+    data = bytearray(write_answer([HONEST]))
+    struct.pack_into("<d", data, NUMBERS + 8 * (len(METRICS) + N + 3 + Q + place), -number)
+    with pytest.raises(Malformed, match="range"):
         read_answer(bytes(data), ROBOT, [TICKS])
 
 

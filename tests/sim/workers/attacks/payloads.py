@@ -175,6 +175,7 @@ FORGERIES = {  # a lie about the result of a rollout; no layer stops one
     "forge the answer on the pipe": """
 import struct
 import numpy as np
+from sim.visited import quantities
 from sim.workers import answer as form
 frame = sys._getframe()
 while "job" not in frame.f_locals:
@@ -184,7 +185,8 @@ perfect = []
 for scenario in job.scenarios:
     ticks, m = round(scenario.duration_s * job.robot.control_rate_hz), len(job.robot.actuators)
     numbers = np.full(form._numbers(job.robot), 1e-9)
-    perfect.append(form._SCENARIO.pack(ticks, m, 0, 0) + numbers.tobytes() + np.zeros((ticks, m)).tobytes())
+    rest = np.zeros(2 * quantities(job.robot) + ticks * m)
+    perfect.append(form._SCENARIO.pack(ticks, m, 0, 0) + numbers.tobytes() + rest.tobytes())
 lie = b"R" + form._HEAD.pack(form._MAGIC, len(perfect)) + b"".join(perfect)
 for descriptor in range(3, 1000):
     try:
