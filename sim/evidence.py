@@ -12,6 +12,7 @@ from sim.effect import Effect, combine
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from sim.twin.twin import Twin
+from sim.workers.answer import Rolled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Pair:
     scenario: Scenario
     before: Judgement
     after: Judgement
+    claim: Rolled | None = None  # the candidate's run as a worker tells it, which `after` is part of
 
     @property
     def change(self) -> float:
@@ -38,6 +40,12 @@ class Evidence:
     delays: Mapping[float, tuple[Pair, ...]] = field(default_factory=dict)  # added delay [s] -> pairs
     gains: Mapping[float, tuple[Pair, ...]] = field(default_factory=dict)  # factor of the loop gain -> pairs
     regressions: tuple[Pair, ...] | None = None  # past incidents, a run for each
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every pair that was run."""
+        groups = [pairs for group in (self.severities, self.delays, self.gains) for pairs in group.values()]
+        return sum((*groups, self.regressions or ()), self.sealed)
 
 
 def draw_scenarios(

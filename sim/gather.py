@@ -26,8 +26,12 @@ def run_pairs(
     workers: Workers, incumbent: Artefact, candidate: Artefact, scenarios: Sequence[Scenario]
 ) -> tuple[Pair, ...]:
     """Both laws in every scenario."""
-    results = iter(workers.judge([(law, scenario) for scenario in scenarios for law in (incumbent, candidate)]))
-    return tuple(Pair(scenario=s, before=next(results), after=next(results)) for s in scenarios)
+    rolled = iter(workers.roll([(law, scenario) for scenario in scenarios for law in (incumbent, candidate)]))
+    found = []
+    for scenario in scenarios:
+        before, claim = next(rolled), next(rolled)
+        found.append(Pair(scenario=scenario, before=before.judgement, after=claim.judgement, claim=claim))
+    return tuple(found)
 
 
 def run_sealed(

@@ -26,6 +26,7 @@ from sim.gates.law_cost import law_cost
 from sim.gates.limits import limits
 from sim.gates.non_inferiority import non_inferior
 from sim.gates.novelty import novelty
+from sim.gates.replay import claims_of, replayed
 from sim.gates.superiority import superior_tracking
 from sim.gates.worst_decile import worst_decile
 from sim.gather import run_sealed, run_the_rest
@@ -35,6 +36,7 @@ from sim.sealing import seed_of
 from sim.twin.twin import Twin
 from sim.visited import Stretch
 from sim.workers.base import Workers
+from sim.workers.confirm import confirm
 
 
 def validate(
@@ -72,10 +74,14 @@ def validate(
     gates += [law_cost(cost, twin.robot.dt_s, policy.law, ns_per_operation()), twin_fidelity(fidelity, policy.twin)]
     gates += [] if incident is None else [novelty(incident, pairs, policy.novelty)]
     gates += [] if seal is None else [alpha_budget(seal, policy.alpha)]
+    gates = [*decisive, *gates]
+    if overall(gate.verdict for gate in gates) is Verdict.PASS:
+        forgeries = confirm(workers, candidate, claims_of(evidence.pairs))
+        gates.append(replayed(evidence.pairs, forgeries))
     return report_of(
         twin,
         evidence,
-        (*decisive, *gates),
+        gates,
         base_sha=incumbent.sha256,
         result_sha=candidate.sha256,
         fidelity=fidelity,

@@ -13,14 +13,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import sim
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.controller import Controller
+from core.frames import Frame
 from core.records import Seal
 from core.robot_toml import load_robot
 from patcher.propose.base import Situation
 from sim.effect import NO_EFFECT, Effect
 from sim.judge import Judgement
+from sim.replay import Replayed
+from sim.rerun import Rerun
 from sim.scenario import Scenario
 from sim.sealing import signed
 from sim.twin.twin import RankedCause, Twin
+from sim.workers.answer import Rolled
+from sim.workers.outcome import Lost
+from sim.workers.replays import ReplayJob
+from sim.workers.reruns import RerunJob
 from telemetry.calibration import Calibration
 
 IIWA = load_robot(Path(str(sim.__file__)).parent / "robots" / "iiwa" / "robot.toml")
@@ -143,11 +150,44 @@ class FakeWorkers:
         self.robot, self.rollouts = IIWA, 0
         self.jobs: list[tuple[Artefact, Scenario]] = []
         self._formula = formula
+        self._known: list[Judgement] = []
 
     def judge(self, jobs: Sequence[tuple[Artefact, Scenario]]) -> list[Judgement]:
         self.rollouts += len(jobs)
         self.jobs += jobs
         return [self._formula(*job) for job in jobs]
+
+    def roll(self, pairs: Sequence[tuple[Artefact, Scenario]]) -> list[Rolled]:
+        """What a worker would claim: the formula's judgement, and commands that name it."""
+        self._known += self.judge(pairs)
+        names = range(len(self._known) - len(pairs), len(self._known))
+        return [Rolled(judgement=self._known[k], command=np.full((1, len(IIWA.actuators)), float(k))) for k in names]
+
+    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
+        found = []
+        for job in jobs:
+            names = [int(command[0, 0]) for command in job.commands]
+            frames = [Frame(0, name, [], [], [], []) for name in names]
+            found.append(
+                tuple(
+                    Replayed(judgement=self.replayed(self._known[name]), frames=(frame,))
+                    for name, frame in zip(names, frames, strict=True)
+                )
+            )
+        return list(found)
+
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+        return [
+            tuple(
+                Rerun(command=np.full((1, len(IIWA.actuators)), float(frame.stamp_ns)), clipped=0, safety=0)
+                for (frame,), _ in job.seen
+            )
+            for job in jobs
+        ]
+
+    def replayed(self, judgement: Judgement) -> Judgement:
+        """What a replay finds; a test may find something else."""
+        return judgement
 
 
 def load_cancelled(artefact: Artefact, scenario: Scenario) -> Judgement:

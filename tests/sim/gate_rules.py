@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -20,9 +21,12 @@ from sim import policy
 from sim.evidence import Evidence, Pair
 from sim.judge import Judgement
 from sim.visited import Stretch, Visited
+from sim.workers.answer import Rolled
+from sim.workers.confirm import Forgery
 
 Rule = Callable[[ModuleType], None]
 NOWHERE: Any = None  # the gates never look at the scenario
+NO_COMMAND = np.zeros((1, 1))
 PASS, FAIL, OPEN = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 ALPHA = 0.025
@@ -38,6 +42,13 @@ LAW = policy.Law(load=0.25, ns_per_operation=10.0)
 TWIN = policy.TwinQuality(fidelity=0.7)
 NOVELTY = policy.Novelty(slack=0.25, share=0.25)
 BUDGET = policy.Alpha(per_incident=0.05, attempts=2, incident_renews_h=1.0, per_day=0.1)
+
+
+@dataclass(frozen=True)
+class Named:
+    """FAKE: a scenario of which only the name is asked."""
+
+    name: str
 
 
 def judged(
@@ -671,6 +682,34 @@ def an_attempt_spends_its_share_of_alpha(m: ModuleType) -> None:
     says(m.alpha_spent("not before noon"), "alpha_budget", OPEN, "not before noon")
 
 
+def claimed(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The same pairs with what a worker said of each."""
+    return tuple(replace(pair, claim=Rolled(judgement=pair.after, command=NO_COMMAND)) for pair in pairs)
+
+
+def runs_that_came_out_the_same_pass(m: ModuleType) -> None:
+    says(m.replayed(claimed(SOUND), ()), "replay", PASS, "2 runs")
+
+
+def one_run_that_did_not_fails_whatever_the_others_did(m: ModuleType) -> None:
+    somewhere: Any = Named("reach 3")
+    forged = Forgery(scenario=somewhere, what="its figures are others")
+    says(m.replayed(claimed(SOUND), [forged]), "replay", FAIL, "1 of 2 runs", "reach 3", "its figures are others")
+    says(m.replayed(SOUND, [forged, forged]), "replay", FAIL, "2 of 2 runs")
+
+
+def runs_without_a_claim_are_open(m: ModuleType) -> None:
+    says(m.replayed((), ()), "replay", OPEN, "0 of 0")
+    says(m.replayed((*claimed(SOUND), SOUND[0]), ()), "replay", OPEN, "1 of 3")
+    other = replace(claimed(SOUND)[0], after=judged(0.5))
+    says(m.replayed((other, claimed(SOUND)[1]), ()), "replay", OPEN, "1 of 2")
+
+
+def claims_are_those_of_the_candidate_in_order(m: ModuleType) -> None:
+    first, second = claimed(tracked([2.0, 2.0], [1.0, 1.5]))
+    assert m.claims_of([first, SOUND[0], second]) == [(NOWHERE, first.claim), (NOWHERE, second.claim)]
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "answer": (
         one_verdict_comes_from_many,
@@ -743,6 +782,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
         an_incident_beyond_what_was_visited_is_open,
         rows_that_are_no_number_do_not_count_and_nothing_but_them_fails,
         runs_in_which_the_incumbent_is_lost_visited_nothing,
+    ),
+    "replay": (
+        runs_that_came_out_the_same_pass,
+        one_run_that_did_not_fails_whatever_the_others_did,
+        runs_without_a_claim_are_open,
+        claims_are_those_of_the_candidate_in_order,
     ),
     "alpha": (an_attempt_spends_its_share_of_alpha,),
 }

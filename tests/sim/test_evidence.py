@@ -222,6 +222,7 @@ def test_a_patch_that_cancels_the_load_passes_every_gate() -> None:
         "severity",
         "law_cost",
         "fidelity",
+        "replay",
     ]
     assert (report.base_sha, report.result_sha) == (COMPUTED_TORQUE.sha256, REMEDY.sha256)
     assert (report.rollouts, report.seed, report.patch_id) == (186, seed_of_laws(REMEDY), "pat_1")
@@ -233,6 +234,22 @@ def test_a_patch_that_cancels_the_load_passes_every_gate() -> None:
     assert tracking.delta == pytest.approx(tracking.after - tracking.before)
     assert len(report.scenarios) == tracking.n_pairs == 59
     assert report.sha256 == sha256_of(report)
+
+
+def test_a_worker_that_lied_about_a_patch_is_found_out_and_the_patch_refused() -> None:
+    class Liars(FakeWorkers):
+        def replayed(self, judgement: Judgement) -> Judgement:
+            return replace(judgement, metrics={**judgement.metrics, "rms_effort": 1.5})
+
+    report = report_of(Liars(made_up.load_cancelled))
+    assert [gate.name for gate in report.gates if gate.verdict is not Verdict.PASS] == ["replay"]
+    assert "rms_effort" in gate_of(report, "replay").why
+    assert report.verdict is Verdict.FAIL
+
+
+def test_nothing_is_replayed_of_a_patch_that_is_refused_anyway() -> None:
+    report = report_of(FakeWorkers(lambda artefact, scenario: judged(0.02)))
+    assert "replay" not in {gate.name for gate in report.gates}
 
 
 @pytest.mark.parametrize(
