@@ -52,8 +52,11 @@ def visited(robot: Robot, measured: Array, path: Array, command: Array) -> Visit
         path: (N, n) positions without noise, whose differences are the speeds.
         command: (N, m).
     """
+    measured, path, command = (
+        np.nan_to_num(rows, posinf=_BEYOND, neginf=-_BEYOND) for rows in (measured, path, command)
+    )
     speed = np.diff(path, axis=0, append=path[-1:]) * robot.control_rate_hz
-    rows = np.nan_to_num(np.hstack([measured[:, _bounded(robot)], speed, command]), posinf=_BEYOND, neginf=-_BEYOND)
+    rows = np.hstack([measured[:, _bounded(robot)], speed, command])
     return Visited(low=tuple(rows.min(axis=0).tolist()), high=tuple(rows.max(axis=0).tolist()))
 
 
