@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from core.errors import BadInput, RemendError
+from core.status import Verdict
 from remend import __version__
 
 app = typer.Typer(
@@ -126,6 +127,30 @@ def check(
         f"  cost      {report.cost} operations, {report.call_us:.1f} us a call, {100 * report.load:.2g} % of the period"
     )
     typer.echo(f"  sha256    {report.sha256}")
+
+
+@app.command()
+def validate(
+    law_dir: Annotated[Path, typer.Argument(help="Folder with law.py, params.toml and manifest.toml.")],
+    robot: RobotName,
+    fault: Annotated[str, typer.Option("--fault", help="Fault that the robot has, or none.")] = "none",
+    seed: Seed = 1,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the result to this file; - is standard output.")
+    ] = None,
+    policy: PolicyFile = None,
+) -> None:
+    """Full evidence for a controller against the one that a robot has."""
+    from remend.console import Console  # noqa: PLC0415
+    from remend.validation import validate_folder  # noqa: PLC0415
+
+    if json_file is not None:
+        require_place(json_file)
+    console = Console(file=sys.stderr if json_file == "-" else None)
+    found = validate_folder(law_dir, robot, fault, seed, console, policy)
+    if json_file is not None:
+        write_json(json_file, found.to_json())
+    raise typer.Exit(0 if found.report.verdict is Verdict.PASS else 1)
 
 
 @app.command()

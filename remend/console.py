@@ -132,6 +132,10 @@ class Console:
         )
         if candidate.changes:
             self._show_params(candidate)
+        self.show_report(report)
+
+    def show_report(self, report: ValidationReport) -> None:
+        """The evidence: what a controller is worth against the incumbent, and what speaks against it."""
         self._heading("Does it work")
         if not views.reproduced(report):
             self._paragraph(views.NOT_REPRODUCED, "bold yellow")

@@ -34,6 +34,7 @@ from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
 from sim.canary_limits import canary_limits
+from sim.gates.replay import NAME as REPLAY
 from sim.policy import Policy
 from sim.twin.expected import expected_with
 from sim.twin.fidelity import fidelity
@@ -256,6 +257,11 @@ class Pipeline:
             healing.evidence_rollouts += report.rollouts
             stage.finish(f"{report.verdict.value} after {report.rollouts} rollouts")
         self.store.add_report(report)
+        if forged := next(
+            (gate for gate in report.gates if gate.name == REPLAY and gate.verdict is Verdict.FAIL), None
+        ):
+            self.store.add_note(candidate.id, actor="service", verb="forged", payload={"why": forged.why})
+            self.console.line(f"  SECURITY: {forged.why}", "bold red")
         after = {
             Verdict.PASS: PatchStatus.AWAITING_APPROVAL,
             Verdict.FAIL: PatchStatus.REJECTED,

@@ -36,7 +36,7 @@ DOORS = {"sim/environment.py", "sim/trial.py", "sim/workday.py"}  # where a user
 SECRETS = {
     # what the body really does
     "true_state": {"sim/plant.py", "sim/rollout.py", "sim/environment.py"},
-    "q_true": {"sim/rollout.py", "sim/judge.py"},
+    "q_true": {"sim/rollout.py", "sim/judge.py", "sim/filmstrip.py"},
     # the robot that nobody may look into
     "hidden_physics": {"sim/kinds.py", "sim/truth.py", "sim/robot_process.py", *DOORS},
     # which fault a user asked for, and when it sets in
@@ -46,6 +46,7 @@ SECRETS = {
         "sim/environment.py",
         "sim/workday.py",
         "remend/simulation.py",
+        "remend/validation.py",
     },
     "full_effect": {"sim/faults/notation.py", "sim/truth.py", "sim/trial.py"},
     "fault_course": {"sim/robot_process.py", "remend/simulation.py"},
@@ -62,6 +63,8 @@ SECRETS = {
         "sim/environment.py",
         "sim/workday.py",
         "sim/twin/fidelity.py",
+        "sim/uses.py",
+        "remend/validation.py",
     },
 }
 INSIDE = ("sim/plant.py", "sim/plants/")
