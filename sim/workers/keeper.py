@@ -23,6 +23,7 @@ _PATIENCE_S = 600.0  # a machine under any load starts a zygote, or loads a few 
 # All memory in one heap of huge pages, for a world has many: with twenty worlds a fork then costs what it costs with
 # one, and a world that is loaded takes the pages of one that made room for it.
 _ONE_HEAP = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=17179869184"
+_OWN_CODE = str(Path(__file__).parents[2])  # an editable install is found by a hook, and is not on the path
 _GOODBYE_S = 10.0  # an idle zygote ends at once
 _FOR_SYSTEM = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "HOME", "XDG_CACHE_HOME")
 _FOR_NUMBERS = ("OPENBLAS_", "MKL_", "BLIS_", "OMP_", "NUMBA_", "NPY_")  # which kernels compute decides the last bits
@@ -170,7 +171,7 @@ class Keeper:
         command = [sys.executable, "-m", "sim.workers.zygote", str(other.fileno())]
         path = [str(Path(entry).absolute()) for entry in sys.path if Path(entry).exists()]
         if program is not None:
-            readable = [*path, sys.prefix, sys.base_prefix, sys.executable, *self._readable]
+            readable = [*path, _OWN_CODE, sys.prefix, sys.base_prefix, sys.executable, *self._readable]
             command = bubblewrap.wrapped(program, command, readable, as_root=os.geteuid() == 0)
         with other:
             self._process = subprocess.Popen(  # noqa: S603 this interpreter, and bubblewrap from the user's PATH

@@ -211,7 +211,7 @@ def test_every_fault_is_listed_with_its_notation(shell: Shell) -> None:
 
 def test_doctor_finds_this_environment_fit(shell: Shell) -> None:
     listed = shell.done("doctor")
-    assert all(re.match(r"(ok|warn) +[\w ]+: ", line) for line in listed.splitlines())
+    assert all(re.match(r"(ok|warn) +[\w -]+: ", line) for line in listed.splitlines())
     assert not shell.home.exists()
 
 

@@ -92,7 +92,7 @@ def test_the_seal_is_on_record_before_the_first_run(bench: Callable[..., Any], s
     assert is_genuine(report.seal)
     assert report.seed == seed_of(report.seal)
     assert report.seal.policy_sha == report.policy_sha == shipped_policy().sha256
-    assert [gate.name for gate in report.gates][-2:] == ["novelty", "alpha_budget"]
+    assert [gate.name for gate in report.gates][-3:] == ["novelty", "alpha_budget", "replay"]
 
 
 def test_the_same_candidate_is_decided_once(bench: Callable[..., Any]) -> None:

@@ -213,9 +213,26 @@ def test_a_zygote_that_does_not_start_says_why() -> None:
             keeper.layers()
 
 
+def test_a_service_that_is_installed_in_place_has_workers_behind_bubblewrap(cage: Cage) -> None:
+    if not cage.keeper.layers().is_active("bubblewrap"):
+        pytest.skip("layer bubblewrap: it does not work here")
+    script = (
+        "from sim.workers.keeper import Keeper\n"
+        "keeper = Keeper((('sim.workers.self_test:PROBE', b''),), memory=256 << 20, cpu_s=60)\n"
+        "print(keeper.layers().is_active('bubblewrap'))\n"
+        "keeper.close()\n"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environ, cwd="/")
+    if "ModuleNotFoundError" in said.stderr:
+        pytest.skip("Remend is not installed")
+    assert said.stdout == "True\n", said.stderr
+
+
 def test_a_call_that_is_broken_off_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     keeper = keep(FREE)
     cage = Cage(keeper)
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores interrupts
     try:
         cage.one("said = 1")
         alarm = threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
@@ -225,6 +242,7 @@ def test_a_call_that_is_broken_off_leaves_no_worker(monkeypatch: pytest.MonkeyPa
         alarm.join()
         assert cage.run("said = 1", "said = 2") == [b"1", b"2"]
     finally:
+        signal.signal(signal.SIGINT, heard)
         keeper.close()
 
 
