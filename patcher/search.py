@@ -1,4 +1,4 @@
-"""Ask proposers, cheapest first, and rank what they bring; stop asking when enough of the loss would come back.
+"""Ask proposers, cheapest first, and let what they bring race; stop asking when enough of the loss would come back.
 
 Proposers of installed packages (entry points `remend.proposers`) are asked after the shipped ones.
 """
@@ -8,32 +8,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from core.errors import BadInput
 from core.extensions import Registry
 from patcher.propose.base import Proposal, Proposer, Situation
 from patcher.propose.skills import Skills
 from patcher.propose.tune import Tune
-from patcher.score import score
-from sim.evidence import draw_scenarios
-from sim.judge import Judgement
+from patcher.race import Runner, Track, mean_error, race
+from sim.policy import Policy
+from sim.policy_toml import shipped_policy
 from sim.workers.base import Workers
 
 PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Skills(), Tune()))
-_RANKING = 6  # search scenarios that every candidate meets
-_UNRANKED = 0.99  # before any candidate that is known to lose, after any that is known to win
+_WEIGHING = 6  # search scenarios that tell what the fault costs
 WORTH = 0.1  # share of the tracking error under the fault that must be the fault's; chosen
 ENOUGH = 0.9  # share of the lost tracking that makes a dearer proposer pointless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """A proposal with what the search scenarios say of it."""
+    """A proposal with what the race says of it."""
 
     proposal: Proposal
     score: float  # mean, lower is better, 1 = incumbent
+    bound: float  # what the typical score is below, with the policy's confidence; candidates are ranked by it
     recovery: float  # share of the lost tracking that came back in the twin
+    dropped: bool = False  # as hopeless
 
 
 def choose_proposers(name: str) -> tuple[Proposer, ...]:
@@ -49,54 +48,47 @@ def choose_proposers(name: str) -> tuple[Proposer, ...]:
     return (PROPOSERS[name],)
 
 
-def search(situation: Situation, proposers: Sequence[Proposer], workers: Workers) -> list[Ranked]:
-    """Candidates, best first, spending at most the situation's budget of rollouts.
+def search(
+    situation: Situation,
+    proposers: Sequence[Proposer],
+    workers: Workers,
+    policy: Policy | None = None,
+    race_seed: int | None = None,
+) -> list[Ranked]:
+    """Candidates, best first and dropped ones last, spending at most the situation's budget of rollouts.
 
     With a budget too small to rank by, candidates come as their proposers gave them; the gates judge them all the same.
+
+    Args:
+        policy: by default the one that Remend ships.
+        race_seed: of the scenarios that candidates race on; best one that no proposer can know.
     """
+    policy = policy or shipped_policy()
     start = workers.rollouts
-    count = min(_RANKING, situation.budget // 3)  # incumbent with and without the fault, and one candidate
-    ranking = _Ranking(situation, count, workers)
-    if count and not ranking.is_worth_it:
+    count = min(_WEIGHING, situation.budget // 3)  # incumbent with and without the fault, and one candidate
+    seed = situation.seed + 1000 if race_seed is None else race_seed
+    track = Track(situation, workers, count, max(policy.racing.stages), seed)
+    if count and not track.lost > WORTH * mean_error(track.before(count)):
         return []
     ranked: list[Ranked] = []
     for proposer in proposers:
         left = situation.budget - (workers.rollouts - start) - count
         if left < 0:
             break
-        for proposal in proposer.propose(replace(situation, budget=left), workers):
-            if workers.rollouts - start + count <= situation.budget:
-                ranked.append(ranking.rank(proposal))
-        if any(candidate.recovery >= ENOUGH and candidate.score < 1.0 for candidate in ranked):
+        proposals = proposer.propose(replace(situation, budget=left), workers)
+        budget = situation.budget - (workers.rollouts - start)
+        ranked += [_ranked(runner, track, policy) for runner in race(track, proposals, policy, budget if count else 0)]
+        if any(each.recovery >= ENOUGH and each.score < 1.0 and not each.dropped for each in ranked):
             break
-    return sorted(ranked, key=lambda candidate: candidate.score)
+    return sorted(ranked, key=lambda each: (each.dropped, each.bound, each.score))
 
 
-class _Ranking:
-    """The search scenarios of one incident, with what the incumbent makes of them."""
-
-    def __init__(self, situation: Situation, count: int, workers: Workers) -> None:
-        self._workers = workers
-        self._scenarios = draw_scenarios(situation.twin, count, situation.seed + 1000)
-        healthy = draw_scenarios(situation.twin, count, situation.seed + 1000, severity=0.0)
-        self._before = workers.judge([(situation.incumbent, scenario) for scenario in self._scenarios])
-        nominal = workers.judge([(situation.incumbent, scenario) for scenario in healthy])
-        self._lost = _mean_error(self._before) - _mean_error(nominal)
-
-    @property
-    def is_worth_it(self) -> bool:
-        """Whether the fault costs enough tracking that getting it back is more than tuning a healthy robot."""
-        return self._lost > WORTH * _mean_error(self._before)
-
-    def rank(self, proposal: Proposal) -> Ranked:
-        """Judge a proposal on the search scenarios."""
-        after = self._workers.judge([(proposal.artefact, scenario) for scenario in self._scenarios])
-        if not after:
-            return Ranked(proposal=proposal, score=_UNRANKED, recovery=0.0)
-        mean = float(np.mean([score(a, b) for a, b in zip(after, self._before, strict=True)]))
-        recovered = _mean_error(self._before) - _mean_error(after)
-        return Ranked(proposal=proposal, score=mean, recovery=recovered / self._lost if self._lost > 0 else 0.0)
-
-
-def _mean_error(judgements: Sequence[Judgement]) -> float:
-    return float(np.mean([j.metrics["rms_tracking_error"] for j in judgements])) if judgements else 0.0
+def _ranked(runner: Runner, track: Track, policy: Policy) -> Ranked:
+    recovered = mean_error(track.before(len(runner.after))) - mean_error(runner.after)
+    return Ranked(
+        proposal=runner.proposal,
+        score=runner.score,
+        bound=runner.bounds(policy.racing.confidence)[1],
+        recovery=recovered / track.lost if track.lost > 0 else 0.0,
+        dropped=runner.dropped,
+    )

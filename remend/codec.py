@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import enum
 import functools
@@ -9,6 +10,8 @@ import json
 import types
 import typing
 from typing import Any, TypeVar
+
+import numpy as np
 
 from core.errors import BadInput
 
@@ -34,7 +37,7 @@ def _field_types(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
-def _build(kind: Any, value: Any) -> Any:
+def _build(kind: Any, value: Any) -> Any:  # noqa: PLR0911 one return for each kind of type
     origin = typing.get_origin(kind)
     arguments = typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
@@ -45,8 +48,16 @@ def _build(kind: Any, value: Any) -> Any:
         return tuple(_build(of, item) for of, item in zip(each, value, strict=True))
     if origin is dict:
         return {key: _build(arguments[1], item) for key, item in value.items()}
+    if origin is collections.abc.Mapping:
+        return {key: _build(arguments[1], item) for key, item in value.items()}
+    if origin is np.ndarray:
+        return np.array(value)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _build(next(a for a in arguments if a is not type(None)), value)
+        if value is None:
+            return None
+        several = isinstance(value, list)
+        kinds = [a for a in arguments if a is not type(None)]
+        return _build(next((a for a in kinds if (typing.get_origin(a) is tuple) == several), kinds[0]), value)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return kind(value)
     return value

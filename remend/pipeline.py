@@ -30,12 +30,15 @@ from remend.healing import Healing
 from remend.keys import KeyRing
 from remend.links.link import RobotLink
 from remend.live import LiveView
+from remend.memory import StoredRuns
 from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
 from sim.canary_limits import canary_limits
 from sim.gates.replay import NAME as REPLAY
 from sim.policy import Policy
+from sim.regressions import regression_of, world_sha
+from sim.sealing import secret_seed
 from sim.twin.expected import expected_with
 from sim.twin.fidelity import fidelity
 from sim.twin.kinds import twin_kind_of
@@ -204,6 +207,8 @@ class Pipeline:
         assert healing.diagnosis is not None
         if healing.diagnosis.causes[0].cause != "none":
             self.monitor.confirm()
+            if healing.diagnosis.fidelity >= self.policy.twin.fidelity:  # what is not repeated is no scenario
+                self.store.add_regression(regression_of(twin, incident.id, incident.telemetry_sha))
         self.console.show_diagnosis(healing.diagnosis)
         return twin
 
@@ -231,7 +236,8 @@ class Pipeline:
         )
         with self.console.stage("looking for a patch") as stage:
             before = self.workers.rollouts
-            ranked = search(situation, self.proposers, self.workers)
+            drawn = secret_seed(self.seal_key, "race", healing.incident.telemetry_sha, self.incumbent.sha256)
+            ranked = search(situation, self.proposers, self.workers, self.policy, drawn)
             healing.search_rollouts = self.workers.rollouts - before
             self.versions.keep(self.incumbent.files)
             for candidate in ranked:
@@ -293,6 +299,8 @@ class Pipeline:
             patch_id=candidate.id,
             seal=seal,
             incident=stretch(self.robot, self.explained),
+            past=[each for each in self.store.regressions(self.robot.name) if each.incident_id != healing.incident.id],
+            memory=StoredRuns(self.store, world_sha(self.robot)),
         )
 
     def ask(self, proposal: Proposal, healing: Healing) -> bool:
@@ -400,4 +408,4 @@ class Pipeline:
 
 def _first(ranked: Iterable[Ranked], count: int) -> list[Ranked]:
     """The best few that beat the incumbent at all."""
-    return [candidate for candidate in ranked if candidate.score < 1.0][:count]
+    return [candidate for candidate in ranked if candidate.score < 1.0 and not candidate.dropped][:count]

@@ -27,7 +27,9 @@ from remend.home import exclusive
 from remend.journal import Journal
 from remend.keys import KeyRing
 from remend.ledger import Patch
+from remend.runs import Runs
 from sim.policy import Policy
+from sim.regressions import Regression
 from telemetry.incidents import Occurrence, Severity, fingerprint
 
 HEAD_EVERY_ROWS = 64  # chosen: a signed head costs one more fsync
@@ -207,6 +209,26 @@ class Store:
         with self._write(actor) as journal:
             return alpha.commit(journal, patch_id, telemetry_sha, policy, key)
 
+    def add_regression(self, regression: Regression, *, actor: str = "service") -> None:
+        """Make a stored incident a scenario that later candidates meet. The first one of an incident stays.
+
+        Raises:
+            BadInput: no such incident.
+        """
+        incident_id = regression.incident_id
+        with self._write(actor) as journal:
+            subject = (incident_id, ledger.digest(journal.connection, tables.incidents, incident_id))
+            if not ledger.records(journal.connection, tables.regressions, Regression, incident_id=incident_id):
+                columns = {"incident_id": incident_id, "robot": regression.robot}
+                journal.record(tables.regressions, "regression", subject, regression, **columns)
+
+    def add_runs(self, runs: Runs, *, actor: str = "service") -> None:
+        """Keep results of a controller in past incidents."""
+        with self._write(actor) as journal:
+            subject = (runs.artefact_sha, runs.artefact_sha)
+            columns = {"artefact_sha": runs.artefact_sha, "world_sha": runs.world_sha}
+            journal.record(tables.runs, "runs", subject, runs, **columns)
+
     def add_outcome(self, outcome: Outcome, *, actor: str = "service") -> None:
         """Store what happened on the robot.
 
@@ -293,6 +315,16 @@ class Store:
         """Every time that an incident showed, oldest first."""
         with reading(self._engine) as connection:
             return ledger.occurrences(connection, incident_id)
+
+    def regressions(self, robot: str) -> tuple[Regression, ...]:
+        """Past incidents of a robot model, oldest first."""
+        with reading(self._engine) as connection:
+            return ledger.records(connection, tables.regressions, Regression, robot=robot)
+
+    def runs(self, artefact_sha: str, world_sha: str) -> tuple[Runs, ...]:
+        """Results of a controller in past incidents, under one world."""
+        with reading(self._engine) as connection:
+            return ledger.records(connection, tables.runs, Runs, artefact_sha=artefact_sha, world_sha=world_sha)
 
     def diagnoses(self, incident_id: str) -> tuple[Diagnosis, ...]:
         """Diagnoses of an incident, oldest first."""

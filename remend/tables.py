@@ -20,7 +20,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 2  # 2: seals
+SCHEMA_VERSION = 3  # 2: seals; 3: regressions, runs
 
 metadata = MetaData()
 
@@ -68,10 +68,20 @@ seals = _record(
     Column("policy_sha", String(64), nullable=False),
     UniqueConstraint("incident_id", "base_sha", "result_sha", "policy_sha"),  # one question has one answer
 )
+regressions = _record(
+    "regressions",  # past incidents as scenarios; one for each, for ever
+    Column("incident_id", String, ForeignKey("incidents.id"), nullable=False, unique=True),
+    Column("robot", String, nullable=False, index=True),  # name of the model
+)
+runs = _record(
+    "runs",  # results in past incidents
+    Column("artefact_sha", String(64), nullable=False, index=True),
+    Column("world_sha", String(64), nullable=False),
+)
 outcomes = _record("outcomes", _parent("patch_id", "candidates"))
 notes = _record("notes", Column("subject", String, nullable=False, index=True))
 
-RECORDS = (incidents, diagnoses, candidates, moves, reports, approvals, seals, outcomes, notes)
+RECORDS = (incidents, diagnoses, candidates, moves, reports, approvals, seals, regressions, runs, outcomes, notes)
 
 audit = Table(
     "audit",

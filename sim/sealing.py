@@ -19,6 +19,7 @@ from core.ids import canonical_json
 from core.records import Seal
 
 SEAL_TYPE = "application/vnd.remend.seal.v1+json"  # a signature for a seal can never pass for a patch or a head
+_SEED_TYPE = "application/vnd.remend.seed.v1+json"
 _DIGITS = 13  # of the digest, in hexadecimal: 52 bits, which every reader of JSON keeps exactly
 
 
@@ -30,7 +31,12 @@ def signed(seal: Seal, key: Ed25519PrivateKey) -> Seal:
 
 def seed_of(seal: Seal) -> int:
     """The seed of the sealed scenarios."""
-    return int(hashlib.sha256(bytes.fromhex(seal.signature)).hexdigest()[:_DIGITS], 16)
+    return _drawn(bytes.fromhex(seal.signature))
+
+
+def secret_seed(key: Ed25519PrivateKey, purpose: str, *shas: str) -> int:
+    """A seed for scenarios that only rank: nobody without the key knows it, and it is the same for the same hashes."""
+    return _drawn(key.sign(pre_authentication(_SEED_TYPE, canonical_json([purpose, *shas]).encode())))
 
 
 def is_genuine(seal: Seal) -> bool:
@@ -41,6 +47,10 @@ def is_genuine(seal: Seal) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _drawn(signature: bytes) -> int:
+    return int(hashlib.sha256(signature).hexdigest()[:_DIGITS], 16)
 
 
 def _statement(seal: Seal) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from sim.gates.worst_decile import worst_decile
 from sim.gather import run_sealed, run_the_rest
 from sim.policy import Policy
 from sim.policy_toml import shipped_policy
+from sim.regressions import Memory, Regression, remember, run_regressions
 from sim.sealing import seed_of
 from sim.twin.twin import Twin
 from sim.visited import Stretch
@@ -50,6 +52,8 @@ def validate(
     patch_id: str = "",
     seal: Seal | None = None,
     incident: Stretch | None = None,
+    past: Sequence[Regression] | None = None,
+    memory: Memory | None = None,
 ) -> ValidationReport:
     """Gather evidence for `candidate` against `incumbent` and put it before the gates.
 
@@ -60,16 +64,23 @@ def validate(
         seal: what the sealed scenarios are drawn from; without one they are drawn from the hashes of the two laws,
             which whoever made the candidate could have known.
         incident: telemetry under the fault, to be compared with what the runs visited; without it nobody asks.
+        past: incidents of the same robot that the candidate has to meet; without them nobody asks.
+        memory: results of proven controllers in past incidents, which need not be computed again.
     """
     policy = policy or shipped_policy()
     seed = seed_of(seal) if seal is not None else _known_seed(incumbent, candidate)
     before_count = workers.rollouts
     pairs = run_sealed(workers, twin, incumbent, candidate, policy, seed)
     decisive = sealed_gates(twin.robot, pairs, policy)
+    fitting = [regression for regression in past or () if regression.fits(twin)]
     evidence = Evidence(sealed=pairs)
     if overall(gate.verdict for gate in decisive) is Verdict.PASS:
         evidence = run_the_rest(workers, twin, incumbent, candidate, policy, seed, pairs)
+        evidence = replace(evidence, regressions=run_regressions(workers, incumbent, candidate, fitting, memory))
     gates, armed = further_gates(twin.robot, evidence, policy)
+    if past is not None:
+        answered, also = regressions(evidence.regressions, policy.elsewhere, len(past) - len(fitting))
+        gates, armed = [*gates, answered], armed or also
     cost = Controller.from_artefact(candidate, twin.robot.ports).cost
     gates += [law_cost(cost, twin.robot.dt_s, policy.law, ns_per_operation()), twin_fidelity(fidelity, policy.twin)]
     gates += [] if incident is None else [novelty(incident, pairs, policy.novelty)]
@@ -78,6 +89,8 @@ def validate(
     if overall(gate.verdict for gate in gates) is Verdict.PASS:
         forgeries = confirm(workers, candidate, claims_of(evidence.pairs))
         gates.append(replayed(evidence.pairs, forgeries))
+        if gates[-1].verdict is Verdict.PASS:
+            remember(memory, candidate, evidence.regressions or ())
     return report_of(
         twin,
         evidence,
@@ -126,12 +139,7 @@ def further_gates(robot: Robot, evidence: Evidence, policy: Policy) -> tuple[lis
         healthy,
         severity,
     ]
-    armed = armed or also
-    if evidence.regressions is not None:
-        past, also = regressions(evidence.regressions, rule)
-        gates.append(past)
-        armed = armed or also
-    return gates, armed
+    return gates, armed or also
 
 
 def _only(evidence: Evidence, *, healthy: bool) -> dict[float, tuple[Pair, ...]]:

@@ -51,15 +51,21 @@ def elsewhere(
     return answer(name, Verdict.PASS, facts), False
 
 
-def regressions(pairs: Sequence[Pair], rule: Elsewhere) -> tuple[Gate, bool]:
+def regressions(pairs: Sequence[Pair] | None, rule: Elsewhere, left_out: int = 0) -> tuple[Gate, bool]:
     """The answer over past incidents, one run for each, and whether the patch needs a revert trigger.
 
-    That there was none yet is an answer too.
+    Args:
+        pairs: None if they were not run; that there was no past incident yet is an answer.
+        left_out: past incidents of a robot that was made of other parts.
     """
     name = "regressions"
+    if pairs is None:
+        return answer(name, Verdict.INCONCLUSIVE, "nothing was run there"), True
     if not finite(pairs):
         return answer(name, Verdict.FAIL, f"{NO_NUMBER} in a past incident"), True
     of = f"{len(pairs)} past incident{'' if len(pairs) == 1 else 's'}"
+    if left_out:
+        of += f" ({left_out} of a robot of other parts left out)"
     worst = [pair for pair in pairs if pair.after.limit_broken and not pair.before.limit_broken]
     if worst:
         what = f"breaks limits that the incumbent keeps in {len(worst)} of {of}"

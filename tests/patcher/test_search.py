@@ -90,7 +90,7 @@ def test_the_next_proposer_gets_what_the_ones_before_have_left() -> None:
     first, second = Fake("first", [1.0], burn=50), Fake("second", [2.0])
     run([first, second], budget=200)
     assert first.budgets == [200 - 12 - 6]
-    assert second.budgets == [200 - 12 - 50 - 6 - 6]
+    assert second.budgets == [200 - 12 - 50 - 3 - 6]  # the first one's candidate was clear after three
 
 
 @settings(max_examples=40, deadline=None)
@@ -134,7 +134,7 @@ def test_every_candidate_meets_the_same_scenarios_as_the_incumbent() -> None:
         met.setdefault(artefact.sha256, []).append(scenario.sha256)
     incumbent, *candidates = met.values()
     assert len(candidates) == 2
-    assert all(found == incumbent[:6] for found in candidates)
+    assert all(found == incumbent[: len(found)] and len(found) >= 3 for found in candidates)
     assert len(incumbent) == 12  # and six without the fault
 
 

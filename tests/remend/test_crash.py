@@ -88,7 +88,7 @@ def test_home_survives_kills_from_outside(home: Path) -> None:
 def test_home_survives_kills_at_counted_calls(home: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for kill in range(4):
-        live_until_killed(home, f"in{kill}", calls=int(rng.integers(30_000, 300_000)), after_s=0)
+        live_until_killed(home, f"in{kill}", calls=int(rng.integers(60_000, 330_000)), after_s=0)
         assert require_consistent(home) > 0, "killed before the first decision: count further"
 
 

@@ -17,6 +17,7 @@ from core.clock import ManualClock
 from core.records import ValidationReport
 from core.status import PatchStatus, Verdict
 from patcher.propose.base import Proposal, params_proposal
+from remend.audit import verify_home
 from remend.console import Console
 from remend.healing import Healing
 from remend.keys import simulated_seal_key
@@ -24,6 +25,7 @@ from remend.pipeline import Pipeline
 from remend.store import Store
 from sim.judge import Judgement
 from sim.policy_toml import shipped_policy
+from sim.regressions import regression_of
 from sim.scenario import Scenario
 from sim.sealing import is_genuine, seed_of
 from sim.visited import Visited
@@ -111,3 +113,26 @@ def test_after_so_many_attempts_a_candidate_is_held_and_nothing_is_run(bench: Ca
     (gate,) = report.gates
     assert gate.name == "alpha_budget"
     assert "there is alpha for another from" in gate.why
+
+
+def test_past_incidents_are_met_and_their_results_kept(
+    bench: Callable[..., Any], store: Store, samples: ModuleType
+) -> None:
+    store.add_incident(samples.incident("inc_2"))
+    heavy = made_up.twin(made_up.cause("payload", 8.0))
+    past = regression_of(heavy, "inc_2", "7" * 64)
+    store.add_regression(past)
+    store.add_regression(regression_of(TWIN, "inc_2", "8" * 64))  # an incident is one scenario, for ever
+    store.add_regression(
+        regression_of(TWIN, "inc_1", "9" * 64)
+    )  # the present one is what the sealed scenarios are about
+    (kept,) = [each for each in store.regressions("iiwa") if each.incident_id == "inc_2"]
+    assert kept.scenario.sha256 == past.scenario.sha256
+    assert isinstance(kept.scenario.physics.inertials, np.ndarray)
+    report, rollouts, _ = bench(5.0)
+    assert rollouts == 186 + 2
+    assert [each.scenario_sha for each in report.regressions] == [past.scenario.sha256]
+
+    _, rollouts, _ = bench(4.9)
+    assert rollouts == 186 + 1  # the incumbent's result is known
+    assert verify_home(store.home).ok

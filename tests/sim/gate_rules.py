@@ -565,6 +565,13 @@ def past_incidents_are_asked_one_by_one(m: ModuleType) -> None:
     gate, armed = m.regressions((), ELSEWHERE)
     says(gate, "regressions", PASS, "0 past incidents")
     assert armed is False
+    assert "left out" not in gate.why
+    gate, armed = m.regressions(calm, ELSEWHERE, 3)
+    says(gate, "regressions", PASS, "2 past incidents", "3 of a robot of other parts left out")
+    assert armed is False
+    gate, armed = m.regressions(None, ELSEWHERE)
+    says(gate, "regressions", OPEN, "nothing was run")
+    assert armed is True
 
 
 def a_past_incident_that_is_worse_now_arms_the_trigger(m: ModuleType) -> None:
