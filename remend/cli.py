@@ -142,12 +142,15 @@ def validate(
 ) -> None:
     """Full evidence for a controller against the one that a robot has."""
     from remend.console import Console  # noqa: PLC0415
+    from remend.home import home_path  # noqa: PLC0415
+    from remend.settings import load_settings  # noqa: PLC0415
     from remend.validation import validate_folder  # noqa: PLC0415
 
     if json_file is not None:
         require_place(json_file)
     console = Console(file=sys.stderr if json_file == "-" else None)
-    found = validate_folder(law_dir, robot, fault, seed, console, policy)
+    settings = load_settings(home_path(os.environ)).workers
+    found = validate_folder(law_dir, robot, fault, seed, console, policy, settings)
     if json_file is not None:
         write_json(json_file, found.to_json())
     raise typer.Exit(0 if found.report.verdict is Verdict.PASS else 1)

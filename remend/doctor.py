@@ -18,8 +18,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from remend.home import home_path
+
+if TYPE_CHECKING:
+    from sim.workers.settings import WorkerSettings
 
 PACKAGES = ("core", "controllers", "telemetry", "sim", "patcher", "remend")
 OLDEST_PYTHON = (3, 11)
@@ -263,9 +267,24 @@ def confinement(home: Path) -> Iterator[Finding]:
         finding = _ok if layer.active or layer.is_extra else _warn
         yield finding(f"layer {layer.name}", what, layer.hint)
     yield self_test([attempt.attack for attempt in attempts], [a.attack for a in attempts if not a.stopped])
+    if settings.address:
+        yield cluster(settings)
     if layers.open_doors:
         what = f"nothing here keeps a new law from these: {', '.join(layers.open_doors)}; only known laws are simulated"
         yield _warn("workers", what, "see the layers that are off")
+
+
+def cluster(settings: WorkerSettings) -> Finding:
+    """How many processors the cluster has for the first of the shipped robots."""
+    from core.errors import BadInput, RobotFault  # noqa: PLC0415 - see the module docstring
+    from sim.catalogue import find_robot, robot_names  # noqa: PLC0415
+    from sim.workers.opening import open_workers  # noqa: PLC0415
+
+    try:
+        with open_workers(find_robot(robot_names()[0]), settings) as workers:
+            return _ok("cluster", f"{workers.count} processors of {settings.address} give the bits of this machine")
+    except (BadInput, RobotFault) as error:
+        return _fail("cluster", _one_line(error), "docs/sandbox.md says how to start one")
 
 
 def self_test(tried: Sequence[str], got_through: Sequence[str]) -> Finding:

@@ -38,7 +38,7 @@ from sim.policy_toml import SHIPPED, load_policy
 from sim.robot_process import fault_course
 from sim.tasks.catalogue import task_kind
 from sim.truth import measure_truth
-from sim.workers.pool import open_workers
+from sim.workers.opening import open_workers
 
 LEARN_S = 90.0
 HEALTHY_S = 300.0  # how long a robot without a fault is watched

@@ -31,7 +31,8 @@ from sim.twin.twin import Twin, fit_twin
 from sim.validate import validate
 from sim.visited import stretch
 from sim.workday import work
-from sim.workers.pool import open_workers
+from sim.workers.opening import open_workers
+from sim.workers.settings import WorkerSettings
 
 _HEAD_S = 60.0  # healthy telemetry
 _SETTLED_S = 0.2  # the moment of the change belongs to neither side
@@ -72,13 +73,21 @@ class Validation:
 
 
 def validate_folder(
-    folder: Path, robot_name: str, fault: str, seed: int, console: Console, policy_file: Path | None = None
+    folder: Path,
+    robot_name: str,
+    fault: str,
+    seed: int,
+    console: Console,
+    policy_file: Path | None = None,
+    settings: WorkerSettings | None = None,
 ) -> Validation:
     """Gather evidence for the controller in `folder` against the one that `robot_name` has.
 
     Args:
         fault: in the notation, without `onset`; `none` compares the two on the healthy robot.
         seed: which of the hidden robots has it.
+        policy_file: by default the one that Remend ships.
+        settings: of the workers.
 
     Raises:
         BadInput: there is no such robot, fault or controller, or they do not fit each other.
@@ -94,7 +103,7 @@ def validate_folder(
     twin, faulty, repeated = _twin(robot, incumbent, fault, seed, console)
     diagnosis = diagnose(f"{robot.name} {fault}", twin, repeated)
     console.show_diagnosis(diagnosis)
-    report = _report(twin, incumbent, candidate, faulty, repeated, policy, console)
+    report = _report(twin, incumbent, candidate, faulty, repeated, policy, console, settings)
     console.show_report(report)
     return Validation(robot=robot.name, fault=fault, seed=seed, law=str(folder), diagnosis=diagnosis, report=report)
 
@@ -124,8 +133,9 @@ def _report(
     repeated: float,
     policy: Policy,
     console: Console,
+    settings: WorkerSettings | None,
 ) -> ValidationReport:
-    with console.stage("gathering evidence") as stage, open_workers(twin.robot) as workers:
+    with console.stage("gathering evidence") as stage, open_workers(twin.robot, settings) as workers:
         report = validate(
             workers,
             twin,

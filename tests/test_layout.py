@@ -203,7 +203,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
     for table in dataclasses.fields(Settings):
         for key in dataclasses.fields(getattr(Settings(), table.name)):
-            default = str(key.default).lower()
+            default = str(key.default).lower() or '""'
             assert f"| `{table.name}.{key.name}` | `{default}` |" in text, f"docs/settings.md lacks {key.name}"
 
 

@@ -66,23 +66,29 @@ def run_job(job: Job, safety: Artefact | None = None) -> tuple[Rolled, ...]:
     return tuple(rolled)
 
 
+def sample_job(robot: Robot) -> Job:
+    """The nominal robot under its own controller, at its first task: what every machine has to do alike."""
+    scenario = Scenario(
+        name="sample",
+        physics=nominal_physics(robot),
+        effect=NO_EFFECT,
+        task_kind=robot.tasks.kinds[0],
+        task_seed=0,
+        noise_seed=0,
+        duration_s=robot.tasks.run_s,
+    )
+    return Job(robot=robot, artefact=find_law(robot, robot.controller), scenarios=(scenario,))
+
+
 class _Rollouts:
     """The work of a worker (`sim.workers.zygote.Work`)."""
 
     def warm_up(self, data: bytes) -> None:
         """Run every kind of task of the robot once: a confined process can neither import nor compile anything."""
         robot: Robot = pickle.loads(data)  # noqa: S301 from the service
-        law = find_law(robot, robot.controller)
-        scenario = Scenario(
-            name="warm-up",
-            physics=nominal_physics(robot),
-            effect=NO_EFFECT,
-            task_kind=robot.tasks.kinds[0],
-            task_seed=0,
-            noise_seed=0,
-            duration_s=robot.tasks.run_s,
-        )
-        plant, runtime = borrow(robot, scenario.physics), make_runtime(robot, law)
+        sample = sample_job(robot)
+        (scenario,) = sample.scenarios
+        plant, runtime = borrow(robot, scenario.physics), make_runtime(robot, sample.artefact)
         for kind in robot.tasks.kinds:
             task = replace(scenario, task_kind=kind).task(robot)
             plant.reset(task.q[0])

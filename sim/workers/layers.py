@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -85,6 +85,17 @@ class Layers:
 def read_layers(items: Iterable[Mapping[str, Any]]) -> Layers:
     """The inverse of `Layers.plain`."""
     return Layers(found=tuple(Layer(**item) for item in items))
+
+
+def combined(machines: Sequence[Layers]) -> Layers:
+    """What stands between a worker and its machine, whichever it is: layers that all have, doors that any has open."""
+    found = []
+    for name in LAYERS:
+        each = [layer for machine in machines for layer in machine.found if layer.name == name]
+        found += [layer for layer in each if not layer.active][:1] or each[:1]
+    return Layers(
+        found=tuple(found), breached=tuple(door for door in Door if any(door in m.breached for m in machines))
+    )
 
 
 def no_layers(why: str) -> Layers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +19,6 @@ from sim.workers import replays, reruns, self_test
 from sim.workers.answer import Malformed, most_bytes, read_answer
 from sim.workers.base import Answer, Workers
 from sim.workers.dispatch import Dispatch, Request, Usage
-from sim.workers.in_process import InProcess
 from sim.workers.job import Job
 from sim.workers.keeper import Keeper
 from sim.workers.layers import Layers
@@ -114,8 +112,3 @@ def _believe(answer: bytes | Lost, reader: Callable[[bytes], T]) -> T | Lost:
         return reader(answer)
     except Malformed as error:
         return Lost(reason=Reason.ANSWER, what=str(error))
-
-
-def open_workers(robot: Robot, settings: WorkerSettings | None = None) -> Workers:
-    """The workers of this machine: confined processes on Linux; elsewhere this process, for known laws only."""
-    return Pool(robot, settings) if sys.platform == "linux" else InProcess(robot)

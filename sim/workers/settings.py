@@ -20,6 +20,7 @@ class WorkerSettings:
     memory_mb: int = 1024  # that one job may take on top of the warm process
     timeout_s: float = 120.0  # wall time that one job may take
     bubblewrap: bool = True  # use it where it is installed
+    address: str = ""  # of a Ray cluster that simulations run on; without one they run on this machine
 
 
 def read_settings(table: Table) -> WorkerSettings:
@@ -36,6 +37,7 @@ def read_settings(table: Table) -> WorkerSettings:
         ),
         timeout_s=table.number("timeout_s", 1.0, _LONGEST_S) if table.has("timeout_s") else default.timeout_s,
         bubblewrap=table.flag("bubblewrap") if table.has("bubblewrap") else default.bubblewrap,
+        address=table.text("address") if table.has("address") else default.address,
     )
     table.close()
     return read

@@ -24,8 +24,9 @@ from sim.workers.base import Answer, together
 from sim.workers.dispatch import Usage
 from sim.workers.in_process import InProcess
 from sim.workers.job import MOST_SCENARIOS, Job
+from sim.workers.opening import open_workers
 from sim.workers.outcome import Lost, Reason
-from sim.workers.pool import Pool, open_workers
+from sim.workers.pool import Pool
 from sim.workers.self_test import ATTACKS
 from sim.workers.settings import WorkerSettings
 from tests.sim.workers.conftest import Cage
@@ -220,10 +221,10 @@ def test_nothing_secret_is_in_the_environment_of_a_zygote(monkeypatch: pytest.Mo
 
 
 def test_only_what_the_service_wrote_is_unpickled() -> None:
-    """In the zygote, before it forks: a request, the data of a warm-up, and the set-up."""
+    """In the zygote, before it forks: a request, the data of a warm-up, and the set-up; in a station, a job."""
     where = set()
     for path in Path(pool.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and "pickle.load" in ast.unparse(node):
                 where.add(node.name)
-    assert where == {"main", "warm_up", "prepare"}
+    assert where == {"main", "warm_up", "prepare", "run"}
