@@ -33,10 +33,17 @@ class HealthyDrive:
     lag_s: float  # time constant
     loop: Loop | None  # where positions are commanded
     noise: Array  # (m,) standard deviation of measured minus expected effort
+    doubt: Array  # (m,) of it what readings make that are worse than the data sheet says; zeros without a loop
 
     def load(self, robot: Robot, block: Block) -> Load | None:
         """What the motion takes off what was commanded; None where efforts are commanded."""
         return None if self.loop is None else self.loop.load(robot, block)
+
+    def worse(self, load: Load | None) -> Array:
+        """(m,) standard deviation that `load` adds to that noise because readings are worse than they were."""
+        if load is None:
+            return np.zeros(len(self.noise))
+        return np.asarray(np.sqrt(np.maximum(np.square(load.doubt()) - np.square(self.doubt), 0.0)))
 
     def asked(self, robot: Robot, block: Block, late_ticks: int = 0, load: Load | None = None) -> Array:
         """(N, m) effort asked for at each reading, by commands `late_ticks` older than usual.
@@ -83,7 +90,8 @@ def learn_drive(robot: Robot, head: Block) -> HealthyDrive:
         ticks = range(max(best.ticks - 1, 0), best.ticks + 2)
         near = [_learn(robot, recent, n, lag_s, loop, load) for lag_s in lags_s for n in ticks]
         best = min((best, *near), key=_misfit)
-    return best if _misfit(best) < _misfit(prompt) - 1e-3 * len(robot.actuators) else prompt
+    chosen = best if _misfit(best) < _misfit(prompt) - 1e-3 * len(robot.actuators) else prompt
+    return chosen if load is None else replace(chosen, doubt=load.doubt())
 
 
 def given_effort(robot: Robot, drive: HealthyDrive, block: Block, trust: Array) -> Array:
@@ -114,7 +122,8 @@ def _misfit(drive: HealthyDrive) -> float:
 
 
 def _learn(robot: Robot, head: Block, ticks: int, lag_s: float, loop: Loop | None, load: Load | None) -> HealthyDrive:
-    drive = HealthyDrive(ticks=ticks, lag_s=lag_s, loop=loop, noise=np.ones(len(robot.actuators)))
+    m = len(robot.actuators)
+    drive = HealthyDrive(ticks=ticks, lag_s=lag_s, loop=loop, noise=np.ones(m), doubt=np.zeros(m))
     left = (head.group("tau_meas") - drive.expected(robot, head, load))[round(LONGEST_S * robot.control_rate_hz) :]
     square = np.mean(np.square(left), axis=0)
     if load is not None:  # a lag smoothes the noise with which the motion is read: that is no merit of it

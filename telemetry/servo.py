@@ -19,6 +19,7 @@ from telemetry.motion import low_pass, share_passed
 
 _CUTOFFS_HZ = (np.inf, 40.0, 30.0, 25.0, 20.0, 15.0, 10.0)  # candidates
 _SMOOTH = 3.0  # standard deviations of its noise by which a speed may bend without a jump
+_ON_GRID = 1e-3  # of a step
 _TURN = np.linspace(0.0, np.pi, 200)  # from tick to tick, of the frequencies at which a spectrum is looked at
 
 
@@ -46,9 +47,13 @@ class Loop:
             best = np.argmin(risk, axis=0)
             load = np.array(tried)[best, :, np.arange(len(best))].T
             cutoff_hz = np.array(_CUTOFFS_HZ)[best]
+        noise = np.array(robot.sensors.position_noise)[_joints(robot)]
+        usual = np.square(self.stiffness * noise) + np.square(self.damping * std)
         return Load(
             effort=load,
             white=variance,
+            usual=usual,
+            rounding=0.5 * self.stiffness * _step(q, noise),
             jolt=self.damping * _jumps(qd, std),
             cutoff_hz=cutoff_hz,
             rate_hz=robot.control_rate_hz,
@@ -61,9 +66,16 @@ class Load:
 
     effort: Array  # (N, m)
     white: Array  # (m,) variance that noise of the sensors gave it before it was smoothed
+    usual: Array  # (m,) what it is with sensors as good as the data sheet says
+    rounding: Array  # (m,) error that coarse steps of the position make at the most
     jolt: Array  # (N, m) standard deviation on top, where an impact has changed the speed within a tick
     cutoff_hz: Array  # (m,) of the filter
     rate_hz: float
+
+    def doubt(self) -> Array:
+        """(m,) standard deviation that readings worse than those of healthy sensors give it."""
+        worse = np.maximum(1.0 - self.usual / np.maximum(self.white, 1e-300), 0.0)
+        return np.asarray(np.hypot(np.sqrt(worse * self.variance(np.zeros(len(self.white)))), self.rounding))
 
     def variance(self, lag_s: Array) -> Array:
         """(m,) variance of what is left of that noise behind a first-order lag of `lag_s` (m,)."""
@@ -112,11 +124,22 @@ def _driven(robot: Robot, block: Block) -> tuple[Array, Array]:
     A loop reads its encoder by itself: a reading that never came here was not missing there.
     """
     q, tick = block.group("q")[:, _joints(robot)], np.arange(len(block))
+    coarse = _step(q, np.array(robot.sensors.position_noise)[_joints(robot)])
     for k, column in enumerate(q.T):
+        if coarse[k]:  # repeats are no gaps: there was nothing new to say
+            continue
         came = np.flatnonzero(np.diff(column, prepend=np.nan) != 0.0)
         if len(came) < len(q):
             q[:, k] = np.interp(tick, came, column[came])
     return q, block.group("qd")[:, _joints(robot)]
+
+
+def _step(q: Array, std: Array) -> Array:
+    """(m,) step of position readings `q` (N, m) on a grid that is coarser than their noise `std` (m,); else zero."""
+    steps = np.abs(np.diff(q, axis=0))
+    least = np.where(steps > std, steps, np.inf).min(axis=0, initial=np.inf)
+    off = np.abs(steps / least - np.round(steps / least)).max(axis=0, initial=0.0)
+    return np.where(np.isfinite(least) & (off < _ON_GRID), least, 0.0)
 
 
 def _jumps(qd: Array, std: Array) -> Array:

@@ -41,6 +41,7 @@ _TURN_RAD = 1.5e-3  # way over which dry friction turns round, half of it to eit
 _STANDS_N = (3.0, 9.0)  # a foot counts as standing from the first force on, in full from the second
 _SHARE = 0.1  # prior standard deviation of a body's mass and inertia, as a share of nominal
 _COM_M = 0.01  # prior standard deviation of a centre of mass
+_BAD = 0.3  # of the noise of measured effort: an expected effort that errs by more is no better
 _LEAST_NOISE = 1e-3  # N or N*m
 _ROUNDS = 4  # noise and corrections settle each other
 
@@ -62,7 +63,10 @@ class Balance:
     def __init__(self, robot: Robot, block: Block, drive: HealthyDrive) -> None:
         self.legs = Legs(robot)
         prompt = prompt_speeds(block)
-        effort = drive.expected(robot, prompt)  # what was asked for has no noise of measurement
+        load = drive.load(robot, prompt)
+        # what was asked for has no noise of measurement, unless the reading is bad that the servo goes by
+        self.unsure = drive.worse(load) > _BAD * drive.noise  # (m,)
+        effort = np.where(self.unsure, prompt.group("tau_meas"), drive.expected(robot, prompt, load))
         self._wide = smooth(prompt, robot.control_rate_hz, effort=effort, cutoff_hz=CUTOFF_HZ).wide
         self.q, self.v, self.tau = self._wide.q, self._wide.v, self._wide.tau
         self._dt_s = robot.dt_s

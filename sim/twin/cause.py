@@ -42,6 +42,7 @@ class Cause:
     log_prior: float  # log probability before anything was seen
     effect: Callable[[Array], Effect]  # theta -> what the twin simulates; theta is brought into range
     describe: Callable[[Array], dict[str, float]]  # theta -> estimate in the catalogue's notation
+    prior_at: Callable[[Array], Array] | None = None  # theta -> (k,) `prior_std` of those that hang on others
 
     @property
     def touched(self) -> frozenset[str]:
@@ -120,12 +121,20 @@ def _of(robot: Robot, kind: FaultKind, places: tuple[int, ...], log_prior: float
             places,
             low,
             high,
-            0.5 * np.maximum(-low, high),
+            0.5 * np.maximum(-low, high) * [_size(p, place, healthy[p.name]) for p, place in unknowns],
             log_prior,
             effect,
             lambda theta: _numbers(unknowns, [healthy[p.name] + t for (p, _), t in zip(unknowns, theta, strict=True)]),
         )
     ]
+
+
+def _size(parameter: Parameter, places: tuple[int, ...], healthy: float) -> float:
+    """By how much smaller than elsewhere a fault is in a place that bears no more; 1 in all others."""
+    usual = parameter.default - healthy
+    if parameter.sized is None or healthy != 0.0 or usual <= 0.0 or not places:
+        return 1.0
+    return min(1.0, float(np.mean([parameter.default_at((place,)) for place in places])) / usual)
 
 
 def _healthy(robot: Robot, kind: FaultKind) -> dict[str, float] | None:
@@ -193,6 +202,8 @@ def _off_centre(kind: FaultKind, log_prior: float) -> Cause:
         log_prior,
         lambda theta: Effect(payload_kg=float(theta[0]), moment_kgm=tuple(float(x) for x in theta[1:])),
         describe,
+        # a light load is no further off centre than a heavy one
+        lambda theta: np.array([0.5 * most, *np.full(3, max(float(theta[0]), 0.01 * most) * _LOAD_OFFSET_M)]),
     )
 
 
@@ -205,6 +216,7 @@ def _cause(
     log_prior: float,
     effect: Callable[[Array], Effect],
     describe: Callable[[Array], dict[str, float]],
+    prior_at: Callable[[Array], Array] | None = None,
 ) -> Cause:
     words = kind.name.replace("_", " ")
     one = len(places) == 1
@@ -223,6 +235,7 @@ def _cause(
         log_prior=log_prior,
         effect=lambda theta: effect(np.clip(theta, low, high)),
         describe=located,
+        prior_at=prior_at,
     )
 
 

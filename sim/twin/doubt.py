@@ -67,16 +67,24 @@ def inexact(single: Single) -> float:
 
 
 def doubter(ranked: Sequence[Found], stack: Stack, noise: Noise) -> Found | None:
-    """The best of the single causes that doubt some instants, if it is better than the first hypothesis.
+    """A hypothesis that is better than the first one once each is judged by its own noise.
 
-    Each is judged by its own noise, for what an effect cannot predict is no evidence against it.
+    What an effect cannot predict is no evidence against it: the single causes that doubt some instants. And noise that
+    is left by a hypothesis that explains nothing in some signals, but frees them, is no measure for one that explains
+    them all: the best of these.
     """
     alone = [found for found in ranked if len(found.hypothesis.members) == 1]
-    doubting = [found for found in alone if np.any(stack.level(_doubt(found, stack)) > stack.noise)]
-    if not doubting:
+    others = [found for found in alone if np.any(stack.level(_doubt(found, stack)) > stack.noise)]
+    if _frees(ranked[0]):
+        others += [found for found in ranked if not _frees(found)][:1]
+    if not others:
         return None
-    best = max((ranked[0], *doubting), key=lambda found: own_evidence(found, stack, noise))
+    best = max((ranked[0], *others), key=lambda found: own_evidence(found, stack, noise))
     return best if best is not ranked[0] else None
+
+
+def _frees(found: Found) -> bool:
+    return any(bool(np.any(expansion.freed)) for expansion in found.hypothesis.expansions)
 
 
 def own_evidence(found: Found, stack: Stack, noise: Noise) -> float:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.signal import lfilter
 
 from core.rigid_body import Array
 from sim.effect import NO_EFFECT, Effect
 from sim.twin.parts import Floats, Stretch
+from sim.twin.scatter import scattered_likelihood
 from telemetry.calibration import correlation_time
 from telemetry.drive import LONGEST_S, follow
 
@@ -56,7 +56,8 @@ class DriveResponse:
 
     def _weigh(self) -> None:
         jolt = 0.0 if self._load is None else self._load.jolt
-        self._all_scale = 1.0 / (np.hypot(self._noise, jolt) * np.sqrt(self._inflation)).reshape(-1, len(self._noise))
+        unsure = np.hypot(self._noise, self.healthy.worse(self._load))
+        self._all_scale = 1.0 / (np.hypot(unsure, jolt) * np.sqrt(self._inflation)).reshape(-1, len(self._noise))
         self._scale = self._all_scale[self._start :] if len(self._all_scale) > 1 else self._all_scale
         if not self.healthy.lag_s:
             self._by_age = -0.5 * np.square((self._measured - self._asked) * self._scale).sum(axis=2)  # (A, M)
@@ -120,10 +121,7 @@ class DriveResponse:
         return in_all
 
     def _scattered(self, effect: Effect) -> Array:
-        """(m,) log likelihood of each of the drives, which lag, if every tick draws an age of its own.
-
-        What the draw adds to the variance of the command goes through the lag as the command does.
-        """
+        """(m,) log likelihood of each of the drives, which lag, if commands come at random."""
         age = self._mean_ages(effect)
         some = np.flatnonzero(age > _ATOM)
         asked = self._asked[some]
@@ -132,14 +130,15 @@ class DriveResponse:
         if effect.jitter_s:
             spread *= _WITHIN_TICK
         lag_s = self.healthy.lag_s + effect.vector("motor_lag_s", len(self._limit))
-        share = -np.expm1(-self._robot.dt_s / np.maximum(lag_s, 1e-9))
-        added = np.stack(
-            [lfilter([a * a], [1.0, -((1.0 - a) ** 2)], column) for a, column in zip(share, spread.T, strict=True)],
-            axis=1,
+        waits = float(age[some] @ (some - some[0]))  # ticks for which a command stays in force on the mean, but for one
+        each: Array = scattered_likelihood(
+            self._measured - self._expected(effect),
+            spread,
+            np.broadcast_to(1.0 / np.square(self._scale), spread.shape),
+            np.exp(-self._robot.dt_s / np.maximum(lag_s, 1e-9)),
+            waits / (1.0 + waits),
         )
-        grown = 1.0 + added / np.square(self._noise)
-        missed = (self._measured - self._expected(effect)) * self._scale
-        each: Array = -0.5 * ((np.square(missed) / grown + np.log(grown)).sum(axis=0) - self._misread(effect))
+        each += 0.5 * self._misread(effect)
         return each
 
     def _expected(self, effect: Effect) -> Array:

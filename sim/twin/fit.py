@@ -89,7 +89,12 @@ def _choose_starts(singles: Sequence[Single], preparation: Preparation, stack: S
 
 
 def _refine(alone: Sequence[Found], preparation: Preparation) -> None:
-    """Expand the best causes that are not linear again where they landed."""
+    """Expand the best causes that are not linear again where they landed, and let priors follow what they hang on."""
+    for found in alone:
+        (single,) = found.hypothesis.members
+        if single.cause.prior_at is not None and len(found.solution.x):
+            (theta,) = theta_of(found)
+            single.expansion = replace(single.expansion, prior_std=single.cause.prior_at(theta))
     bent = [found for found in alone if not found.hypothesis.is_linear and len(found.solution.x)]
     for found in sorted(bent, key=lambda found: -found.log_evidence)[:_REFINED]:
         (single,), (theta,) = found.hypothesis.members, theta_of(found)

@@ -17,6 +17,11 @@ _SEEN = 10.0  # log evidence from which a cause that is scanned certainly shows
 _SHOWS = 3.0  # log likelihood that a second cause has to add beside the first
 _WORSE = -15.0  # log evidence that a second cause may cost before it is not worth a look
 _LOADS = frozenset({"payload", "com"})  # one is the other with its centre of mass elsewhere
+_TAKEN = frozenset(  # by a brake, which leaves nothing of them to be seen in its joint
+    {"friction", "coulomb", "stiction", "spring", "ripple", "actuator_loss", "backlash", "deadband"}
+)
+_DRAGS = frozenset({"stuck", "ground_friction"})  # a leg or wheel that is stuck slides on any ground
+_STILL = frozenset({"stuck", "freeze"})  # a loop that reads a frozen sensor drives its joint to a stop: it stands still
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +35,12 @@ class Together:
 
 def compatible(a: Single, b: Single) -> bool:
     """Whether two causes can be told apart at all."""
-    if "none" in (a.cause.fault, b.cause.fault) or {a.cause.fault, b.cause.fault} <= _LOADS:
+    both, apart = {a.cause.fault, b.cause.fault}, not set(a.cause.places) & set(b.cause.places)
+    if "none" in both or both <= _LOADS or both == _DRAGS:
         return False
-    if a.cause.fault != b.cause.fault:
-        return True
-    return bool(a.cause.places) and not set(a.cause.places) & set(b.cause.places)
+    if both == _STILL or ("stuck" in both and (both & _TAKEN)):
+        return apart
+    return len(both) == 2 or (bool(a.cause.places) and apart)
 
 
 def shared_scans(singles: Sequence[Single], preparation: Preparation) -> dict[tuple[int, int], Together]:

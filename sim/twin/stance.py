@@ -7,9 +7,13 @@ from another place in another direction.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from core.block import Block
 from core.rigid_body import Array
+from core.robot import Robot
 from sim.effect import Effect, touched
 from sim.plants.legged import COGGING_PERIODS
 from sim.twin.balance import Balance, LegCalibration, leg_rates
@@ -23,6 +27,8 @@ _BROAD = 10.0  # healthy standard deviations that a signal without a model scatt
 _FINER = 5  # steps in a tick, to cross the play of a gear
 _SURE, _SURE_OF_STICTION = 0.9, 0.7  # of large friction that lasts through a rest
 _WHILE_S = 0.15  # for which it differs from that
+_BRAKED, _BRAKE_WHILE_S = 0.3, 0.04  # share of the effort limit that a brake holds besides what the drive gives
+_LEAST_S = 0.8  # of telemetry that is looked at even of a robot that falls; the filter takes half of it
 _STEP_M = 0.01  # of the derivative by the place of the load
 _SENSORS = frozenset({"offset", "scale", "freeze"})
 
@@ -35,7 +41,9 @@ class StanceRows:
 
     def __init__(self, stretch: Stretch, calibration: LegCalibration) -> None:
         robot = self._robot = stretch.robot
-        balance = self._balance = Balance(robot, stretch.after, stretch.drive)
+        after = upright(robot, stretch.after)
+        stretch = replace(stretch, after=after)
+        balance = self._balance = Balance(robot, after, stretch.drive)
         legs = self._legs = balance.legs
         m = legs.m
         columns, target = balance.system()
@@ -69,6 +77,8 @@ class StanceRows:
             "ripple": np.sin(COGGING_PERIODS * q),
             "gain_loss": balance.tau,
         }
+        self._braked = balance.of_joints(np.ones((len(after), m)))  # (N, 6, m) 1 N*m that a brake takes
+        self._held_by_brake = _BRAKED * np.array(robot.limits.effort)
         self._per_joint = {name: balance.of_joints(each) for name, each in torque.items()}  # (N, 6, m)
         self._path = _path(stretch)
 
@@ -88,6 +98,7 @@ class StanceRows:
         for name, column in self._per_joint.items():
             if getattr(effect, name):
                 total = total + column @ effect.vector(name, m if name == "gain_loss" else n)[:m]
+        total = total + self._per_joint["gain_loss"] @ (effect.vector("brake", n)[:m] > 0)  # a brake takes all of it
         dead = effect.vector("deadband", m)
         if np.any(dead):
             total = total + self._balance.of_joints(np.clip(self._balance.tau, -dead, dead)).sum(axis=2)
@@ -97,29 +108,26 @@ class StanceRows:
         return shift
 
     def loose(self, effect: Effect) -> Array:
-        """(N, 6, l) columns of what dry friction holds in joints at rest, which nobody knows."""
+        """(N, 6, l) columns of what dry friction holds in joints at rest, and a brake at all times: nobody knows."""
         n, m = self._robot.dof, self._legs.m
         columns = []
         for name, by_torque in zip(("coulomb", "stiction"), self._open, strict=True):
             most = np.abs(effect.vector(name, n))[:m]
             some = np.flatnonzero(most)
             columns.append(held_columns(by_torque[:, :, some], most[some], SAMPLE_HZ, _WHILE_S))
+        some = np.flatnonzero(effect.vector("brake", n)[:m])
+        columns.append(held_columns(self._braked[:, :, some], self._held_by_brake[some], SAMPLE_HZ, _BRAKE_WHILE_S))
         return np.concatenate(columns, axis=2)
 
     def by_effort(self, change: Array) -> Array:
         """(N, 6) shift when the drives gave `change` (M, m) more than healthy ones."""
-        shift: Array = -self._balance.of_joints(change).sum(axis=2)
+        changed = np.where(self._balance.unsure, 0.0, change[: len(self._balance.tau)])  # what was measured knows of it
+        shift: Array = -self._balance.of_joints(changed).sum(axis=2)
         return shift
 
     def freed(self, effect: Effect) -> Mask:
-        """(6,) all of them where the torque of a leg is no longer known.
-
-        That is where a brake holds a joint, and where a servo reads a frozen encoder: it drives the joint away, to a
-        stop or until the robot falls.
-        """
-        n, m = self._robot.dof, self._legs.m
-        odd = (effect.vector("brake", n)[:m] > 0) | (effect.vector("freeze", n)[:m] > 0)
-        return np.full(6, bool(np.any(odd)))
+        """(6,) all of them where a servo reads a frozen encoder: it drives the joint away, to a stop or to a fall."""
+        return np.full(6, bool(np.any(effect.vector("freeze", self._robot.dof)[: self._legs.m] > 0)))
 
     def _lost_in_play(self, k: int, width_rad: float) -> Array:
         """(N, 6) what a drive gives while it crosses a gap, which takes less than a tick."""
@@ -143,6 +151,13 @@ class StanceRows:
             q = np.where(frozen, q + self._path, q)
         read = balance.missing(balance.P, self._bare)
         return balance.reduce(read - balance.missing(*balance.terms(q, *balance.motion(q))))
+
+
+def upright(robot: Robot, block: Block) -> Block:
+    """`block` until the robot has fallen: then it lies on more than its feet."""
+    lean = np.abs(block.group("q")[:, -3:-1]) > np.array(robot.lost_error[-3:-1])
+    fallen = np.flatnonzero(np.any(lean, axis=1))
+    return block[: max(int(fallen[0]), round(_LEAST_S * robot.control_rate_hz))] if len(fallen) else block
 
 
 def _path(stretch: Stretch) -> Array:

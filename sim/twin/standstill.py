@@ -6,12 +6,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from core.block import Block
 from core.rigid_body import Array
 from sim.effect import Effect
 from sim.twin.parts import Stretch
 from telemetry.motion import smooth
 
+_HEAD_S = 10.0  # of healthy telemetry that is looked at
 _SLACK = 5.0  # speeds below so many standard deviations of the sensor count as none: brakes creep
+
+
+def _recent(head: Block) -> Block:
+    return head.between(head.t_s[-1] - _HEAD_S, np.inf)
 
 
 class Standstill:
@@ -28,6 +34,9 @@ class Standstill:
         still = np.maximum(_SLACK * np.array(robot.sensors.velocity_noise), 1e-6)
         missed = np.sqrt(np.mean(np.square(motion.v - wanted), axis=0))
         spread = np.maximum(missed, still)  # how well a joint that can move has followed
+        led = np.isin(np.arange(robot.dof), [joint for joint in robot.drives if joint is not None])
+        usual = np.sqrt(np.mean(np.square(smooth(_recent(stretch.head), robot.control_rate_hz).v), axis=0))
+        spread = np.where(led, spread, np.maximum(spread, usual))  # nothing leads it: it goes where the others take it
         speed = np.mean(np.square(motion.v), axis=0)
         each = np.log(spread / still) + 0.5 * np.square(missed / spread) - 0.5 * speed / np.square(still)
         self._gain = len(motion) * each

@@ -12,6 +12,7 @@ import sim
 from controllers.library import find_law
 from core.block import Block, flat_row
 from core.errors import BadInput
+from core.legs import Legs
 from core.robot_toml import load_robot
 from sim.effect import Effect
 from sim.faults.course import FaultCourse
@@ -24,6 +25,7 @@ from sim.twin.balance import LegCalibration, calibrate_legs, leg_rates, legs_phy
 from sim.twin.parts import Stretch
 from sim.twin.stance import StanceRows
 from sim.twin.traction import Traction
+from sim.twin.tread import Tread
 from sim.twin.twin import fit_twin
 from telemetry.drive import learn_drive
 
@@ -130,6 +132,8 @@ def test_a_head_too_short_to_learn_from_is_refused(head: Block) -> None:
         ("actuator_loss:joint=FL_calf", ("gain", 0.6, 0.05)),
         ("sensor_bias:joint=RR_thigh", ("rad", 0.05, 0.01)),
         ("stuck:joint=RL_calf", None),
+        ("stuck:joint=FR_calf", None),
+        ("stuck:joint=FL_thigh", None),
         ("coulomb:joint=RL_thigh", ("share", 0.05, 0.005)),
         ("freeze:joint=FL_calf", None),
         ("coulomb:joint=FR_hip", ("share", 0.05, 0.01)),
@@ -159,6 +163,27 @@ def test_feet_that_push_sideways_rule_out_slippery_ground(head: Block, physics: 
     assert gains[0] == 0.0
     assert gains[0] >= gains[1] > gains[2] > gains[3]
     assert gains[3] < -50.0
+
+
+def test_a_fault_beside_a_stuck_joint_is_found(head: Block, physics: Physics, calibration: LegCalibration) -> None:
+    telemetry = record(physics, ONSET_S + 3.1, "stuck:joint=FR_calf+spring:joint=RL_thigh", day=9)
+    after, around = telemetry.between(ONSET_S + 0.05, ONSET_S + 3.05), telemetry.between(1.0, ONSET_S + 0.05)
+    assert fit_twin(ROBOT, head, after, calibration, around).causes[0].cause == "spring+stuck"
+
+
+def test_feet_that_slide_are_seen_in_the_angles_of_the_legs(head: Block) -> None:
+    """Three feet stand and one is pulled away by turning its hip at rest, which no foot on firm ground does."""
+    legs = Legs(ROBOT)
+    still = Block(data=np.repeat(head.data[-1:], 100, axis=0), actuators=head.actuators)
+    still.data[:, 1] = np.arange(100) * round(1e9 * ROBOT.dt_s)
+    rest = Tread(legs, still)
+    assert np.abs(rest.slides()[0]).max() < 1e-9
+    pulled = Block(data=still.data.copy(), actuators=still.actuators)
+    pulled.group("q")[50:, 0] += np.linspace(0.0, 0.05, 50)
+    by_angle, _ = Tread(legs, pulled).slides()
+    ways = np.abs(by_angle).max(axis=0)
+    assert np.sum(ways > 1e-5) == 3  # the pairs that the first foot is in
+    assert np.abs(by_angle[: len(by_angle) // 3]).max() < 1e-5  # not before
 
 
 def test_faults_that_leave_no_trace_are_called_unobservable(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from core.block import Array
 from sim.effect import NO_EFFECT, Effect
 from sim.twin.cause import Cause
-from sim.twin.pairs import likely_pairs, shared_scans
+from sim.twin.pairs import compatible, likely_pairs, shared_scans
 from sim.twin.parts import Mask
 from sim.twin.single import Preparation, Single
 from sim.twin.stack import Stack
@@ -132,3 +134,31 @@ def test_pairs_are_those_that_can_be_told_apart() -> None:
     loads = {frozenset((load, bus)) for load in ("payload", "com") for bus in ("delay", "jitter")}
     assert pairs(shared=False) == loads  # no pair with "none", of two loads, or of two that no scan took apart
     assert pairs(shared=True) == loads | {frozenset(("delay", "jitter"))}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "possible"),
+    [
+        (("stuck", 2), ("coulomb", 2), False),  # a brake takes all that friction would
+        (("stuck", 2), ("coulomb", 1), True),
+        (("stuck", 2), ("actuator_loss", 2), False),
+        (("stuck", 2), ("freeze", 2), False),  # a loop that reads a frozen sensor stands still too
+        (("stuck", 2), ("freeze", 1), True),
+        (("stuck", 2), ("sensor_bias", 2), True),
+        (("stuck", 2), ("ground_friction", None), False),  # a leg that is stuck slides on any ground
+        (("coulomb", 2), ("ground_friction", None), True),
+        (("coulomb", 2), ("coulomb", 1), True),
+        (("coulomb", 2), ("coulomb", 2), False),
+        (("delay", None), ("delay", None), False),
+    ],
+)
+def test_what_a_stuck_joint_hides_is_not_named_beside_it(
+    one: tuple[str, int | None], other: tuple[str, int | None], possible: bool
+) -> None:
+    a, b = (single_of(fault, place) for fault, place in (one, other))
+    assert compatible(a, b) is compatible(b, a) is possible
+
+
+def single_of(fault: str, place: int | None) -> Single:
+    found: Any = SimpleNamespace(cause=SimpleNamespace(fault=fault, places=() if place is None else (place,)))
+    return found  # type: ignore[no-any-return]
