@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from controllers.artefact import Artefact, artefact_from_files
-from controllers.manifest import parse_manifest, read_toml
+from controllers.manifest import parse_manifest
 from controllers.params import Value, render_params
+from core.toml_file import parse_toml
 
 _SIZED = ("params", "states", "scratch", "outputs")
 
@@ -53,7 +54,7 @@ def fit_law(
         BadInput: a setting that is missing, or that contradicts itself.
         ValueError: the law has a loop or list that is not one entry per joint.
     """
-    manifest = read_toml(shipped.files["manifest.toml"], f"{shipped.name}/manifest.toml")
+    manifest = parse_toml(shipped.files["manifest.toml"], f"{shipped.name}/manifest.toml")
     old = _table(manifest, "outputs", "tau")["size"]
     for group in _SIZED:
         for name in _names(manifest, group):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import keyword
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from controllers.intrinsics import ARITY
 from core.errors import BadInput
 from core.ports import Ports
 from core.signals import SIGNALS
+from core.toml_file import parse_toml
 
 ROLES = ("gain", "feedforward", "limit")
 RESERVED = frozenset({*ARITY, *SIGNALS, "control", "range", "pi"})
@@ -175,7 +175,7 @@ def parse_manifest(data: bytes, file: str = "manifest.toml") -> Manifest:
     Raises:
         BadInput: anything undeclared, misspelt, without a unit, out of range or named twice.
     """
-    root = _Table(read_toml(data, file), file)
+    root = _Table(parse_toml(data, file), file)
     name = root.text("name", '"joint_pd"')
     version = root.text("version", '"1.0.0"')
     summary = root.text("summary", '"one line"')
@@ -208,22 +208,6 @@ def parse_manifest(data: bytes, file: str = "manifest.toml") -> Manifest:
         weights=weights,
         position_offset=position_offset,
     )
-
-
-def read_toml(data: bytes, file: str) -> dict[str, object]:
-    """The tables of a TOML file.
-
-    Raises:
-        BadInput: not UTF-8, not TOML.
-    """
-    try:
-        return tomllib.loads(data.decode())
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    except RecursionError as error:
-        raise BadInput(f"{file}: nested too deeply; values are numbers and lists of numbers") from error
-    except ValueError as error:  # TOMLDecodeError, and integers with thousands of digits
-        raise BadInput(f"{file}: not valid TOML: {error}; correct that line") from error
 
 
 def _signals(root: _Table) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from controllers.manifest import Manifest, read_entries, read_toml, wanted
+from controllers.manifest import Manifest, read_entries, wanted
 from core.errors import BadInput
+from core.toml_file import parse_toml
 
 Value = float | list[float]
 
@@ -21,7 +22,7 @@ def parse_params(data: bytes, manifest: Manifest, file: str = "params.toml") -> 
     Raises:
         BadInput: an undeclared or missing parameter, a wrong length, a value that is not finite or out of bounds.
     """
-    return check_values(manifest, read_toml(data, file), file)
+    return check_values(manifest, parse_toml(data, file), file)
 
 
 def check_values(manifest: Manifest, values: Mapping[str, object], file: str = "params.toml") -> dict[str, Value]:

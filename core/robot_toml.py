@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from core.robot import (
     TaskSpace,
     Uses,
 )
+from core.toml_file import read_toml
 from core.toml_table import Table
 from core.urdf import read_base_link, read_joint_limits, read_joint_units
 
@@ -35,13 +35,7 @@ def load_robot(file: Path) -> Robot:
     Raises:
         BadInput: the file or a key is missing, mistyped, out of range or unknown.
     """
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{file}: no such file; give the path of a robot.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{file}: cannot be read as TOML ({error}); correct that line") from None
-    top = Table(file, data)
+    top = Table(file, read_toml(file, what="a robot.toml"))
     kind = top.text("kind") if top.has("kind") else FIXED_BASE
     mode = top.choice("mode", list(OUTPUTS)) if top.has("mode") else "torque"
     urdf = file.parent / top.text("urdf")
@@ -64,8 +58,8 @@ def load_robot(file: Path) -> Robot:
         mode=mode,
         control_rate_hz=control_rate_hz,
         physics_rate_hz=top.whole("physics_rate_hz", 10, 100_000) if top.has("physics_rate_hz") else control_rate_hz,
-        controller=top.text("controller"),
-        safety_controller=top.text("safety_controller"),
+        controller=top.name("controller"),
+        safety_controller=top.name("safety_controller"),
         home=top.numbers("home", n),
         lost_error=top.each("lost_error", n, 1e-6) if top.has("lost_error") else (1.0,) * n,
         payload_link=payload_link,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ class Table:
         value = self._get(key)
         if not isinstance(value, str) or not value:
             raise self.fail(key, "must be a text in quotes")
+        return value
+
+    def name(self, key: str) -> str:
+        """A name of something in this folder or in Remend; never a path."""
+        value = self.text(key)
+        if not re.fullmatch(r"\w+", value):
+            raise self.fail(key, f"must be a name of letters, digits and underscores, not '{value}'")
         return value
 
     def choice(self, key: str, options: Sequence[str]) -> str:

@@ -213,7 +213,9 @@ def faults(
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="sim, twin or detect; all without it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="sim, twin, detect, workers or evidence; all without it.")
+    ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write the figures to this file; - is standard output.")
     ] = None,

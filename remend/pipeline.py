@@ -35,6 +35,8 @@ from remend.store import Store
 from remend.tape import Tape
 from remend.versions import Versions
 from sim.canary_limits import canary_limits
+from sim.drill import after_drill
+from sim.gates.drill import NAME as DRILL
 from sim.gates.replay import NAME as REPLAY
 from sim.policy import Policy
 from sim.regressions import regression_of, world_sha
@@ -261,13 +263,15 @@ class Pipeline:
         with self.console.stage("proving the patch in simulation") as stage:
             report = self.validate(proposal, twin, healing)
             healing.evidence_rollouts += report.rollouts
+            report = after_drill(self.workers, report, twin, self.incumbent, self.policy)
             stage.finish(f"{report.verdict.value} after {report.rollouts} rollouts")
         self.store.add_report(report)
+        if report.gates[-1].name == DRILL and report.verdict is not Verdict.PASS:
+            self._alarm(candidate.id, "drill", report.gates[-1].why)
         if forged := next(
             (gate for gate in report.gates if gate.name == REPLAY and gate.verdict is Verdict.FAIL), None
         ):
-            self.store.add_note(candidate.id, actor="service", verb="forged", payload={"why": forged.why})
-            self.console.line(f"  SECURITY: {forged.why}", "bold red")
+            self._alarm(candidate.id, "forged", forged.why)
         after = {
             Verdict.PASS: PatchStatus.AWAITING_APPROVAL,
             Verdict.FAIL: PatchStatus.REJECTED,
@@ -276,6 +280,11 @@ class Pipeline:
         self._move(candidate.id, PatchStatus.VALIDATING, after, f"gates: {report.verdict.value}")
         healing.patch, healing.report = candidate, report
         return report
+
+    def _alarm(self, patch_id: str, verb: str, why: str) -> None:
+        """A security event: into the audit log, and before whoever watches."""
+        self.store.add_note(patch_id, actor="service", verb=verb, payload={"why": why})
+        self.console.line(f"  SECURITY: {why}", "bold red")
 
     def validate(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:
         """Evidence for a candidate against the incumbent; sealed before the first run, and decided once."""

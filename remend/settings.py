@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import BadInput
+from core.toml_file import read_toml
 from core.toml_table import Table
 from sim.workers.settings import WorkerSettings, read_settings
 
@@ -27,13 +26,9 @@ def load_settings(home: Path) -> Settings:
         BadInput: the file is not TOML, a key is not known, or a value is out of range.
     """
     file = home / FILE
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.exists():
         return Settings()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{file}: cannot be read ({error}); correct or remove it") from error
-    table = Table(file, data)
+    table = Table(file, read_toml(file, what="the settings"))
     workers = read_settings(table.table("workers")) if table.has("workers") else WorkerSettings()
     table.close()
     return Settings(workers=workers)

@@ -33,10 +33,12 @@ from sim.visited import stretch
 from sim.workday import work
 from sim.workers.opening import open_workers
 from sim.workers.settings import WorkerSettings
+from telemetry.incidents import PRE_S
 
 _HEAD_S = 60.0  # healthy telemetry
 _SETTLED_S = 0.2  # the moment of the change belongs to neither side
 _FAULTY_S = 3.0
+_LOOKS = 4  # times that telemetry is taken, the last one if the twin repeats none of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ def validate_folder(
     Controller.from_artefact(candidate, robot.ports)
     if candidate.sha256 == incumbent.sha256:
         raise BadInput(f"{folder}: this is the controller that {robot.name} has; there is nothing to compare")
-    twin, faulty, repeated = _twin(robot, incumbent, fault, seed, console)
+    twin, faulty, repeated = twin_of_fault(robot, incumbent, fault, seed, policy.twin.fidelity, console)
     diagnosis = diagnose(f"{robot.name} {fault}", twin, repeated)
     console.show_diagnosis(diagnosis)
     report = _report(twin, incumbent, candidate, faulty, repeated, policy, console, settings)
@@ -108,21 +110,36 @@ def validate_folder(
     return Validation(robot=robot.name, fault=fault, seed=seed, law=str(folder), diagnosis=diagnosis, report=report)
 
 
-def _twin(robot: Robot, incumbent: Artefact, fault: str, seed: int, console: Console) -> tuple[Twin, Block, float]:
-    """The twin of a robot with the fault, the telemetry under it, and how well the twin repeats it."""
+def twin_of_fault(
+    robot: Robot, incumbent: Artefact, fault: str, seed: int, enough: float, console: Console
+) -> tuple[Twin, Block, float]:
+    """The twin of a robot with the fault, the telemetry under it, and how well the twin repeats it.
+
+    Args:
+        enough: how well it has to; otherwise it is fitted to later telemetry, as after an incident.
+    """
     with console.stage(f"recording {robot.name} with {fault}") as stage:
-        end_s = _HEAD_S + _SETTLED_S + _FAULTY_S
+        start_s = _HEAD_S + _SETTLED_S
+        end_s = start_s + _LOOKS * _FAULTY_S
         course = FaultCourse(faults=parse_faults(fault, robot), onset_s=_HEAD_S)
         day = work(robot, end_s, hidden=seed, day=seed, course=course)
-        head, faulty = day.between(0.0, _HEAD_S), day.between(_HEAD_S + _SETTLED_S, end_s)
-        if len(faulty) < robot.control_rate_hz:
+        if len(day.between(start_s, end_s)) < robot.control_rate_hz:
             raise BadInput(f"{fault}: {robot.name} is lost within a second of it; there is nothing left to control")
         stage.finish(f"{end_s:g} s")
     with console.stage("fitting the twin") as stage:
-        twin = fit_twin(robot, head, faulty, twin_kind_of(robot).calibrate(robot, head))
-        repeated = fidelity(twin, incumbent, faulty)
-        stage.finish(f"fidelity {repeated:.2f}")
-    return twin, faulty, repeated
+        head = day.between(0.0, _HEAD_S)
+        calibration = twin_kind_of(robot).calibrate(robot, head)
+        for look in range(_LOOKS):
+            faulty = day.between(start_s + look * _FAULTY_S, start_s + (look + 1) * _FAULTY_S)
+            if look and len(faulty) < robot.control_rate_hz:  # it has been lost meanwhile
+                break
+            around = day.between(faulty.t_s[0] - PRE_S, faulty.t_s[0])
+            twin = fit_twin(robot, head, faulty, calibration, around)
+            found = twin, faulty, fidelity(twin, incumbent, faulty, around)
+            if found[2] >= enough:
+                break
+        stage.finish(f"fidelity {found[2]:.2f}")
+    return found
 
 
 def _report(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from core.errors import BadInput
+from core.toml_file import read_toml
 from core.toml_table import Table
 from sim.policy import (
     ARM,
@@ -48,13 +47,7 @@ def load_policy(file: Path) -> Policy:
     Raises:
         BadInput: the file or a key is missing, mistyped, out of range or unknown, or its numbers contradict each other.
     """
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{file}: no such file; give the path of a policy file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{file}: cannot be read as TOML ({error}); correct that line") from None
-    top = Table(file, data)
+    top = Table(file, read_toml(file, what="a policy file"))
     version = top.whole("version", 0, 10**6)
     if version != VERSION:
         raise top.fail("version", f"is {version}, and this Remend reads version {VERSION}; start from its policy.toml")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from core.errors import BadInput
 from core.robot import Robot
+from core.toml_file import read_toml
 from core.toml_table import Table
 
 
@@ -122,10 +122,7 @@ def load_declaration(path: Path) -> dict[str, Channel]:
     Raises:
         BadInput: no such file, no TOML, an unknown key or role, or limits the wrong way round.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path}: no channel declaration ({error}); see docs/commands.md for its form") from error
+    data = read_toml(path, what="a channel declaration, as in docs/commands.md")
     top = Table(path, data)
     tables, declared = top.table("channels"), {}
     top.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from controllers.artefact import Artefact
@@ -21,7 +23,8 @@ _SEAM_S = 0.5  # of telemetry to either side of the start that its speed is read
 def fidelity(twin: Twin, incumbent: Artefact, after_onset: Block, before: Block | None = None) -> float:
     """How well the fitted twin repeats the incident: 1 minus the error of its tracking error, relative, at least 0.
 
-    The twin starts in the measured state and follows the recorded references under the incumbent.
+    The twin starts in the measured state and follows the recorded references under the incumbent. What sensors add to
+    both is taken off: no twin repeats noise.
 
     Args:
         before: telemetry that ends where `after_onset` starts. It tells what the law remembers, and the speed at the
@@ -44,8 +47,13 @@ def fidelity(twin: Twin, incumbent: Artefact, after_onset: Block, before: Block 
     measured = (rows.group("q_ref") - rows.group("q"))[:, tracked]
     if trace.diverged or len(trace.measured_error) != len(measured):
         return 0.0
-    miss = np.sqrt(np.mean(np.square(trace.measured_error[:, tracked] - measured)))
-    return float(np.clip(1.0 - miss / np.sqrt(np.mean(np.square(measured))), 0.0, 1.0))
+    noise = float(np.mean(np.square(robot.sensors.position_noise)[tracked]))
+    error = float(np.mean(np.square(measured))) - noise
+    missed = float(np.mean(np.square(trace.measured_error[:, tracked] - measured)))
+    missed = max(missed - 2.0 * noise, 0.0)  # the twin reads with noise too
+    if error <= 0.0:  # nothing but noise: there is nothing to repeat
+        return 0.0
+    return float(np.clip(1.0 - math.sqrt(missed / error), 0.0, 1.0))
 
 
 def _first_speed(robot: Robot, rows: Block, before: Block | None) -> Array:

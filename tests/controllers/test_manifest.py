@@ -158,7 +158,7 @@ BROKEN = [
     ('position_offset = "offset"', 'position_offset = "mass"', "manifest.toml: model.position_offset: 'mass' must be"),
     ('position_offset = "offset"', 'offset = "mass"', "manifest.toml: model.offset: unknown key"),
     ("[model]", "[modell]", "manifest.toml: modell: unknown key"),
-    ("[model]", "[model", "manifest.toml: not valid TOML"),
+    ("[model]", "[model", "manifest.toml: cannot be read as TOML"),
     ("[scratch.work]\nsize = 4", "[[scratch]]\nsize = 4", "manifest.toml: scratch: must be a table"),
 ]
 
@@ -182,7 +182,7 @@ def test_a_manifest_without_outputs_is_refused() -> None:
     [
         (b"\xff", "byte 0 is not UTF-8"),
         (b"a = " + b"[" * 5000, "manifest.toml: "),
-        (b"a = " + b"9" * 5000, "not valid TOML"),
+        (b"a = " + b"9" * 5000, "cannot be read as TOML"),
     ],
 )
 def test_bytes_that_are_no_toml_are_refused(data: bytes, words: str) -> None:

@@ -33,6 +33,7 @@ from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, IIWA, FakeWorkers, N
 
 TWIN = made_up.twin()
+PROOF, DRILL = 186, 13  # rollouts of a proof that passes, and of the drill after it
 
 
 def wide(artefact: Artefact, scenario: Scenario) -> Judgement:
@@ -88,13 +89,13 @@ def test_the_seal_is_on_record_before_the_first_run(bench: Callable[..., Any], s
         return wide(artefact, scenario)
 
     report, rollouts, status = bench(5.0, formula)
-    assert (report.verdict, rollouts, status) == (Verdict.PASS, 186, PatchStatus.AWAITING_APPROVAL)
+    assert (report.verdict, rollouts, status) == (Verdict.PASS, PROOF + DRILL, PatchStatus.AWAITING_APPROVAL)
     (seal,) = seen
     assert seal["signature"] == report.seal.signature
     assert is_genuine(report.seal)
     assert report.seed == seed_of(report.seal)
     assert report.seal.policy_sha == report.policy_sha == shipped_policy().sha256
-    assert [gate.name for gate in report.gates][-3:] == ["novelty", "alpha_budget", "replay"]
+    assert [gate.name for gate in report.gates][-4:] == ["novelty", "alpha_budget", "replay", "drill"]
 
 
 def test_the_same_candidate_is_decided_once(bench: Callable[..., Any]) -> None:
@@ -130,9 +131,9 @@ def test_past_incidents_are_met_and_their_results_kept(
     assert kept.scenario.sha256 == past.scenario.sha256
     assert isinstance(kept.scenario.physics.inertials, np.ndarray)
     report, rollouts, _ = bench(5.0)
-    assert rollouts == 186 + 2
+    assert rollouts == PROOF + DRILL + 2
     assert [each.scenario_sha for each in report.regressions] == [past.scenario.sha256]
 
     _, rollouts, _ = bench(4.9)
-    assert rollouts == 186 + 1  # the incumbent's result is known
+    assert rollouts == PROOF + DRILL + 1  # the incumbent's result is known
     assert verify_home(store.home).ok

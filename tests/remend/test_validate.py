@@ -14,7 +14,7 @@ from core.errors import BadInput
 from core.status import Verdict
 from remend.cli import main
 from remend.console import Console
-from remend.validation import validate_folder
+from remend.validation import twin_of_fault, validate_folder
 from sim.catalogue import find_robot
 
 ARM = find_robot("arm2")
@@ -98,3 +98,22 @@ def test_the_command_says_no_by_its_exit_code(
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("quadrotor", "thrust_loss"),
+        ("diffdrive", "wheel_radius:wheel=1,share=-0.05"),
+        ("cartpole", "friction"),
+        ("quadruped", "payload"),
+    ],
+)
+def test_the_twin_of_a_law_with_a_memory_repeats_the_fault(name: str, fault: str) -> None:
+    """What the law remembers and the noise of sensors are no fault of a twin."""
+    robot = find_robot(name)
+    law = find_law(robot, robot.controller)
+    twin, faulty, repeated = twin_of_fault(robot, law, fault, 1, 0.7, Console(file=io.StringIO()))
+    assert twin.causes[0].cause == fault.partition(":")[0]
+    assert repeated > 0.8
+    assert len(faulty) >= 2 * robot.control_rate_hz

@@ -717,6 +717,14 @@ def claims_are_those_of_the_candidate_in_order(m: ModuleType) -> None:
     assert m.claims_of([first, SOUND[0], second]) == [(NOWHERE, first.claim), (NOWHERE, second.claim)]
 
 
+def who_is_known_to_be_bad_must_have_been_refused(m: ModuleType) -> None:
+    weak, liar = m.Drill(name="weak", refused=True), m.Drill(name="liar", refused=True)
+    says(m.drilled([weak, liar]), "drill", PASS, "refused, as they must be: weak, liar")
+    says(m.drilled([weak, replace(liar, refused=False)]), "drill", OPEN, "let through: liar;")
+    says(m.drilled([replace(weak, refused=False), replace(liar, refused=False)]), "drill", OPEN, "weak, liar;")
+    says(m.drilled([]), "drill", OPEN, "nothing was tried")
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "answer": (
         one_verdict_comes_from_many,
@@ -797,4 +805,5 @@ RULES: dict[str, tuple[Rule, ...]] = {
         claims_are_those_of_the_candidate_in_order,
     ),
     "alpha": (an_attempt_spends_its_share_of_alpha,),
+    "drill": (who_is_known_to_be_bad_must_have_been_refused,),
 }

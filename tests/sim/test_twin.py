@@ -209,3 +209,11 @@ def test_a_slip_that_gravity_does_not_show_is_named_by_its_onset(shop: Shop) -> 
     assert seeing.causes[0].label == "sensor bias joint 7"
     assert seeing.causes[0].describe(seeing.causes[0].theta)["rad"] == pytest.approx(0.05, abs=0.003)
     assert blind.causes[0].label != "sensor bias joint 7" or blind.causes[0].covariance[0, 0] > 0.01**2
+
+
+def test_where_nothing_but_noise_is_left_there_is_nothing_to_repeat(shop: Shop, computed_torque: Artefact) -> None:
+    spec = "payload:mass=4"
+    after = shop.after(1, spec)
+    exact = Block(data=after.data.copy(), actuators=after.actuators)
+    exact.group("q_ref")[:] = exact.group("q")
+    assert fidelity(shop.twin(1, spec), computed_torque, exact) == 0.0
