@@ -10,6 +10,7 @@ from core.metrics import recovery_ratio
 from core.records import Approval, Candidate, Cause, Diagnosis, Event, Incident, ValidationReport
 from core.status import Verdict
 from remend.deploy import Swap
+from remend.story import Strip
 from sim.truth import Truth
 from telemetry.incidents import Occurrence
 
@@ -31,6 +32,7 @@ class Healing:
     candidates: tuple[Candidate, ...] = ()
     patch: Candidate | None = None
     report: ValidationReport | None = None
+    strips: tuple[Strip, ...] = ()
     approval: Approval | None = None
     swap: Swap | None = None
     truth: dict[str, Truth] = field(default_factory=dict)

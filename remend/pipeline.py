@@ -32,6 +32,7 @@ from remend.links.link import RobotLink
 from remend.live import LiveView
 from remend.memory import StoredRuns
 from remend.store import Store
+from remend.strips import film
 from remend.tape import Tape
 from remend.versions import Versions
 from sim.canary_limits import canary_limits
@@ -312,6 +313,13 @@ class Pipeline:
             memory=StoredRuns(self.store, world_sha(self.robot)),
         )
 
+    def _film(self, proposal: Proposal, twin: Twin, healing: Healing) -> None:
+        """Pictures for who reads the report."""
+        assert healing.incident is not None
+        assert healing.report is not None
+        before, after = self.incumbent, proposal.artefact
+        healing.strips = film(self.workers, twin, healing.report, healing.incident, before, after)
+
     def ask(self, proposal: Proposal, healing: Healing) -> bool:
         """Have the patch decided, and store the decision bound to what was shown."""
         assert healing.diagnosis is not None
@@ -407,6 +415,7 @@ class Pipeline:
         twin = self.explain(healing)
         for ranked in _first(self.propose(twin, healing), self.policy.alpha.attempts):
             report = self.prove(ranked.proposal, twin, healing)
+            self._film(ranked.proposal, twin, healing)
             self.console.show_patch(ranked.proposal.candidate, report)
             if report.verdict is not Verdict.PASS:
                 continue

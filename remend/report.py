@@ -41,6 +41,7 @@ def render_report(story: Story) -> str:
         deltas=() if report is None else views.delta_rows(report),
         reproduced=report is None or views.reproduced(report),
         not_reproduced=views.NOT_REPRODUCED,
+        strips=tuple(map(views.strip_rows, story.strips)),
         scenarios=None if report is None else views.scenario_table(report),
         worst=None if report is None else sentences.worst_case(report),
         unknowns=() if report is None else sentences.unknowns(report),

@@ -225,6 +225,7 @@ def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock,
         truth=rows,
         recovery_ratio=healing.recovery,
         plots=plots,
+        strips=healing.strips,
         versions=_versions(),
     )
 

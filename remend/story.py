@@ -13,6 +13,7 @@ import numpy as np
 
 from core.block import Array, Block
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
+from sim.filmstrip import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,16 @@ class Plots:
     canary: CanaryTrack | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """One scenario as both controllers go through it, at the same moments."""
+
+    title: str
+    scenario: str
+    before: tuple[Picture, ...]
+    after: tuple[Picture, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Story:
     """One healing from alarm to outcome."""
@@ -93,6 +104,7 @@ class Story:
     truth: tuple[TruthRow, ...] = ()
     recovery_ratio: float | None = None  # None: too little was lost for a ratio
     plots: Plots | None = None
+    strips: tuple[Strip, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()  # (component, version) that made this story
 
     @property

@@ -5,6 +5,7 @@ Every number here is a record's, and its text the formatter's.
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,9 @@ from core.stats import Interval, paired_interval
 from core.status import Verdict
 from patcher.causes import words_of
 from remend import numbers
-from remend.story import TruthRow
+from remend.story import Strip, TruthRow
 from sim.faults.catalogue import CATALOGUE
+from sim.filmstrip import Picture
 
 METRIC_WORDS = {
     "rms_tracking_error": "RMS tracking error",
@@ -333,3 +335,28 @@ def gate_rows(report: ValidationReport) -> tuple[GateRow, ...]:
     """The gates, those that did not pass first."""
     ranked = sorted(report.gates, key=lambda gate: gate.verdict is Verdict.PASS)
     return tuple(GateRow(name=title(words(g.name)), verdict=VERDICT_WORDS[g.verdict], why=g.why) for g in ranked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripRow:
+    """Pictures of one scenario: for each controller, (picture as a data URL, moment, what it shows)."""
+
+    title: str
+    scenario: str
+    controllers: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]
+
+
+def strip_rows(strip: Strip) -> StripRow:
+    """A strip as rows of pictures, the incumbent's first."""
+    rows = (("before", strip.before), ("after", strip.after))
+    return StripRow(
+        title=strip.title,
+        scenario=strip.scenario,
+        controllers=tuple((name, tuple(map(_shown, pictures))) for name, pictures in rows),
+    )
+
+
+def _shown(picture: Picture) -> tuple[str, str, str]:
+    url = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
+    off = "lost" if picture.lost else f"{numbers.share(picture.error)} off"
+    return url, numbers.quantity(picture.t_s, "s"), off
