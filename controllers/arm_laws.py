@@ -7,7 +7,6 @@ per joint, so another arm needs other lengths, and values, ranges and units of i
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from controllers.artefact import Artefact, artefact_from_files
 from controllers.manifest import parse_manifest
 from controllers.params import Value, render_params
-from core.toml_file import parse_toml
+from core.toml_file import parse_toml, render_toml
 
 _SIZED = ("params", "states", "scratch", "outputs")
 
@@ -70,7 +69,7 @@ def fit_law(
         table["unit"], table["low"], table["high"] = setting.unit, setting.low, setting.high
     _table(manifest, "outputs", "tau")["unit"] = _shared(command_units)
     manifest["summary"] = summary
-    data = "\n".join(_toml(manifest)).encode() + b"\n"
+    data = render_toml(manifest).encode()
     files = {
         "law.py": _resized(shipped, int(old), joints),
         "manifest.toml": data,
@@ -80,18 +79,6 @@ def fit_law(
         ),
     }
     return artefact_from_files(shipped.name, files)
-
-
-def _toml(table: Mapping[str, Any], path: str = "") -> list[str]:
-    """Lines of a table of texts, numbers, lists of them and tables; a list stays on one line."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            at = f"{path}{key}"
-            inner = _toml(value, f"{at}.")
-            plain = any(not isinstance(item, dict) for item in value.values())
-            lines += ["", f"[{at}]", *inner] if plain else inner
-    return lines
 
 
 def _names(manifest: dict[str, Any], group: str) -> list[str]:

@@ -1,8 +1,10 @@
-"""TOML from bytes that anybody may have written: a table, or one sentence about what is wrong with them."""
+"""TOML in and out: a table from bytes that anybody may have written, or one sentence about them; text from a table."""
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +45,19 @@ def parse_toml(data: bytes, file: str) -> dict[str, Any]:
         raise BadInput(f"{file}: nested too deeply; values are numbers, texts and lists of them") from error
     except ValueError as error:  # TOMLDecodeError, and integers with thousands of digits
         raise BadInput(f"{file}: cannot be read as TOML ({error}); correct that line") from error
+
+
+def render_toml(table: Mapping[str, Any]) -> str:
+    """TOML text of a table of texts, numbers, lists of them and tables; a list stays on one line."""
+    return "\n".join(_lines(table)) + "\n"
+
+
+def _lines(table: Mapping[str, Any], path: str = "") -> list[str]:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            at = f"{path}{key}"
+            inner = _lines(value, f"{at}.")
+            plain = any(not isinstance(item, dict) for item in value.values())
+            lines += ["", f"[{at}]", *inner] if plain else inner
+    return lines

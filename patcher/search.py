@@ -1,51 +1,56 @@
-"""Ask proposers, cheapest first, and let what they bring race; stop asking when enough of the loss would come back.
+"""Ask proposers, the most promising first, and let what they bring race, until enough of the loss would come back.
 
 Proposers of installed packages (entry points `remend.proposers`) are asked after the shipped ones.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from core.errors import BadInput
 from core.extensions import Registry
-from patcher.propose.base import Proposal, Proposer, Situation
+from patcher.bandit import Bandit
+from patcher.llm.settings import LlmSettings
+from patcher.propose.base import Charging, Proposer, Ranked, Situation
+from patcher.propose.evolve import Evolve
+from patcher.propose.llm import Llm
 from patcher.propose.skills import Skills
 from patcher.propose.tune import Tune
 from patcher.race import Runner, Track, mean_error, race
+from patcher.spent import Spent
 from sim.policy import Policy
 from sim.policy_toml import shipped_policy
 from sim.workers.base import Workers
 
-PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Skills(), Tune()))
+PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Skills(), Tune(), Evolve(), Llm()))
+_EQUAL = 0.02  # bounds that differ by less are as good as equal
+_KEPT_BACK, _LEAST = 3, 141  # share that is kept for who comes next, and what one search needs
 _WEIGHING = 6  # search scenarios that tell what the fault costs
 WORTH = 0.1  # share of the tracking error under the fault that must be the fault's; chosen
-ENOUGH = 0.9  # share of the lost tracking that makes a dearer proposer pointless
+ENOUGH = 0.85  # share of the lost tracking that ends the search; a loaded or weak robot may not have more; chosen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
-    """A proposal with what the race says of it."""
+def choose_proposers(name: str, llm: LlmSettings | None = None) -> tuple[Proposer, ...]:
+    """`auto` is every proposer; otherwise the one of that name.
 
-    proposal: Proposal
-    score: float  # mean, lower is better, 1 = incumbent
-    bound: float  # what the typical score is below, with the policy's confidence; candidates are ranked by it
-    recovery: float  # share of the lost tracking that came back in the twin
-    dropped: bool = False  # as hopeless
-
-
-def choose_proposers(name: str) -> tuple[Proposer, ...]:
-    """`auto` is every proposer, cheapest first; otherwise the one of that name.
+    Args:
+        llm: settings of the language model; without one there is none to ask.
 
     Raises:
-        BadInput: there is no such proposer.
+        BadInput: there is no such proposer, or it has no model to ask.
     """
+    known = {key: Llm(llm) if key == Llm.name else proposer for key, proposer in PROPOSERS.items()}
+    if llm is None or not llm.wanted:
+        if name == Llm.name:
+            raise BadInput('no language model is set; add [llm] with model = "..." to remend.toml')
+        del known[Llm.name]
     if name == "auto":
-        return tuple(PROPOSERS.values())
-    if name not in PROPOSERS:
+        return tuple(known.values())
+    if name not in known:
         raise BadInput(f"there is no proposer '{name}'; use auto, {', '.join(PROPOSERS)}")
-    return (PROPOSERS[name],)
+    return (known[name],)
 
 
 def search(
@@ -54,6 +59,7 @@ def search(
     workers: Workers,
     policy: Policy | None = None,
     race_seed: int | None = None,
+    bandit: Bandit | None = None,
 ) -> list[Ranked]:
     """Candidates, best first and dropped ones last, spending at most the situation's budget of rollouts.
 
@@ -62,8 +68,9 @@ def search(
     Args:
         policy: by default the one that Remend ships.
         race_seed: of the scenarios that candidates race on; best one that no proposer can know.
+        bandit: chooses who is asked, and remembers why.
     """
-    policy = policy or shipped_policy()
+    policy, bandit = policy or shipped_policy(), bandit or Bandit()
     start = workers.rollouts
     count = min(_WEIGHING, situation.budget // 3)  # incumbent with and without the fault, and one candidate
     seed = situation.seed + 1000 if race_seed is None else race_seed
@@ -71,16 +78,44 @@ def search(
     if count and not track.lost > WORTH * mean_error(track.before(count)):
         return []
     ranked: list[Ranked] = []
-    for proposer in proposers:
+    waiting = {proposer.name: proposer for proposer in proposers}
+    while waiting:
         left = situation.budget - (workers.rollouts - start) - count
         if left < 0:
             break
-        proposals = proposer.propose(replace(situation, budget=left), workers)
+        name, why = bandit.choose(list(waiting))
+        proposer = waiting.pop(name)
+        share = left if not waiting else max(left - left // _KEPT_BACK, min(left, _LEAST))
+        tried = tuple(in_order(ranked))
+        before, bound = workers.rollouts, _best_bound(ranked)
+        proposals = proposer.propose(replace(situation, budget=share, tried=tried), workers)
         budget = situation.budget - (workers.rollouts - start)
-        ranked += [_ranked(runner, track, policy) for runner in race(track, proposals, policy, budget if count else 0)]
+        new = [_ranked(runner, track, policy) for runner in race(track, proposals, policy, budget if count else 0)]
+        ranked += new
+        spent = proposer.spent if isinstance(proposer, Charging) else Spent()
+        bandit.charge(
+            name,
+            why,
+            rollouts=workers.rollouts - before,
+            waited_s=spent.seconds,
+            tokens=spent.tokens_in + spent.tokens_out,
+            gain=math.log(bound / _best_bound(ranked)),
+            brought=[each.proposal.candidate.id for each in new],
+        )
         if any(each.recovery >= ENOUGH and each.score < 1.0 and not each.dropped for each in ranked):
             break
-    return sorted(ranked, key=lambda each: (each.dropped, each.bound, each.score))
+        if name != Tune.name and any(each.proposal.candidate.kind == "code" and not each.dropped for each in new):
+            waiting |= {each.name: each for each in proposers if each.name == Tune.name}  # it has new numbers to tune
+    return in_order(ranked)
+
+
+def in_order(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """By the bound of what they are worth; of those that are as good as equal, the smallest change first."""
+    return sorted(ranked, key=lambda each: (each.dropped, round(math.log(each.bound) / _EQUAL), each.size, each.score))
+
+
+def _best_bound(ranked: Sequence[Ranked]) -> float:
+    return min([1.0, *(each.bound for each in ranked if not each.dropped)])
 
 
 def _ranked(runner: Runner, track: Track, policy: Policy) -> Ranked:

@@ -67,7 +67,7 @@ def heal(
     fault: FaultSpec = "payload",
     seed: Seed = 1,
     budget: Annotated[int, typer.Option("--budget", min=0, help="Search rollouts that may be spent.")] = 300,
-    proposer: Annotated[str, typer.Option("--proposer", help="auto, skills or tune.")] = "auto",
+    proposer: Annotated[str, typer.Option("--proposer", help="auto, skills, tune, evolve or llm.")] = "auto",
     json_file: Annotated[
         str, typer.Option("--json", help="Write the result to this file; - is standard output.")
     ] = "-",
@@ -214,7 +214,8 @@ def faults(
 @app.command()
 def bench(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="sim, twin, detect, workers or evidence; all without it.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="sim, twin, detect, workers, evidence, heal; without it all."),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write the figures to this file; - is standard output.")

@@ -9,8 +9,10 @@ from core.ids import plain
 from core.metrics import recovery_ratio
 from core.records import Approval, Candidate, Cause, Diagnosis, Event, Incident, ValidationReport
 from core.status import Verdict
+from patcher.bandit import Asked
+from patcher.propose.base import Ranked
 from remend.deploy import Swap
-from remend.story import Strip
+from remend.story import Strip, contender
 from sim.truth import Truth
 from telemetry.incidents import Occurrence
 
@@ -30,6 +32,9 @@ class Healing:
     occurrence: Occurrence | None = None
     diagnosis: Diagnosis | None = None
     candidates: tuple[Candidate, ...] = ()
+    ranked: tuple[Ranked, ...] = ()  # the same with what the race says of them
+    asked: list[Asked] = field(default_factory=list)  # proposers, in turn
+    llm_calls: int = 0
     patch: Candidate | None = None
     report: ValidationReport | None = None
     strips: tuple[Strip, ...] = ()
@@ -87,7 +92,9 @@ class Healing:
             "fidelity": None if self.diagnosis is None else self.diagnosis.fidelity,
             "patch": None if patch is None else _patch(patch),
             "rollouts": {"search": self.search_rollouts, "evidence": self.evidence_rollouts},
-            "llm_calls": 0,
+            "llm_calls": self.llm_calls,
+            "candidates": [_found(each) for each in self.ranked],
+            "asked": [{**plain(turn), "brought": len(turn.brought)} for turn in self.asked],
             "sim_s": self.sim_s,
             "wall_s": self.wall_s,
             "metrics": {name: plain(truth) for name, truth in self.truth.items()},
@@ -113,6 +120,13 @@ def _cause(cause: Cause) -> dict[str, Any]:
         "estimate": cause.estimate,
         "interval": {name: list(ends) for name, ends in cause.interval.items()},
     }
+
+
+def _found(ranked: Ranked) -> dict[str, Any]:
+    """A candidate by its content: its id is another one each time."""
+    found: dict[str, Any] = plain(contender(ranked))
+    del found["patch_id"]
+    return found
 
 
 def _patch(patch: Candidate) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from core.ids import new_id, sha256_of
 from core.records import Approval, Diagnosis, Event, Incident, ValidationReport
 from core.robot import Robot
 from core.status import PatchStatus, Verdict
+from patcher.bandit import Bandit
 from patcher.diagnose import diagnose
-from patcher.propose.base import Proposal, Proposer, Situation
-from patcher.search import Ranked, search
+from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
+from patcher.search import search
 from remend.alpha import Spent
 from remend.console import Console
 from remend.deploy import VALID_NS, Deployment
@@ -240,7 +241,10 @@ class Pipeline:
         with self.console.stage("looking for a patch") as stage:
             before = self.workers.rollouts
             drawn = secret_seed(self.seal_key, "race", healing.incident.telemetry_sha, self.incumbent.sha256)
-            ranked = search(situation, self.proposers, self.workers, self.policy, drawn)
+            bandit = Bandit(healing.asked)
+            ranked = search(situation, self.proposers, self.workers, self.policy, drawn, bandit)
+            healing.ranked = tuple(ranked)
+            healing.llm_calls += sum(each.spent.calls for each in self.proposers if isinstance(each, Charging))
             healing.search_rollouts = self.workers.rollouts - before
             self.versions.keep(self.incumbent.files)
             for candidate in ranked:

@@ -36,6 +36,7 @@ def render_report(story: Story) -> str:
         incident=_incident(story),
         causes=() if story.diagnosis is None else views.cause_rows(story.diagnosis),
         params=() if story.patch is None else tuple(map(views.param_row, story.patch.changes)),
+        contenders=() if story.patch is None else views.contender_rows(story.contenders, story.patch.id),
         evidence="" if report is None else sentences.evidence_sentence(report),
         level="" if report is None else views.levels(report),
         deltas=() if report is None else views.delta_rows(report),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.toml_file import read_toml
 from core.toml_table import Table
+from patcher.llm.settings import LlmSettings, read_llm_settings
 from sim.workers.settings import WorkerSettings, read_settings
 
 FILE = "remend.toml"
@@ -17,6 +18,7 @@ class Settings:
     """Everything that an installation can be told; one field for each table of the file."""
 
     workers: WorkerSettings = field(default_factory=WorkerSettings)
+    llm: LlmSettings = field(default_factory=LlmSettings)
 
 
 def load_settings(home: Path) -> Settings:
@@ -30,5 +32,6 @@ def load_settings(home: Path) -> Settings:
         return Settings()
     table = Table(file, read_toml(file, what="the settings"))
     workers = read_settings(table.table("workers")) if table.has("workers") else WorkerSettings()
+    llm = read_llm_settings(table.table("llm")) if table.has("llm") else LlmSettings()
     table.close()
-    return Settings(workers=workers)
+    return Settings(workers=workers, llm=llm)

@@ -21,14 +21,14 @@ from patcher.search import choose_proposers
 from remend.audit import verify_home
 from remend.console import Console
 from remend.healing import Healing
-from remend.home import home_folder
+from remend.home import home_folder, home_path
 from remend.keys import KeyRing, simulated_seal_key
 from remend.links.simulated import SimulatedLink
 from remend.live import LiveView
 from remend.pipeline import Decide, Pipeline
 from remend.settings import load_settings
 from remend.store import Store
-from remend.story import CanaryTrack, Story, TruthRow, plots_of
+from remend.story import CanaryTrack, Story, TruthRow, contender, plots_of
 from remend.versions import Versions
 from sim.canary_limits import canary_limits
 from sim.catalogue import robot_file
@@ -93,7 +93,8 @@ def run(
     for task in robot.tasks.kinds:
         task_kind(robot, task)
     faults = parse_faults(request.fault, robot)
-    proposers = choose_proposers(request.proposer)
+    settings = load_settings(home_path(os.environ))
+    proposers = choose_proposers(request.proposer, settings.llm)
     incumbent = find_law(robot, robot.controller)
     policy = load_policy(request.policy)
     home = home_folder(os.environ)
@@ -102,7 +103,7 @@ def run(
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(home, clock))
         keys = KeyRing.load(home)
-        workers = stack.enter_context(open_workers(robot, load_settings(home).workers))
+        workers = stack.enter_context(open_workers(robot, settings.workers))
         workers.warm_up()
         link = stack.enter_context(
             SimulatedLink(
@@ -218,6 +219,8 @@ def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock,
         incident=healing.incident,
         diagnosis=healing.diagnosis,
         candidates=healing.candidates,
+        contenders=tuple(map(contender, healing.ranked)),
+        asked=tuple(healing.asked),
         report=healing.report,
         approval=healing.approval,
         outcome=swap.outcome if swap else None,

@@ -13,6 +13,8 @@ import numpy as np
 
 from core.block import Array, Block
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
+from patcher.bandit import Asked
+from patcher.propose.base import Ranked
 from sim.filmstrip import Picture
 
 
@@ -74,6 +76,39 @@ class Plots:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A candidate with what the race says of it."""
+
+    patch_id: str
+    result_sha: str
+    proposer: str
+    kind: str
+    rationale: str
+    score: float  # mean over search scenarios, lower is better, 1 = incumbent
+    bound: float  # what the typical score is below; candidates are ranked by it
+    recovery: float  # share of the lost tracking that came back in the twin
+    changes: int  # numbers that change
+    dropped: bool
+
+
+def contender(ranked: Ranked) -> Contender:
+    """A ranked candidate as plain data."""
+    candidate = ranked.proposal.candidate
+    return Contender(
+        patch_id=candidate.id,
+        result_sha=candidate.result_sha,
+        proposer=candidate.proposer,
+        kind=candidate.kind,
+        rationale=candidate.rationale,
+        score=ranked.score,
+        bound=ranked.bound,
+        recovery=ranked.recovery,
+        changes=len(candidate.changes),
+        dropped=ranked.dropped,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
     """One scenario as both controllers go through it, at the same moments."""
 
@@ -97,6 +132,8 @@ class Story:
     incident: Incident | None = None
     diagnosis: Diagnosis | None = None
     candidates: tuple[Candidate, ...] = ()  # best first
+    contenders: tuple[Contender, ...] = ()  # the same, with the race
+    asked: tuple[Asked, ...] = ()  # proposers, in turn
     report: ValidationReport | None = None
     approval: Approval | None = None
     outcome: Outcome | None = None

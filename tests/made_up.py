@@ -167,7 +167,8 @@ class FakeWorkers:
         found = []
         for job in jobs:
             names = [int(command[0, 0]) for command in job.commands]
-            frames = [Frame(0, name, [], [], [], []) for name in names]
+            still = [0.0] * N
+            frames = [Frame(0, name, still, still, still, still) for name in names]
             found.append(
                 tuple(
                     Replayed(judgement=self.replayed(self._known[name]), frames=(frame,))

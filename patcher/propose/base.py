@@ -7,12 +7,40 @@ from typing import Protocol, runtime_checkable
 
 from controllers.artefact import Artefact, with_params
 from controllers.controller import Controller
+from controllers.manifest import Param
 from controllers.params import Value, check_step
 from core.errors import BadInput
 from core.ids import new_id
 from core.records import Candidate, ParamChange
+from patcher.spent import Spent
 from sim.twin.twin import Twin
 from sim.workers.base import Workers
+
+_NEW_LAW = 100  # changed numbers that another law is worth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A candidate record with its artefact."""
+
+    candidate: Candidate
+    artefact: Artefact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """A proposal with what the race says of it."""
+
+    proposal: Proposal
+    score: float  # mean, lower is better, 1 = incumbent
+    bound: float  # what the typical score is below, with the policy's confidence; candidates are ranked by it
+    recovery: float  # share of the lost tracking that came back in the twin
+    dropped: bool = False  # as hopeless
+
+    @property
+    def size(self) -> int:
+        """How much it changes: numbers, and much more where the law is another one."""
+        return len(self.proposal.candidate.changes) + (_NEW_LAW if self.proposal.candidate.kind == "code" else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +52,7 @@ class Situation:
     incumbent: Artefact
     budget: int  # search rollouts that may be spent
     seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """A candidate record with its artefact."""
-
-    candidate: Candidate
-    artefact: Artefact
+    tried: tuple[Ranked, ...] = ()  # what other proposers have brought so far, best first
 
 
 @runtime_checkable
@@ -42,6 +63,16 @@ class Proposer(Protocol):
 
     def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:
         """Propose, spending at most `situation.budget` rollouts of `workers`."""
+        ...
+
+
+@runtime_checkable
+class Charging(Protocol):
+    """A proposer that costs more than rollouts."""
+
+    @property
+    def spent(self) -> Spent:
+        """Waiting and tokens of the last incident."""
         ...
 
 
@@ -56,7 +87,7 @@ def params_proposal(
         artefact = with_params(situation.incumbent, values)
     except BadInput:
         return None
-    changes = tuple(_changes(base, values))
+    changes = tuple(_changes(base, base.params, values))
     if not changes:
         return None
     candidate = Candidate(
@@ -73,24 +104,68 @@ def params_proposal(
     return Proposal(candidate=candidate, artefact=artefact)
 
 
-def _changes(base: Controller, values: dict[str, Value]) -> list[ParamChange]:
+def code_proposal(
+    situation: Situation, proposer: str, artefact: Artefact, neutral: dict[str, Value], rationale: str, rollouts: int
+) -> Proposal | None:
+    """Another law in the place of the incumbent's, or None if it is no law of this robot or the same one.
+
+    Args:
+        neutral: of parameters that the law has on top of the incumbent's, the values at which they do nothing.
+    """
+    robot = situation.twin.robot
+    try:
+        law, base = (
+            Controller.from_artefact(artefact, robot.ports),
+            Controller.from_artefact(situation.incumbent, robot.ports),
+        )
+    except BadInput:
+        return None
+    if artefact.sha256 == situation.incumbent.sha256:
+        return None
+    old = {
+        name: base.params[name]
+        for name, spec in base.manifest.params.items()
+        if _same(spec, law.manifest.params.get(name))
+    }
+    before = {**neutral, **old}
+    new = {name: value for name, value in law.params.items() if name in before}
+    candidate = Candidate(
+        id=new_id("pat"),
+        incident_id=situation.incident_id,
+        kind="code",
+        proposer=proposer,
+        base_sha=situation.incumbent.sha256,
+        result_sha=artefact.sha256,
+        changes=tuple(_changes(law, before, new)),
+        rationale=rationale,
+        search_rollouts=rollouts,
+    )
+    return Proposal(candidate=candidate, artefact=artefact)
+
+
+def _changes(law: Controller, before: dict[str, Value], values: dict[str, Value]) -> list[ParamChange]:
     found = []
     for name, value in values.items():
-        spec, old = base.manifest.params[name], base.params[name]
+        spec, old = law.manifest.params[name], before[name]
         pairs = (
             list(zip(old, value, strict=True)) if isinstance(old, list) and isinstance(value, list) else [(old, value)]
         )
-        for i, (before, after) in enumerate(pairs):
-            assert isinstance(before, float)
-            if before != after:
+        for i, (was, becomes) in enumerate(pairs):
+            assert isinstance(was, float)
+            if was != becomes:
                 found.append(
                     ParamChange(
                         name=name if spec.size is None else f"{name}[{i}]",
                         unit=spec.units[i],
-                        old=before,
-                        new=float(after),  # type: ignore[arg-type]
+                        old=was,
+                        new=float(becomes),  # type: ignore[arg-type]
                         low=spec.low[min(i, len(spec.low) - 1)],
                         high=spec.high[min(i, len(spec.high) - 1)],
                     )
                 )
     return found
+
+
+def _same(one: Param, other: Param | None) -> bool:
+    """Whether two laws mean the same by a parameter."""
+    return other is not None and (one.units, one.size) == (other.units, other.size)

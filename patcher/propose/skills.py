@@ -1,170 +1,24 @@
-"""Known remedies: a declared feed-forward term for the diagnosed cause, filled in from the twin.
+"""Known answers to known causes: parameters that the law has for them, or a skill that gives it the missing structure.
 
-A remedy needs no simulation to find: the law's manifest says which parameter answers which cause, the twin says how
-much.
+None of it needs a simulation to find. How much is the twin's business; whether it helps, the race's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice, product
 
-from controllers.controller import Controller
+from controllers.artefact import Artefact, with_params
 from controllers.params import Value
-from core.robot import Robot
-from patcher.propose.base import Proposal, Situation, params_proposal
-from sim.effect import Effect
+from core.errors import BadInput
+from patcher.graft import graft, neutral
+from patcher.propose.base import Proposal, Situation, code_proposal, params_proposal
+from patcher.remedies import remedy_values
+from patcher.skill import Skill, shipped_skills
 from sim.workers.base import Workers
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
-    """How one cause changes the parameter that answers it."""
-
-    cause: str
-    amount: Callable[[Effect], float | tuple[float, ...]]  # from the fault's effect; () changes nothing
-    combine: Callable[[float, float], float]  # old parameter, amount -> new parameter
-    sentence: str
-
-
-def _add(old: float, amount: float) -> float:
-    return old + amount
-
-
-def _lose(old: float, share: float) -> float:
-    return old * (1.0 - share)
-
-
-def _grow(old: float, share: float) -> float:
-    return old * (1.0 + share)
-
-
-def _slip_more(old: float, share: float) -> float:
-    return 1.0 - (1.0 - old) * (1.0 - share)
-
-
-REMEDIES = {
-    remedy.cause: remedy
-    for remedy in (
-        Remedy(
-            cause="payload",
-            amount=lambda effect: effect.payload_kg,
-            combine=_add,
-            sentence="Add the load's weight and inertia to the model that the law cancels.",
-        ),
-        Remedy(
-            cause="friction",
-            amount=lambda effect: effect.viscous,
-            combine=_add,
-            sentence="Feed the added friction forward along the reference velocity.",
-        ),
-        Remedy(
-            cause="coulomb",
-            amount=lambda effect: effect.coulomb,
-            combine=_add,
-            sentence="Feed the added dry friction forward along the reference velocity.",
-        ),
-        Remedy(
-            cause="actuator_loss",
-            amount=lambda effect: effect.gain_loss,
-            combine=_lose,
-            sentence="Ask the weak motor for as much more as it falls short.",
-        ),
-        Remedy(
-            cause="sensor_bias",
-            amount=lambda effect: effect.offset,
-            combine=_add,
-            sentence="Subtract the encoder's offset before anything uses the position.",
-        ),
-        Remedy(
-            cause="imu_bias",
-            amount=lambda effect: effect.rate_offset,
-            combine=_add,
-            sentence="Subtract the gyroscope's offset before anything uses the rate.",
-        ),
-        Remedy(
-            cause="com",
-            amount=lambda effect: effect.moment_kgm,
-            combine=_add,
-            sentence="Counter the torque of a load that hangs off-centre.",
-        ),
-        Remedy(
-            cause="thrust_loss",
-            amount=lambda effect: effect.gain_loss,
-            combine=_lose,
-            sentence="Ask the weak rotor for as much more as it falls short.",
-        ),
-        Remedy(
-            cause="wind",
-            amount=lambda effect: effect.wind_n,
-            combine=_add,
-            sentence="Lean against the wind before it has moved the robot.",
-        ),
-        Remedy(
-            cause="motor_lag",
-            amount=lambda effect: effect.motor_lag_s,
-            combine=_add,
-            sentence="Let the commands of slow motors overshoot as much more as they lag.",
-        ),
-        Remedy(
-            cause="wheel_radius",
-            amount=lambda effect: effect.wheel_radius,
-            combine=_grow,
-            sentence="Turn each wheel as its true radius needs.",
-        ),
-        Remedy(
-            cause="slip",
-            amount=lambda effect: effect.slip,
-            combine=_slip_more,
-            sentence="Turn the slipping wheel further for the same way.",
-        ),
-    )
-}
-
-_ALSO = {"com": "payload"}  # a load off its point is a load first
-
-
-def remedy_values(situation: Situation) -> tuple[dict[str, Value], str]:
-    """The parameters that the remedies change, inside their bounds, and a sentence each; empty if none answers.
-
-    Of two causes each one is answered that the law has a parameter for.
-    """
-    top = situation.twin.causes[0]
-    base = Controller.from_artefact(situation.incumbent, situation.twin.robot.ports)
-    effect = top.effect(top.theta)
-    values: dict[str, Value] = {}
-    sentences = []
-    for cause in dict.fromkeys(cause for fault in top.faults for cause in (_ALSO.get(fault, fault), fault)):
-        remedy = REMEDIES.get(cause)
-        found = _values(situation.twin.robot, base, remedy, effect) if remedy is not None else {}
-        values.update(found)
-        if remedy is not None and found:
-            sentences.append(remedy.sentence)
-    return values, " ".join(sentences)
-
-
-def _values(robot: Robot, base: Controller, remedy: Remedy, effect: Effect) -> dict[str, Value]:
-    """The parameters that answer one cause; one entry per drive may stand for the coordinates behind the drives."""
-    amount = remedy.amount(effect)
-    driven = [joint for joint in robot.drives if joint is not None]
-    values: dict[str, Value] = {}
-    for name, spec in base.manifest.params.items():
-        if spec.answers != remedy.cause:
-            continue
-        old = base.params[name]
-        if isinstance(old, list) and isinstance(amount, tuple) and amount:
-            of_drives = len(amount) == robot.dof and len(old) == len(driven)
-            parts = [amount[joint] for joint in driven] if of_drives else amount
-            values[name] = [
-                min(
-                    max(remedy.combine(o, a), spec.low[min(i, len(spec.low) - 1)]),
-                    spec.high[min(i, len(spec.high) - 1)],
-                )
-                for i, (o, a) in enumerate(zip(old, parts, strict=True))
-            ]
-        elif isinstance(old, float) and isinstance(amount, float):
-            values[name] = min(max(remedy.combine(old, amount), spec.low[0]), spec.high[0])
-    return values
+_MOST = 6  # laws with new structure
 
 
 class Skills:
@@ -173,6 +27,39 @@ class Skills:
     name = "skills"
 
     def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:
-        values, sentence = remedy_values(situation)
-        proposal = params_proposal(situation, self.name, values, sentence, rollouts=0) if values else None
-        return [proposal] if proposal else []
+        answered = remedy_values(situation)
+        own = params_proposal(situation, self.name, answered.values, answered.sentence, 0) if answered.values else None
+        grafted = (
+            code_proposal(situation, self.name, law, before, sentence, 0) for law, before, sentence in laws(situation)
+        )
+        return [each for each in (own, *islice(grafted, _MOST)) if each is not None]
+
+
+def laws(situation: Situation) -> Iterator[tuple[Artefact, dict[str, Value], str]]:
+    """Laws with structure for the faults that no parameter answers: law, neutral values of what is new, sentence."""
+    robot, answered = situation.twin.robot, remedy_values(situation)
+    fitting = [[skill for skill in shipped_skills() if fault in skill.answers] for fault in answered.left]
+    for skills in product(*(each for each in fitting if each)):
+        if not skills:
+            return
+        try:
+            law = _with(situation, answered.values, skills)
+        except BadInput:  # made for another kind of law
+            continue
+        before = {name: value for skill in skills for name, value in neutral(skill, robot).items()}
+        yield law, before, " ".join([answered.sentence, *dict.fromkeys(skill.sentence for skill in skills)]).strip()
+
+
+def _with(situation: Situation, values: dict[str, Value], skills: tuple[Skill, ...]) -> Artefact:
+    """The incumbent with its own parameters at `values` and the skills in it.
+
+    Raises:
+        BadInput: one of them does not fit.
+    """
+    top = situation.twin.causes[0]
+    law = with_params(situation.incumbent, values)
+    for skill in dict.fromkeys(skills):
+        law = graft(law, situation.twin.robot, skill, top.effect(top.theta))
+        if skill.replace is not None:  # another law, whose parameters answer what they can
+            law = with_params(law, remedy_values(replace(situation, incumbent=law)).values)
+    return law

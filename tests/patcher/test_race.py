@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.artefact import Artefact
-from patcher.propose.base import Proposal, params_proposal
+from patcher.propose.base import Proposal, Ranked, params_proposal
 from patcher.race import UNRANKED, Runner, Track, race
-from patcher.search import Ranked, search
+from patcher.search import search
 from remend.pipeline import _first
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from controllers.artefact import Artefact
 from core.errors import BadInput
-from patcher.propose.base import Proposal, Proposer, Situation, params_proposal
+from patcher.llm.settings import LlmSettings
+from patcher.propose.base import Proposal, Proposer, Ranked, Situation, params_proposal
+from patcher.propose.llm import Llm
 from patcher.score import LOST, score
-from patcher.search import PROPOSERS, Ranked, choose_proposers, search
+from patcher.search import PROPOSERS, choose_proposers, search
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.scenario import Scenario
@@ -89,7 +91,7 @@ def test_a_remedy_that_costs_more_than_it_brings_does_not_end_the_search() -> No
 def test_the_next_proposer_gets_what_the_ones_before_have_left() -> None:
     first, second = Fake("first", [1.0], burn=50), Fake("second", [2.0])
     run([first, second], budget=200)
-    assert first.budgets == [200 - 12 - 6]
+    assert first.budgets == [141]  # a part is kept for who comes next
     assert second.budgets == [200 - 12 - 50 - 3 - 6]  # the first one's candidate was clear after three
 
 
@@ -147,9 +149,15 @@ def test_nothing_proposed_is_nothing_found() -> None:
     assert run([]) == []
 
 
-def test_auto_is_every_proposer_cheapest_first() -> None:
-    assert [proposer.name for proposer in choose_proposers("auto")] == list(PROPOSERS) == ["skills", "tune"]
-    assert [proposer.name for proposer in choose_proposers("tune")] == ["tune"]
+def test_auto_is_every_proposer_and_a_model_if_there_is_one() -> None:
+    assert [proposer.name for proposer in choose_proposers("auto")] == ["skills", "tune", "evolve"]
+    model = LlmSettings(model="small")
+    assert [proposer.name for proposer in choose_proposers("auto", model)] == list(PROPOSERS)
+    (llm,) = choose_proposers("llm", model)
+    assert isinstance(llm, Llm)
+    assert llm.settings is model
+    with pytest.raises(BadInput, match="no language model is set; add"):
+        choose_proposers("llm")
 
 
 @pytest.mark.parametrize("name", ["", "Auto", "oracle"])

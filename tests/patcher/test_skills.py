@@ -15,7 +15,8 @@ from controllers.controller import Controller
 from controllers.library import find_law
 from core.robot_toml import load_robot
 from patcher.propose.base import Proposal, Situation, params_proposal
-from patcher.propose.skills import REMEDIES, Skills
+from patcher.propose.skills import Skills
+from patcher.remedies import REMEDIES
 from sim.effect import Effect
 from sim.faults.catalogue import CATALOGUE
 from tests import made_up
@@ -76,14 +77,49 @@ def test_a_remedy_stops_at_the_bounds(cause: str, value: float, parameter: str, 
     assert made_up.params(proposal.artefact)[parameter] == expected
 
 
-@pytest.mark.parametrize("cause", ["delay", "none"])
-def test_a_cause_without_a_remedy_gets_no_proposal(cause: str) -> None:
-    assert propose(made_up.situation(made_up.cause(cause, 0.006))) == []
+def test_no_fault_gets_no_proposal() -> None:
+    assert propose(made_up.situation(made_up.cause("none"))) == []
 
 
-@pytest.mark.parametrize("cause", ["payload", "friction", "coulomb", "actuator_loss", "sensor_bias"])
-def test_a_law_that_has_no_term_for_the_cause_gets_no_proposal(cause: str) -> None:
-    assert propose(made_up.situation(made_up.cause(cause, 0.3), incumbent=JOINT_PD)) == []
+@pytest.mark.parametrize(
+    ("cause", "value", "parameter", "expected"),
+    [
+        ("delay", 0.006, "lead", 0.004),
+        ("friction", 0.3, "viscous_drag", on(1, 0.3)),
+        ("actuator_loss", 0.3, "given", on(2, 0.7, 1.0)),
+        ("sensor_bias", 0.03, "position_offset", on(3, 0.03)),
+    ],
+)
+def test_a_law_that_has_no_term_for_the_cause_gets_one(cause: str, value: float, parameter: str, expected: Any) -> None:
+    found = propose(made_up.situation(made_up.cause(cause, value), incumbent=JOINT_PD))
+    by_params = {name: each for each in found for name in made_up.params(each.artefact)}
+    assert made_up.params(by_params[parameter].artefact)[parameter] == expected
+    candidate = by_params[parameter].candidate
+    assert (candidate.kind, candidate.proposer) == ("code", "skills")
+    assert {change.name.partition("[")[0] for change in candidate.changes} == {parameter}
+
+
+def test_a_law_that_only_pushes_back_may_be_replaced_and_knows_the_load_then() -> None:
+    found = propose(made_up.situation(made_up.cause("payload", 3.0), incumbent=JOINT_PD))
+    (replaced,) = [each for each in found if each.artefact.files["law.py"] == COMPUTED_TORQUE.files["law.py"]]
+    assert made_up.params(replaced.artefact) == {**made_up.params(COMPUTED_TORQUE), "mass": 3.0}
+    assert replaced.candidate.kind == "code"
+
+
+def test_of_two_faults_one_gets_a_value_and_the_other_structure() -> None:
+    load, late = made_up.cause("payload", 3.0), made_up.cause("delay", 0.006)
+    both = replace(
+        load,
+        cause="payload+delay",
+        theta=np.array([3.0, 0.006]),
+        covariance=np.zeros((2, 2)),
+        effect=lambda theta: replace(load.effect(theta[:1]), delay_s=late.effect(theta[1:]).delay_s),
+    )
+    own, grafted = propose(made_up.situation(both))
+    assert [change.name for change in own.candidate.changes] == ["mass"]
+    assert {change.name for change in grafted.candidate.changes} == {"mass", "lead"}
+    assert made_up.params(grafted.artefact)["mass"] == 3.0
+    assert grafted.candidate.rationale.startswith("Add the load's weight")
 
 
 def test_an_amount_of_nothing_is_no_patch() -> None:

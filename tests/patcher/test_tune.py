@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ from hypothesis import strategies as st
 from controllers.artefact import Artefact, with_params
 from controllers.controller import Controller
 from controllers.params import check_step
-from patcher.propose.base import Proposal, Situation
+from patcher.propose.base import Proposal, Ranked, Situation
+from patcher.propose.skills import Skills
 from patcher.propose.tune import Tune
 from sim.judge import Judgement
 from sim.scenario import Scenario
 from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, IIWA, JOINT_PD, FakeWorkers, judged
 
-FULL = 3 + 7 * 6 * 3
+FULL = 3 + 7 * 6 * 3 + 4 * 3  # incumbent, seven generations, and the elites with the incumbent on fresh scenarios
 
 
 def propose(situation: Situation, workers: FakeWorkers) -> list[Proposal]:
@@ -120,7 +122,7 @@ def test_it_searches_at_most_nine_dimensions(gains: int, remedy: bool, most: int
 def test_one_number_is_enough_to_tune(gains: int, remedy: bool) -> None:
     law = made_up.law("little", gains=gains, remedy=remedy)
     workers = FakeWorkers(greedy)
-    (proposal,) = propose(made_up.situation(incumbent=law), workers)
+    (proposal,) = propose(made_up.situation(incumbent=law, budget=FULL), workers)
     assert proposal.candidate.changes
     assert workers.rollouts == FULL
 
@@ -143,13 +145,65 @@ def test_one_seed_finds_one_patch() -> None:
 
 def test_all_points_meet_the_same_scenarios_and_one_of_them_is_late() -> None:
     workers = FakeWorkers(stiffer_is_better)
-    propose(made_up.situation(), workers)
+    propose(made_up.situation(budget=FULL), workers)
     scenarios = [scenario.sha256 for _, scenario in workers.jobs]
-    assert all(scenarios[k : k + 3] == scenarios[:3] for k in range(0, len(scenarios), 3))
+    assert all(scenarios[k : k + 3] == scenarios[:3] for k in range(0, 129, 3))
+    fresh = scenarios[129:132]
+    assert not set(fresh) & set(scenarios[:3])
+    assert all(scenarios[k : k + 3] == fresh for k in range(129, len(scenarios), 3))
     assert [scenario.effect.delay_s for _, scenario in workers.jobs[:3]] == [0.0, 0.0, 0.004]
 
 
 def test_a_search_in_which_everything_breaks_limits_still_ends() -> None:
     workers = FakeWorkers(lambda artefact, scenario: judged(0.01, broken=True))
     assert len(propose(made_up.situation(), workers)) <= 1
-    assert workers.rollouts == FULL
+    assert workers.rollouts <= 300
+
+
+def test_it_starts_again_only_while_much_is_left() -> None:
+    little = FakeWorkers(stiffer_is_better)
+    propose(made_up.situation(budget=1000), little)
+    assert little.rollouts == FULL
+    much = FakeWorkers(
+        lambda artefact, scenario: judged(
+            0.9 * made_up.load_cancelled(artefact, scenario).metrics["rms_tracking_error"] + 0.05
+        )
+    )
+    propose(made_up.situation(budget=1000), much)
+    assert much.rollouts == FULL + 3 * 7 * (12 + 24)
+
+
+def test_of_the_elites_the_one_that_is_good_everywhere_is_proposed() -> None:
+    met: list[str] = []
+
+    def wanders(artefact: Artefact, scenario: Scenario) -> Judgement:
+        """The best stiffness is another one on fresh scenarios."""
+        if scenario.sha256 not in met:
+            met.append(scenario.sha256)
+        best = 1.5 if met.index(scenario.sha256) < 3 else 1.2
+        return judged(0.02 + 0.1 * abs(made_up.params(artefact)["kp"][0] / 625.0 - best))
+
+    workers = FakeWorkers(wanders)
+    (proposal,) = propose(made_up.situation(made_up.cause("none"), budget=FULL), workers)
+    elites = [made_up.params(artefact)["kp"][0] / 625.0 for artefact, _ in workers.jobs[-9::3]]
+    assert len(set(elites)) == 3
+    best = min(elites, key=lambda stiffness: abs(stiffness - 1.5) / 0.07 + abs(stiffness - 1.2) / 0.04)
+    assert made_up.params(proposal.artefact)["kp"][0] / 625.0 == best
+
+
+def test_the_best_new_structure_is_what_is_tuned() -> None:
+    late = made_up.situation(made_up.cause("delay", 0.006), incumbent=JOINT_PD)
+    workers: Any = FakeWorkers(greedy)
+    (grafted,) = Skills().propose(late, workers)
+
+    def wants_lead(artefact: Artefact, scenario: Scenario) -> Judgement:
+        return judged(0.01 + abs(made_up.params(artefact).get("lead", 0.0) - 0.005))
+
+    tried = (Ranked(proposal=grafted, score=0.8, bound=0.9, recovery=0.3),)
+    fake = FakeWorkers(wants_lead)
+    (proposal,) = propose(replace(late, tried=tried), fake)
+    assert (proposal.candidate.kind, proposal.candidate.proposer) == ("code", "tune")
+    assert made_up.params(proposal.artefact)["lead"] == pytest.approx(0.005, abs=0.0005)
+    assert proposal.artefact.files["law.py"] == grafted.artefact.files["law.py"]
+    (lead,) = [change for change in proposal.candidate.changes if change.name == "lead"]
+    assert lead.old == 0.0

@@ -8,8 +8,7 @@ from dataclasses import replace
 from controllers.artefact import artefact_from_files
 from core.records import Diagnosis, Gate, ValidationReport
 from core.status import Verdict
-from patcher.propose.base import Proposal
-from patcher.search import Ranked
+from patcher.propose.base import Proposal, Ranked
 from remend.console import Console
 from remend.healing import Healing
 from remend.pipeline import Decision, Pipeline
