@@ -6,9 +6,6 @@ the law language judges the result, and a law that a skill does not fit is left 
 
 from __future__ import annotations
 
-import ast
-import re
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +17,10 @@ from controllers.params import Value, parse_params, render_params
 from core.errors import BadInput
 from core.robot import Robot
 from core.toml_file import parse_toml, render_toml
+from patcher.law_text import with_skill
 from patcher.skill import Skill, SkillParam
 from sim.effect import Effect
 
-_WIDTH = 116
-_LINES = 3  # of a first statement whose arguments stand on lines of their own
 _DECIMALS = 12  # of bounds: enough for every unit, and no noise of multiplication
 
 
@@ -56,7 +52,7 @@ def graft(law: Artefact, robot: Robot, skill: Skill, effect: Effect) -> Artefact
             raise BadInput(f"{law.name} corrects the model's position already")
         manifest = {"model": {"position_offset": skill.model_offset}, **manifest}
     arguments = [*added, *(p.name for p in skill.params), *skill.states]
-    source = _source(law.files["law.py"].decode(), robot, skill, arguments)
+    source = with_skill(law.files["law.py"].decode(), robot, skill, arguments)
     data = render_toml(manifest).encode()
     parsed = parse_manifest(data, f"{law.name}/manifest.toml")
     old = parse_params(law.files["params.toml"], parse_manifest(law.files["manifest.toml"]))
@@ -162,96 +158,3 @@ def _replaced(law: Artefact, robot: Robot, name: str) -> Artefact:
         raise BadInput(f"{law.name} is {name} already")
     Controller.from_artefact(other, robot.ports)
     return other
-
-
-def _source(source: str, robot: Robot, skill: Skill, arguments: list[str]) -> str:
-    """The law's text with the skill in it."""
-    source = _with_reads(source, skill.reads)
-    tree = ast.parse(source)
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
-    first = function.body[1:] if _is_text(function.body[0]) else function.body
-    lines = source.rstrip("\n").split("\n")
-    head = _head(function, lines, arguments)
-    start_row, body_row = function.lineno - 1, first[0].lineno - 1
-    while body_row > start_row + 1 and lines[body_row - 1].lstrip().startswith("#"):
-        body_row -= 1  # a comment belongs to the line that it stands above
-    between = lines[_end_of_head(function, lines) : body_row]
-    before = _block(skill, skill.before, [str(k) for k in range(robot.dof)], None, robot)
-    drives = robot.drives
-    places = None if any(joint is None for joint in drives) else [int(joint or 0) for joint in drives]
-    if places is None and re.search(r"\bj\b", skill.after):
-        raise BadInput(f"{skill.name}: actuators of {robot.name} drive no coordinate of their own")
-    after = _block(skill, skill.after, [str(k) for k in range(len(drives))], places, robot)
-    return "\n".join([*lines[:start_row], *head, *between, *before, *lines[body_row:], *after]) + "\n"
-
-
-def _with_reads(source: str, reads: Mapping[str, str]) -> str:
-    """Each reading of one entry of a signal replaced by what the skill makes of it."""
-    if not reads:
-        return source
-    tree = ast.parse(source)
-    entries = [n for n in ast.walk(tree) if isinstance(n, ast.Subscript) and _named(n.value, reads)]
-    whole = sum(1 for node in ast.walk(tree) if _named(node, reads))
-    if whole != len(entries):
-        raise BadInput(f"the law reads {' or '.join(reads)} as a whole; a skill can only reach single entries")
-    if not entries:
-        raise BadInput(f"the law does not read {' or '.join(reads)}; there is nothing to correct")
-    lines = source.split("\n")
-    for node in sorted(entries, key=lambda n: (n.lineno, n.col_offset), reverse=True):
-        assert isinstance(node.value, ast.Name)
-        index = ast.unparse(node.slice)
-        text = re.sub(r"\bi\b", lambda _, index=index: index, reads[node.value.id])  # type: ignore[misc]
-        row = lines[node.lineno - 1]
-        lines[node.lineno - 1] = f"{row[: node.col_offset]}({text}){row[node.end_col_offset :]}"
-    return "\n".join(lines)
-
-
-def _named(node: ast.AST, names: Mapping[str, str]) -> bool:
-    return isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _head(function: ast.FunctionDef, lines: list[str], added: list[str]) -> list[str]:
-    """The law's first statement with more arguments, on a line of their own where the others have lines."""
-    old = lines[function.lineno - 1 : _end_of_head(function, lines)]
-    if len(old) < _LINES or not added:
-        return signature([*(argument.arg for argument in function.args.args), *added])
-    more = textwrap.wrap(", ".join(added), _WIDTH, break_long_words=False)
-    return [*old[:-2], f"{old[-2].rstrip().rstrip(',')},", *(f"    {part}" for part in more), old[-1]]
-
-
-def _end_of_head(function: ast.FunctionDef, lines: list[str]) -> int:
-    row = function.lineno - 1
-    while not lines[row].rstrip().endswith(":"):
-        row += 1
-    return row + 1
-
-
-def signature(arguments: list[str]) -> list[str]:
-    """Lines of a law's first statement."""
-    line = f"def control({', '.join(arguments)}):"
-    if len(line) <= _WIDTH:
-        return [line]
-    wrapped = textwrap.wrap(", ".join(arguments), _WIDTH, break_long_words=False)
-    return ["def control(", *(f"    {part}" for part in wrapped), "):"]
-
-
-def _block(skill: Skill, text: str, indices: list[str], places: list[int] | None, robot: Robot) -> list[str]:
-    """Lines of the skill for each index, in a loop where the coordinates follow each other."""
-    if not text:
-        return []
-    rows = text.replace("command", robot.command_name).split("\n")
-    first = 0 if places is None else places[0]
-    comment = f"    # {skill.title}: {skill.sentence[0].lower()}{skill.sentence[1:]}"
-    if places is None or places == list(range(first, first + len(places))):
-        j = "i" if first == 0 else f"{first} + i"
-        inner = [re.sub(r"\bj\b", j, row) for row in rows]
-        return [comment, f"    for i in range({len(indices)}):", *(f"        {row}" for row in inner)]
-    unrolled = [comment]
-    for i, joint in zip(indices, places, strict=True):
-        for row in rows:
-            unrolled.append("    " + re.sub(r"\bj\b", str(joint), re.sub(r"\bi\b", i, row)))
-    return unrolled

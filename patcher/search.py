@@ -13,6 +13,7 @@ from core.errors import BadInput
 from core.extensions import Registry
 from patcher.bandit import Bandit
 from patcher.llm.settings import LlmSettings
+from patcher.llm.writer import live_model
 from patcher.propose.base import Charging, Proposer, Ranked, Situation
 from patcher.propose.evolve import Evolve
 from patcher.propose.llm import Llm
@@ -39,13 +40,15 @@ def choose_proposers(name: str, llm: LlmSettings | None = None) -> tuple[Propose
         llm: settings of the language model; without one there is none to ask.
 
     Raises:
-        BadInput: there is no such proposer, or it has no model to ask.
+        BadInput: there is no such proposer, or it has no model to ask, or the model no library or key.
     """
     known = {key: Llm(llm) if key == Llm.name else proposer for key, proposer in PROPOSERS.items()}
     if llm is None or not llm.wanted:
         if name == Llm.name:
             raise BadInput('no language model is set; add [llm] with model = "..." to remend.toml')
         del known[Llm.name]
+    else:
+        live_model(llm)  # a key or a library that is missing is said before the work begins
     if name == "auto":
         return tuple(known.values())
     if name not in known:

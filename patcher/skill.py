@@ -54,6 +54,7 @@ class Skill:
     signals: tuple[str, ...]  # that its lines read
     reads: Mapping[str, str]  # signal -> what each reading of an entry in the law becomes
     before: str  # lines for each coordinate, ahead of the law
+    totals: Mapping[str, str]  # name -> what is summed up over the actuators, behind the law
     after: str  # lines for each actuator, behind the law; `command` is the law's output
     params: tuple[SkillParam, ...]
     states: Mapping[str, tuple[str, str]]  # name -> size, unit
@@ -93,6 +94,7 @@ def load_skill(file: Path) -> Skill:
         signals=tuple(table.take("signals", list, [])),
         reads=table.take("reads", dict, {}),
         before=table.take("before", str, "").strip(),
+        totals=table.take("totals", dict, {}),
         after=table.take("after", str, "").strip(),
         params=params,
         states=states,

@@ -154,6 +154,7 @@ def law_with(terms: tuple[Term, ...], incumbent: Artefact, robot: Robot) -> tupl
         signals=tuple(dict.fromkeys(signal for term in terms for signal in term.kind.signals)),
         reads={},
         before="",
+        totals={},
         after="\n".join(f"command[i] += {term.name}[i] * {term.text}" for term in terms),
         params=tuple(_param(term) for term in terms),
         states={},

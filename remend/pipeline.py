@@ -22,6 +22,8 @@ from core.robot import Robot
 from core.status import PatchStatus, Verdict
 from patcher.bandit import Bandit
 from patcher.diagnose import diagnose
+from patcher.llm.settings import LlmSettings
+from patcher.llm.summary import in_words_of_a_model
 from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
 from patcher.search import search
 from remend.alpha import Spent
@@ -95,6 +97,7 @@ class Pipeline:
     seed: int
     false_alarms_per_hour: float = 0.1
     view: LiveView | None = None
+    llm: LlmSettings = field(default_factory=LlmSettings)
     tape: Tape = field(default_factory=lambda: Tape(PRE_S))
     monitor: Monitor = field(init=False)
     head: Block = field(init=False)
@@ -223,7 +226,7 @@ class Pipeline:
             around_onset = self.tape.all().between(incident.window_s[0], start_s)
             twin = fit_twin(self.robot, self.head, after_onset, self.calibration, around_onset)
             repeated = fidelity(twin, self.incumbent, after_onset, around_onset)
-            healing.diagnosis = diagnose(incident.id, twin, repeated)
+            healing.diagnosis = in_words_of_a_model(diagnose(incident.id, twin, repeated), self.llm)
             self.store.add_diagnosis(healing.diagnosis)
             stage.finish(f"{healing.diagnosis.causes[0].cause}, fidelity {healing.diagnosis.fidelity:.2f}")
         return twin

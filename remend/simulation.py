@@ -139,6 +139,7 @@ def run(
             budget=request.budget,
             seed=request.seed,
             view=view,
+            llm=settings.llm,
         )
         _heal(pipeline, request, healing, watch_s=_watch_s(robot, request) if faults else HEALTHY_S)
         _score(pipeline, request, healing)

@@ -21,7 +21,7 @@ from core.errors import BadInput
 from core.robot import Robot
 from core.signals import SIGNALS
 from core.toml_file import parse_toml, render_toml
-from patcher.graft import signature
+from patcher.law_text import signature
 
 _FENCE = re.compile(r"```[ \t]*(\w*)[ \t]*\n(.*?)```", re.DOTALL)
 _WIDE = 10.0  # bounds of a number that the function uses and the table lacks

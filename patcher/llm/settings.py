@@ -20,6 +20,7 @@ class LlmSettings:
     base_url: str = ""  # of the endpoint; without one the provider's own
     key_variable: str = ""  # environment variable that holds the key; a key is never in a file
     form: str = "text"  # of the answer: code and table as text for small models, JSON by schema for those that can
+    summary: bool = False  # also puts the diagnosis into words
     temperature: float = 0.2
     answer_tokens: int = 900  # of one answer
     calls: int = 4  # for one incident, repairs included
@@ -68,6 +69,7 @@ def read_llm_settings(table: Table) -> LlmSettings:
         base_url=text("base_url"),
         key_variable=text("key_variable"),
         form=choice("form", FORMS),
+        summary=table.flag("summary") if table.has("summary") else default.summary,
         temperature=number("temperature", 0.0, 2.0),
         answer_tokens=whole("answer_tokens", 50, 100_000),
         calls=whole("calls", 1, _MOST_CALLS),

@@ -72,6 +72,23 @@ class Writer:
             raise SpentUp(f"{settings.usd:g} USD are spent, as llm.usd allows for one incident")
 
 
+def say(prompt: str, settings: LlmSettings, make_model: MakeModel | None = None) -> str:
+    """What a model says to a prompt, once, as text.
+
+    Raises:
+        NoAnswer: nothing.
+    """
+    from pydantic_ai import Agent  # noqa: PLC0415 an extra
+    from pydantic_ai.exceptions import AgentRunError, ModelAPIError, UserError  # noqa: PLC0415
+
+    agent = Agent((make_model or live_model)(settings), output_type=str, model_settings=_sampling(settings))
+    try:
+        said: str = agent.run_sync(prompt).output
+    except (AgentRunError, ModelAPIError, UserError, OSError, TimeoutError) as error:
+        raise NoAnswer(f"{type(error).__name__}: {_short(error)}") from error
+    return said
+
+
 def live_model(settings: LlmSettings) -> Any:
     """The model that the settings name.
 
@@ -113,12 +130,16 @@ def _agent(settings: LlmSettings, model: Any) -> Any:
         model,
         output_type=TextOutput(from_text) if settings.form == "text" else NativeOutput(Answer),
         retries=1,
-        model_settings={
-            "temperature": settings.temperature,
-            "max_tokens": settings.answer_tokens,
-            "timeout": settings.timeout_s,
-        },
+        model_settings=_sampling(settings),
     )
+
+
+def _sampling(settings: LlmSettings) -> Any:
+    return {
+        "temperature": settings.temperature,
+        "max_tokens": settings.answer_tokens,
+        "timeout": settings.timeout_s,
+    }
 
 
 def _short(error: BaseException) -> str:

@@ -158,6 +158,8 @@ def test_auto_is_every_proposer_and_a_model_if_there_is_one() -> None:
     assert llm.settings is model
     with pytest.raises(BadInput, match="no language model is set; add"):
         choose_proposers("llm")
+    with pytest.raises(BadInput, match="no REMEND_NO_SUCH_KEY in the environment"):
+        choose_proposers("auto", LlmSettings(model="small", key_variable="REMEND_NO_SUCH_KEY"))
 
 
 @pytest.mark.parametrize("name", ["", "Auto", "oracle"])
