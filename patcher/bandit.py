@@ -24,6 +24,7 @@ class Prior:
 
 
 PRIORS: Mapping[str, Prior] = {  # measured with `remend bench heal` on its faults
+    "memory": Prior(gain=1.2, cost_s=1.0),
     "skills": Prior(gain=1.2, cost_s=2.0),
     "tune": Prior(gain=0.4, cost_s=15.0),
     "evolve": Prior(gain=0.4, cost_s=20.0),

@@ -17,6 +17,7 @@ from patcher.llm.writer import live_model
 from patcher.propose.base import Charging, Proposer, Ranked, Situation
 from patcher.propose.evolve import Evolve
 from patcher.propose.llm import Llm
+from patcher.propose.memory import Memory
 from patcher.propose.skills import Skills
 from patcher.propose.tune import Tune
 from patcher.race import Runner, Track, mean_error, race
@@ -25,7 +26,7 @@ from sim.policy import Policy
 from sim.policy_toml import shipped_policy
 from sim.workers.base import Workers
 
-PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Skills(), Tune(), Evolve(), Llm()))
+PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Memory(), Skills(), Tune(), Evolve(), Llm()))
 _EQUAL = 0.02  # bounds that differ by less are as good as equal
 _KEPT_BACK, _LEAST = 3, 141  # share that is kept for who comes next, and what one search needs
 _WEIGHING = 6  # search scenarios that tell what the fault costs

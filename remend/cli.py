@@ -67,7 +67,7 @@ def heal(
     fault: FaultSpec = "payload",
     seed: Seed = 1,
     budget: Annotated[int, typer.Option("--budget", min=0, help="Search rollouts that may be spent.")] = 300,
-    proposer: Annotated[str, typer.Option("--proposer", help="auto, skills, tune, evolve or llm.")] = "auto",
+    proposer: Annotated[str, typer.Option("--proposer", help="auto, memory, skills, tune, evolve or llm.")] = "auto",
     json_file: Annotated[
         str, typer.Option("--json", help="Write the result to this file; - is standard output.")
     ] = "-",

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select
 
 from core.errors import BadInput
 from core.ids import plain
-from core.records import Approval, Candidate, Outcome, ValidationReport
+from core.records import Approval, Candidate, Diagnosis, Outcome, ValidationReport
 from core.status import PatchStatus
 from remend import tables
 from remend.codec import read_record
@@ -123,6 +123,20 @@ def open_incident(connection: Connection, fingerprint: str) -> str | None:
             )
             return None if connection.execute(query).first() else str(incident_id)
     return None
+
+
+def kept(connection: Connection, base_sha: str) -> tuple[tuple[str, Candidate], ...]:
+    """Patches of a controller that a robot has kept, newest first, with the cause that was diagnosed."""
+    found = []
+    last = {outcome.patch_id: outcome for outcome in records(connection, tables.outcomes, Outcome)}
+    for outcome in reversed(last.values()):
+        if not outcome.deployed or outcome.rolled_back:
+            continue
+        chosen = candidate(connection, outcome.patch_id)
+        known = records(connection, tables.diagnoses, Diagnosis, incident_id=chosen.incident_id)
+        if chosen.base_sha == base_sha and known:
+            found.append((known[-1].causes[0].cause, chosen))
+    return tuple(found)
 
 
 def last_move(connection: Connection, patch_id: str) -> Move | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controllers.artefact import Artefact
+from controllers.artefact import Artefact, artefact_from_files
 from core.block import Block
 from core.clock import Clock
 from core.errors import RobotFault
@@ -24,7 +24,7 @@ from patcher.bandit import Bandit
 from patcher.diagnose import diagnose
 from patcher.llm.settings import LlmSettings
 from patcher.llm.summary import in_words_of_a_model
-from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
+from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Remembered, Situation
 from patcher.search import search
 from remend.alpha import Spent
 from remend.console import Console
@@ -240,6 +240,14 @@ class Pipeline:
             incumbent=self.incumbent,
             budget=self.budget,
             seed=self.seed,
+            remembered=tuple(
+                Remembered(
+                    cause=cause,
+                    candidate=kept,
+                    artefact=artefact_from_files(self.incumbent.name, self.versions.read(kept.result_sha)),
+                )
+                for cause, kept in self.store.kept(self.incumbent.sha256)
+            ),
         )
         with self.console.stage("looking for a patch") as stage:
             before = self.workers.rollouts

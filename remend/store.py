@@ -331,6 +331,11 @@ class Store:
         with reading(self._engine) as connection:
             return ledger.records(connection, tables.diagnoses, Diagnosis, incident_id=incident_id)
 
+    def kept(self, base_sha: str) -> tuple[tuple[str, Candidate], ...]:
+        """Patches of a controller that a robot has kept, newest first, with the cause that was diagnosed."""
+        with reading(self._engine) as connection:
+            return ledger.kept(connection, base_sha)
+
     def patch(self, patch_id: str) -> Patch:
         """One patch with everything that was added to it.
 

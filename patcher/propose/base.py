@@ -44,6 +44,15 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A patch that helped before."""
+
+    cause: str  # that was diagnosed then
+    candidate: Candidate
+    artefact: Artefact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """An incident as a proposer sees it."""
 
@@ -53,6 +62,7 @@ class Situation:
     budget: int  # search rollouts that may be spent
     seed: int
     tried: tuple[Ranked, ...] = ()  # what other proposers have brought so far, best first
+    remembered: tuple[Remembered, ...] = ()  # patches of this incumbent that were kept, newest first
 
 
 @runtime_checkable
@@ -169,3 +179,18 @@ def _changes(law: Controller, before: dict[str, Value], values: dict[str, Value]
 def _same(one: Param, other: Param | None) -> bool:
     """Whether two laws mean the same by a parameter."""
     return other is not None and (one.units, one.size) == (other.units, other.size)
+
+
+def values_before(candidate: Candidate, law: Controller) -> dict[str, Value]:
+    """What the parameters that a candidate changes were before."""
+    found: dict[str, Value] = {}
+    for change in candidate.changes:
+        name, _, index = change.name.partition("[")
+        value = law.params[name]
+        if isinstance(value, list):
+            before = found.setdefault(name, list(value))
+            assert isinstance(before, list)
+            before[int(index.rstrip("]"))] = change.old
+        else:
+            found[name] = change.old
+    return found

@@ -18,7 +18,7 @@ from controllers.artefact import Artefact
 from controllers.controller import Controller
 from controllers.params import Value
 from core.metrics import Array
-from patcher.propose.base import Proposal, Situation, code_proposal, params_proposal
+from patcher.propose.base import Proposal, Situation, code_proposal, params_proposal, values_before
 from patcher.remedies import remedy_values
 from patcher.score import score
 from patcher.space import MOST, Space
@@ -124,7 +124,7 @@ def _space(situation: Situation) -> tuple[Space, Proposal | None]:
     law = grafted[0].artefact if grafted else situation.incumbent
     base = Controller.from_artefact(law, ports)
     if grafted:
-        old = _neutral(grafted[0], base)
+        old = values_before(grafted[0].candidate, base)
         names = [name for name in old if old[name] != base.params[name]]
         remedies: tuple[dict[str, Value], ...] = tuple({name: base.params[name]} for name in names[:MOST])
         params = {**base.params, **old}
@@ -138,26 +138,11 @@ def _space(situation: Situation) -> tuple[Space, Proposal | None]:
     return space, grafted[0] if grafted else None
 
 
-def _neutral(grafted: Proposal, law: Controller) -> dict[str, Value]:
-    """What the parameters that a proposal changes were before."""
-    found: dict[str, Value] = {}
-    for change in grafted.candidate.changes:
-        name, _, index = change.name.partition("[")
-        value = law.params[name]
-        if isinstance(value, list):
-            before = found.setdefault(name, list(value))
-            assert isinstance(before, list)
-            before[int(index.rstrip("]"))] = change.old
-        else:
-            found[name] = change.old
-    return found
-
-
 def _proposal(situation: Situation, space: Space, tuned: Proposal | None, x: Array, rollouts: int) -> Proposal | None:
     sentence = "Tuned on paired scenarios around the twin's estimate."
     if tuned is None:
         return params_proposal(situation, Tune.name, space.values(x), sentence, rollouts)
-    before = _neutral(tuned, space.base)
+    before = values_before(tuned.candidate, space.base)
     return code_proposal(situation, Tune.name, space.at(x), before, f"{tuned.candidate.rationale} {sentence}", rollouts)
 
 

@@ -15,8 +15,8 @@ def charge(bandit: Bandit, name: str, gain: float, rollouts: int = 0, waited_s: 
 def test_the_shipped_ones_are_known_and_the_cheapest_is_first() -> None:
     assert set(PRIORS) == set(PROPOSERS)
     name, why = Bandit().choose(list(PRIORS))
-    assert name == "skills"
-    assert why.startswith("it can be expected to gain 0.6 a second (")
+    assert name == "memory"
+    assert why.startswith("it can be expected to gain 1.2 a second (skills 0.6, tune")
 
 
 def test_who_brings_nothing_falls_behind() -> None:

@@ -150,7 +150,7 @@ def test_nothing_proposed_is_nothing_found() -> None:
 
 
 def test_auto_is_every_proposer_and_a_model_if_there_is_one() -> None:
-    assert [proposer.name for proposer in choose_proposers("auto")] == ["skills", "tune", "evolve"]
+    assert [proposer.name for proposer in choose_proposers("auto")] == ["memory", "skills", "tune", "evolve"]
     model = LlmSettings(model="small")
     assert [proposer.name for proposer in choose_proposers("auto", model)] == list(PROPOSERS)
     (llm,) = choose_proposers("llm", model)
@@ -164,7 +164,7 @@ def test_auto_is_every_proposer_and_a_model_if_there_is_one() -> None:
 
 @pytest.mark.parametrize("name", ["", "Auto", "oracle"])
 def test_an_unknown_proposer_is_bad_input(name: str) -> None:
-    with pytest.raises(BadInput, match="use auto, skills, tune"):
+    with pytest.raises(BadInput, match="use auto, memory, skills, tune"):
         choose_proposers(name)
 
 

@@ -211,6 +211,21 @@ def test_outcome_of_a_patch_that_never_ran_needs_no_approval(store: Store, sampl
     assert store.patch("pat_1").outcomes == (stayed,)
 
 
+def test_what_a_robot_has_kept_is_found_by_what_it_replaced(store: Store, samples: ModuleType) -> None:
+    patch = samples.candidate()
+    judged = samples.report(patch)
+    store.add_incident(samples.incident())
+    store.add_diagnosis(samples.diagnosis())
+    samples.await_approval(store, patch, judged)
+    store.decide(samples.decision(judged))
+    assert store.kept(patch.base_sha) == ()
+    store.add_outcome(samples.outcome(patch.id))
+    assert store.kept(patch.base_sha) == ((samples.diagnosis().causes[0].cause, patch),)
+    assert store.kept(patch.result_sha) == ()
+    store.add_outcome(dataclasses.replace(samples.outcome(patch.id), rolled_back=True))
+    assert store.kept(patch.base_sha) == ()
+
+
 def test_show_tells_everything_of_a_patch_and_of_an_incident(store: Store, samples: ModuleType) -> None:
     judged = samples.report(samples.candidate())
     store.add_incident(samples.incident())
