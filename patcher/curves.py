@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -37,14 +38,24 @@ class Curves:
         return Curves(**{spec.name: getattr(self, spec.name)[:ticks] for spec in fields(self)})
 
 
-def curves_of(situation: Situation, workers: Workers, severity: float = 1.0) -> Curves:
+def joined(parts: Sequence[Curves]) -> Curves:
+    """Runs one after the other."""
+    return Curves(
+        **{spec.name: np.concatenate([getattr(each, spec.name) for each in parts]) for spec in fields(Curves)}
+    )
+
+
+def curves_of(situation: Situation, workers: Workers, severity: float = 1.0, which: int = 0) -> Curves:
     """One scenario under a share of the diagnosed fault; costs one rollout.
+
+    Args:
+        which: of the scenarios.
 
     Raises:
         RobotFault: it was lost.
     """
     robot = situation.twin.robot
-    (scenario,) = draw_scenarios(situation.twin, 1, situation.seed, severity=severity)
+    scenario = draw_scenarios(situation.twin, which + 1, situation.seed, severity=severity)[which]
     (rolled,) = workers.roll([(situation.incumbent, scenario)])
     (answer,) = workers.replay([ReplayJob(robot=robot, scenarios=(scenario,), commands=(rolled.command,))])
     if isinstance(answer, Lost):

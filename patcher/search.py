@@ -28,7 +28,7 @@ from sim.workers.base import Workers
 
 PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Memory(), Skills(), Tune(), Evolve(), Llm()))
 _EQUAL = 0.02  # bounds that differ by less are as good as equal
-_KEPT_BACK, _LEAST = 3, 141  # share that is kept for who comes next, and what one search needs
+_KEPT_BACK, _LEAST = 3, 144  # share that is kept for who comes next, and what one search needs
 _WEIGHING = 6  # search scenarios that tell what the fault costs
 WORTH = 0.1  # share of the tracking error under the fault that must be the fault's; chosen
 ENOUGH = 0.85  # share of the lost tracking that ends the search; a loaded or weak robot may not have more; chosen

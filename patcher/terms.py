@@ -25,6 +25,7 @@ from sim.effect import NO_EFFECT
 
 _ROOM = 4.0  # bounds of a coefficient, in multiples of its first estimate
 _RIDGE = 1e-9
+_SECOND, _EXOTIC = 0.02, 0.02  # the same, for a second term and for one that is harder to read
 _WORTH = 0.05  # share of what the feedback adds that a term must explain to be tried
 
 
@@ -36,6 +37,7 @@ class Kind:
     text: str  # in the law language
     per: str  # its unit, that a coefficient is "effort per"
     signals: tuple[str, ...]
+    price: float = 0.0  # share of what is to be explained that it must explain on top, for being harder to read
 
 
 KINDS = (
@@ -44,9 +46,9 @@ KINDS = (
     Kind(name="direction", text="tanh(qd_ref[j] / 0.02)", per="1", signals=("qd_ref",)),
     Kind(name="acceleration", text="qdd_ref[j]", per="coordinate/s^2", signals=("qdd_ref",)),
     Kind(name="constant", text="1.0", per="1", signals=()),
-    Kind(name="sine", text="sin(q_ref[j])", per="1", signals=("q_ref",)),
-    Kind(name="cosine", text="cos(q_ref[j])", per="1", signals=("q_ref",)),
-    Kind(name="drag", text="abs(qd_ref[j]) * qd_ref[j]", per="(coordinate/s)^2", signals=("qd_ref",)),
+    Kind(name="sine", text="sin(q_ref[j])", per="1", signals=("q_ref",), price=_EXOTIC),
+    Kind(name="cosine", text="cos(q_ref[j])", per="1", signals=("q_ref",), price=_EXOTIC),
+    Kind(name="drag", text="abs(qd_ref[j]) * qd_ref[j]", per="(coordinate/s)^2", signals=("qd_ref",), price=_EXOTIC),
 )
 
 
@@ -111,7 +113,7 @@ def explain(added: Array, curves: Curves, robot: Robot, most: int) -> list[tuple
         for b in range(a, len(known)):
             chosen = [known[a]] if a == b else [known[a], known[b]]
             terms, left = _fitted(added, chosen)
-            price = 0.02 * (len(chosen) - 1)  # a second term has to be worth being read
+            price = _SECOND * (len(chosen) - 1) + sum(kind.price for kind, _, _ in chosen)
             found.append((left / whole + price, terms))
     ranked = sorted(found, key=lambda each: each[0])
     return [terms for left, terms in ranked if left < 1.0 - _WORTH][:most]

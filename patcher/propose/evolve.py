@@ -20,7 +20,7 @@ from controllers.slot import Slot
 from core.errors import BadInput
 from core.frames import Frame, Reference
 from core.robot import Robot
-from patcher.curves import Curves, curves_of
+from patcher.curves import Curves, curves_of, joined
 from patcher.llm.answer import normal_form
 from patcher.propose.base import Proposal, Situation, code_proposal
 from patcher.propose.tune import tuned_law
@@ -32,9 +32,12 @@ from sim.scenario import Scenario
 from sim.workers.base import Workers
 
 _SCENARIOS = 3
+_RUNS = 3  # with and without the fault, of which the terms are read off
 _FIRST = 5  # laws of the first generation
 _CHILDREN = 4  # of each later one
 _GENERATIONS = 3
+_POLISH = 72  # rollouts for the numbers of the best law: three generations and a look at the elites
+_SIGMA = 0.05  # coefficients come from a regression, and are nearly right
 _FRAMES = 8  # of a behavioural signature
 _DIGITS = 6  # to which two commands count as the same
 _SWAPS = {"q": "q_ref", "qd": "qd_ref", "q_ref": "q", "qd_ref": "qd"}
@@ -65,7 +68,7 @@ class Evolve:
     name = "evolve"
 
     def propose(self, situation: Situation, workers: Workers) -> list[Proposal]:
-        if situation.budget < 2 + _SCENARIOS * 2 or not situation.twin.causes[0].faults:
+        if situation.budget < 2 * _RUNS + _SCENARIOS * 2 or not situation.twin.causes[0].faults:
             return []
         start = workers.rollouts
 
@@ -90,7 +93,7 @@ class Evolve:
         if not population:
             return []
         best = min(population, key=lambda law: law.mean)
-        tuned = tuned_law(replace(situation, budget=left()), workers, best.artefact, best.neutral)
+        tuned = tuned_law(replace(situation, budget=min(left(), _POLISH)), workers, best.artefact, best.neutral, _SIGMA)
         said = f"The feedback had to add {_in_words(best)}; the law adds it ahead."
         found = code_proposal(situation, self.name, tuned, best.neutral, said, workers.rollouts - start)
         return [found] if found else []
@@ -101,10 +104,14 @@ def _in_words(law: _Law) -> str:
 
 
 def _added(situation: Situation, workers: Workers) -> tuple[Curves, np.ndarray]:
-    """A run under the fault, and (N, m) what its commands have on top of those without the fault."""
-    faulty, healthy = curves_of(situation, workers), curves_of(situation, workers, severity=0.0)
-    ticks = min(len(faulty.command), len(healthy.command))
-    return faulty.first(ticks), faulty.command[:ticks] - healthy.command[:ticks]
+    """Runs under the fault, and (N, m) what their commands have on top of those without the fault."""
+    parts, added = [], []
+    for which in range(_RUNS):
+        faulty, healthy = (curves_of(situation, workers, severity, which) for severity in (1.0, 0.0))
+        ticks = min(len(faulty.command), len(healthy.command))
+        parts.append(faulty.first(ticks))
+        added.append(faulty.command[:ticks] - healthy.command[:ticks])
+    return joined(parts), np.concatenate(added)
 
 
 def _judge(laws: list[_Law], scenarios: list[Scenario], before: list[Judgement], workers: Workers) -> None:

@@ -22,6 +22,7 @@ from patcher.spent import Spent
 from sim.workers.base import Workers
 
 _REPAIRS = 3
+_SIGMA = 0.3  # a model guesses
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +61,7 @@ class Llm:
                     prompt = f"The checker refuses it: {error}\nMend that and give the whole function and table again."
                     continue
                 left = replace(situation, budget=situation.budget - (workers.rollouts - before))
-                law = tuned_law(left, workers, law, neutral)
+                law = tuned_law(left, workers, law, neutral, _SIGMA)
                 said = _said(answer, self.settings)
                 found = code_proposal(situation, self.name, law, neutral, said, workers.rollouts - before)
                 return [found] if found else []

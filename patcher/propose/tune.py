@@ -54,16 +54,21 @@ class Tune:
         return [proposal] if proposal else []
 
 
-def tuned_law(situation: Situation, workers: Workers, law: Artefact, neutral: dict[str, Value]) -> Artefact:
+def tuned_law(
+    situation: Situation, workers: Workers, law: Artefact, neutral: dict[str, Value], sigma: float
+) -> Artefact:
     """`law` with its new parameters, whose terms vanish at `neutral`, at the best that one short search finds.
 
     Where a parameter has an entry for each joint, those of the diagnosed joints are searched, or one number for all.
+
+    Args:
+        sigma: how far off the present values may be, in half ranges of the parameters.
     """
     base = Controller.from_artefact(law, situation.twin.robot.ports)
     places = _diagnosed(situation)
     free = tuple(each for name in neutral for each in _entries(name, base, places))[:MOST]
     space = Space(law=law, base=base, params=base.params, remedies=(), gains=(), free=free)
-    best = _best(space, situation, workers, 1)
+    best = _best(space, situation, workers, 1, sigma)
     return law if best is None else space.at(best)
 
 
@@ -89,14 +94,15 @@ def _entries(name: str, base: Controller, places: tuple[int, ...]) -> list[tuple
     return [(name, (place,)) for place in chosen[:_PLACES]] or [(name, tuple(range(len(value))))]
 
 
-def _best(space: Space, situation: Situation, workers: Workers, runs: int) -> Array | None:
+def _best(space: Space, situation: Situation, workers: Workers, runs: int, sigma: float = _SIGMA) -> Array | None:
     """The best point of a space; None where the budget is too small for one generation."""
     budget, spent = situation.budget, workers.rollouts
-    if budget < _SCENARIOS * (1 + _POPULATION) or not space.size:
+    if budget < _SCENARIOS * (2 + _POPULATION) or not space.size:
         return None
     track = _Track(situation.incumbent, workers)
     track.add(_scenarios(situation, situation.seed))
     found = _Found()
+    found.add(track.losses(space.at(space.start)), [space.start])  # CMA-ES never asks for its own mean
     for attempt in range(runs):
         population = _POPULATION << attempt
         left = budget - (workers.rollouts - spent) - _elites_cost(budget)
@@ -104,7 +110,7 @@ def _best(space: Space, situation: Situation, workers: Workers, runs: int) -> Ar
         if generations < 1 or (attempt and found.best_loss < _LEFT):
             break
         seed = situation.seed + 1 + attempt
-        _search(space, track, found, population=population, generations=generations, seed=seed)
+        _search(space, track, found, population=population, generations=generations, seed=seed, sigma=sigma)
     if budget - (workers.rollouts - spent) >= _elites_cost(budget) > 0:
         track.add(_scenarios(situation, situation.seed + 2))
         return found.elite(lambda x: track.losses(space.at(x), first=_SCENARIOS))
@@ -114,7 +120,7 @@ def _best(space: Space, situation: Situation, workers: Workers, runs: int) -> Ar
 def _elites_cost(budget: int) -> int:
     """Rollouts of the last look; none where the budget is for a search of a few generations only."""
     cost = _SCENARIOS * (_ELITES + 1)
-    return cost if budget >= _SCENARIOS * (1 + 2 * _POPULATION) + cost else 0
+    return cost if budget >= _SCENARIOS * (2 + 2 * _POPULATION) + cost else 0
 
 
 def _space(situation: Situation) -> tuple[Space, Proposal | None]:
@@ -198,16 +204,18 @@ class _Found:
         return self.points[best][1]
 
 
-def _search(space: Space, track: _Track, found: _Found, *, population: int, generations: int, seed: int) -> None:
+def _search(
+    space: Space, track: _Track, found: _Found, *, population: int, generations: int, seed: int, sigma: float
+) -> None:
     """Add the points of one run of CMA-ES, from the best point so far."""
     import cma  # noqa: PLC0415 importing it takes half a second that only this proposer needs
 
-    start = found.ranked[0] if found.points else space.start
+    start = np.clip(found.ranked[0], -1.0, 1.0)
     start = np.append(start, 0.0) if space.size == 1 else start  # it cannot search one
     options = {"popsize": population, "seed": seed, "bounds": [-1.0, 1.0], "verbose": -9, "maxiter": generations}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # cma warns about what verbose=-9 already silences
-        strategy = cma.CMAEvolutionStrategy(start, _SIGMA, options)
+        strategy = cma.CMAEvolutionStrategy(start, sigma, options)
         for _ in range(generations):
             points = strategy.ask()
             own = [np.array(point[: space.size]) for point in points]

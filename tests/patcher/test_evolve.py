@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -56,7 +57,8 @@ def test_a_fault_that_no_skill_answers_is_healed_and_the_law_can_be_read() -> No
     assert workers.rollouts <= 150
     assert recovery(proposal, incident) > 0.5
     text = proposal.artefact.files["law.py"].decode()
-    assert "tau[i] += on_place[i] * q_ref[i]" in text
+    assert re.search(r"tau\[i\] \+= on_\w+\[i\] \* .*q_ref\[i\]", text)
+    assert len(text.splitlines()) < 30
     assert "the law adds it ahead" in proposal.candidate.rationale
     assert proposal.candidate.kind == "code"
     laws = {law.sha256: law for law, _ in workers.met}
@@ -65,12 +67,12 @@ def test_a_fault_that_no_skill_answers_is_healed_and_the_law_can_be_read() -> No
     assert len(said) == len(set(said))
 
 
-@pytest.mark.parametrize("budget", [0, 7, 8, 11, 30])
+@pytest.mark.parametrize("budget", [0, 11, 12, 15, 30])
 def test_a_small_budget_is_kept(budget: int) -> None:
     incident, workers = situation("friction", "computed_torque", budget), InProcess(ARM, trusting=True)
     found = Evolve().propose(incident, workers)
     assert workers.rollouts <= budget
-    assert bool(found) == (budget >= 8)
+    assert bool(found) == (budget >= 12)
 
 
 def test_one_seed_finds_one_law() -> None:

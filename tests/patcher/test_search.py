@@ -91,7 +91,7 @@ def test_a_remedy_that_costs_more_than_it_brings_does_not_end_the_search() -> No
 def test_the_next_proposer_gets_what_the_ones_before_have_left() -> None:
     first, second = Fake("first", [1.0], burn=50), Fake("second", [2.0])
     run([first, second], budget=200)
-    assert first.budgets == [141]  # a part is kept for who comes next
+    assert first.budgets == [144]  # a part is kept for who comes next
     assert second.budgets == [200 - 12 - 50 - 3 - 6]  # the first one's candidate was clear after three
 
 

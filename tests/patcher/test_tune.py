@@ -21,7 +21,7 @@ from sim.scenario import Scenario
 from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, IIWA, JOINT_PD, FakeWorkers, judged
 
-FULL = 3 + 7 * 6 * 3 + 4 * 3  # incumbent, seven generations, and the elites with the incumbent on fresh scenarios
+FULL = 3 + 3 + 7 * 6 * 3 + 4 * 3  # incumbent, start, seven generations, elites with the incumbent on fresh scenarios
 
 
 def propose(situation: Situation, workers: FakeWorkers) -> list[Proposal]:
@@ -105,7 +105,7 @@ def test_it_never_spends_more_rollouts_than_its_budget(budget: int, seed: int) -
     workers = FakeWorkers(stiffer_is_better)
     proposals = propose(made_up.situation(budget=budget, seed=seed), workers)
     assert workers.rollouts <= min(budget, FULL)
-    assert bool(proposals) == (budget >= 3 + 6 * 3)
+    assert bool(proposals) == (budget >= 3 + 3 + 6 * 3)
     assert all(proposal.candidate.search_rollouts == workers.rollouts for proposal in proposals)
 
 
@@ -147,10 +147,10 @@ def test_all_points_meet_the_same_scenarios_and_one_of_them_is_late() -> None:
     workers = FakeWorkers(stiffer_is_better)
     propose(made_up.situation(budget=FULL), workers)
     scenarios = [scenario.sha256 for _, scenario in workers.jobs]
-    assert all(scenarios[k : k + 3] == scenarios[:3] for k in range(0, 129, 3))
-    fresh = scenarios[129:132]
+    assert all(scenarios[k : k + 3] == scenarios[:3] for k in range(0, 132, 3))
+    fresh = scenarios[132:135]
     assert not set(fresh) & set(scenarios[:3])
-    assert all(scenarios[k : k + 3] == fresh for k in range(129, len(scenarios), 3))
+    assert all(scenarios[k : k + 3] == fresh for k in range(132, len(scenarios), 3))
     assert [scenario.effect.delay_s for _, scenario in workers.jobs[:3]] == [0.0, 0.0, 0.004]
 
 
