@@ -40,6 +40,7 @@ _METRIC = "rms_tracking_error"
 _WEIGHED = 12  # rollouts that tell what the fault costs, before anybody is asked
 _SOME = 0.1  # recovery below which an oracle has found nothing
 _AS_GOOD = 0.01  # of a recovery
+_LOOKS = (15, 60, 150)  # rollouts at which curves are quoted
 _OF_IT = 0.9  # share of the final recovery whose rollouts are counted
 
 
@@ -84,6 +85,10 @@ class Curve:
     @property
     def final(self) -> float:
         return self.points[-1][1] if self.points else 0.0
+
+    def at(self, rollouts: int) -> float:
+        """Recovery after so many rollouts."""
+        return next((recovery for spent, recovery in reversed(self.points) if spent <= rollouts), 0.0)
 
     def reaches(self, level: float) -> int | None:
         """Rollouts after which it stays at a level; None if it does not."""
@@ -217,13 +222,22 @@ def _beside_rivals(results: Sequence[Result]) -> Iterator[Figure]:
     for name in dict.fromkeys(curve.name for each in results for curve in each.rivals):
         pairs = [(each, curve) for each in results for curve in each.rivals if curve.name == name]
         figure = _median(f"{name}: recovery after {BUDGET} rollouts", [curve.final for _, curve in pairs], None)
-        yield replace(figure, peer="Remend", peer_value=float(np.median([each.ours.final for each, _ in pairs])))
+        own, course = [each.ours for each, _ in pairs], _course_of([curve for _, curve in pairs])
+        note = f"{course}; Remend {_course_of(own)}"
+        ours = float(np.median([curve.final for curve in own]))
+        yield replace(figure, peer="Remend", peer_value=ours, note=note)
     for each in results:
         best = max(each.rivals, key=lambda curve: curve.final)
         reached = each.ours.reaches(best.final - _AS_GOOD)
         shares.append((reached or 10 * BUDGET) / BUDGET)
     if shares:
         yield _median("Remend's rollouts to where the best rival ends, share of the rival's", shares, 0.2, "<=")
+
+
+def _course_of(curves: Sequence[Curve]) -> str:
+    """Medians on the way."""
+    medians = (np.median([curve.at(spent) for curve in curves]) for spent in _LOOKS)
+    return f"{', '.join(f'{value:.2f}' for value in medians)} after {', '.join(map(str, _LOOKS))}"
 
 
 def _median(what: str, values: Sequence[float], target: float | None, sense: str = ">=") -> Figure:

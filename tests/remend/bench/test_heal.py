@@ -62,6 +62,7 @@ def test_integral_action_is_the_incumbent_with_an_integral() -> None:
 def test_a_level_counts_from_where_it_is_kept() -> None:
     curve = Curve(name="x", points=((15, 0.9), (60, 0.4), (120, 0.8), (300, 0.95)))
     assert (curve.final, curve.reaches(0.75), curve.reaches(0.3), curve.reaches(0.99)) == (0.95, 120, 15, None)
+    assert (curve.at(14), curve.at(100), curve.at(300)) == (0.0, 0.4, 0.95)
     assert Curve(name="y", points=()).final == 0.0
 
 
@@ -89,7 +90,9 @@ def test_figures_say_what_is_missed_and_by_whom() -> None:
     recovery = rows["single: recovery, median"]
     assert (recovery.value, recovery.n, recovery.met) == (0.97, 2, True)  # a fault that costs nothing is not asked
     assert rows["single: rollouts to 0.9 of it, median"].value == 15.0
-    assert rows["CMA-ES, gains: recovery after 300 rollouts"].value == 0.6
+    beside = rows["CMA-ES, gains: recovery after 300 rollouts"]
+    assert (beside.value, beside.peer_value) == (0.6, 0.97)
+    assert beside.note == "0.00, 0.20, 0.20 after 15, 60, 150; Remend 0.97, 0.97, 0.97 after 15, 60, 150"
     ratio = rows["Remend's rollouts to where the best rival ends, share of the rival's"]
     assert (ratio.value, ratio.met) == (0.05, True)
     assert rows["iiwa payload:mass=5: recovery"].note == "by skills; the fault costs 20 times the error"
