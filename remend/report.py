@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from remend import figures, numbers, sentences, views
+from remend.contenders import contender_rows
 from remend.story import Plots, Story
 
 
@@ -36,7 +37,7 @@ def render_report(story: Story) -> str:
         incident=_incident(story),
         causes=() if story.diagnosis is None else views.cause_rows(story.diagnosis),
         params=() if story.patch is None else tuple(map(views.param_row, story.patch.changes)),
-        contenders=() if story.patch is None else views.contender_rows(story.contenders, story.patch.id),
+        contenders=() if story.patch is None else contender_rows(story.contenders, story.patch.id),
         evidence="" if report is None else sentences.evidence_sentence(report),
         level="" if report is None else views.levels(report),
         deltas=() if report is None else views.delta_rows(report),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from patcher.bandit import Asked
+from remend.contenders import contender_rows
 from remend.report import render_report
 from remend.story import Contender
-from remend.views import contender_rows
 from tests.remend import stories
 
 

@@ -145,7 +145,8 @@ def test_rubbish_is_refused_and_nothing_else_happens(lines: list[str], entry: di
         law, _ = law_of(Answer(law=answer.law, params=params), JOINT_PD, IIWA)
     except BadInput:
         return
-    Controller.from_artefact(law, IIWA.ports)
+    assert Controller.from_artefact(law, IIWA.ports).cost > 0
+    assert law.files["law.py"] != JOINT_PD.files["law.py"]
 
 
 def test_laws_that_say_the_same_have_one_normal_form() -> None:
