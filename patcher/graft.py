@@ -131,14 +131,15 @@ def _ends(param: SkillParam) -> dict[str, float]:
 
 
 def _units(unit: str, size: str | None, robot: Robot) -> list[str]:
-    """The unit of each entry: "coordinate" and "effort" mean what they are there."""
+    """The unit of each entry: "coordinate", "effort" and "command" mean what they are there."""
     if size is None:
         return [unit]
     of = robot.drives if size == "m" else range(robot.dof)
     found = []
     for joint in of:
         slides = robot.mode == "thrust" if joint is None else robot.units[joint] == "m"
-        words = unit.replace("coordinate", "m" if slides else "rad").replace("effort", "N" if slides else "N*m")
+        words = unit.replace("command", "coordinate" if robot.mode == "position" else "effort")
+        words = words.replace("coordinate", "m" if slides else "rad").replace("effort", "N" if slides else "N*m")
         found.append(words)
     return found
 

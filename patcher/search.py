@@ -27,6 +27,7 @@ from sim.policy_toml import shipped_policy
 from sim.workers.base import Workers
 
 PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Memory(), Skills(), Tune(), Evolve(), Llm()))
+_LAST = 1e9
 _EQUAL = 0.02  # bounds that differ by less are as good as equal
 _KEPT_BACK, _LEAST = 3, 144  # share that is kept for who comes next, and what one search needs
 _WEIGHING = 6  # search scenarios that tell what the fault costs
@@ -115,7 +116,12 @@ def search(
 
 def in_order(ranked: Sequence[Ranked]) -> list[Ranked]:
     """By the bound of what they are worth; of those that are as good as equal, the smallest change first."""
-    return sorted(ranked, key=lambda each: (each.dropped, round(math.log(each.bound) / _EQUAL), each.size, each.score))
+    return sorted(ranked, key=lambda each: (each.dropped, _step(each.bound), each.size, each.score))
+
+
+def _step(bound: float) -> int:
+    """Bounds as steps that are as good as equal; what is no number comes last."""
+    return round(math.log(bound if bound < _LAST else _LAST) / _EQUAL)
 
 
 def _best_bound(ranked: Sequence[Ranked]) -> float:

@@ -35,7 +35,7 @@ class Kind:
 
     name: str
     text: str  # in the law language
-    per: str  # its unit, that a coefficient is "effort per"
+    per: str  # its unit, that a coefficient is "command per"
     signals: tuple[str, ...]
     price: float = 0.0  # share of what is to be explained that it must explain on top, for being harder to read
 
@@ -58,7 +58,7 @@ class Term:
 
     kind: Kind
     coordinate: int | None
-    coefficients: tuple[float, ...]  # (m,) effort per unit of the kind
+    coefficients: tuple[float, ...]  # (m,) command per unit of the kind
 
     @property
     def name(self) -> str:
@@ -173,7 +173,7 @@ def _param(term: Term) -> SkillParam:
     return SkillParam(
         name=term.name,
         size="m",
-        unit="effort" if term.kind.per == "1" else f"effort/({term.kind.per})",
+        unit="command" if term.kind.per == "1" else f"command/({term.kind.per})",
         low=-reach,
         high=reach,
         of_effort=False,

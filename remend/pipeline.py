@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controllers.artefact import Artefact, artefact_from_files
+from controllers.artefact import Artefact
 from core.block import Block
 from core.clock import Clock
 from core.errors import RobotFault
@@ -24,7 +24,7 @@ from patcher.bandit import Bandit
 from patcher.diagnose import diagnose
 from patcher.llm.settings import LlmSettings
 from patcher.llm.summary import in_words_of_a_model
-from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Remembered, Situation
+from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
 from patcher.search import search
 from remend.alpha import Spent
 from remend.console import Console
@@ -34,6 +34,7 @@ from remend.keys import KeyRing
 from remend.links.link import RobotLink
 from remend.live import LiveView
 from remend.memory import StoredRuns
+from remend.remembered import remembered
 from remend.store import Store
 from remend.strips import film
 from remend.tape import Tape
@@ -240,14 +241,7 @@ class Pipeline:
             incumbent=self.incumbent,
             budget=self.budget,
             seed=self.seed,
-            remembered=tuple(
-                Remembered(
-                    cause=cause,
-                    candidate=kept,
-                    artefact=artefact_from_files(self.incumbent.name, self.versions.read(kept.result_sha)),
-                )
-                for cause, kept in self.store.kept(self.incumbent.sha256)
-            ),
+            remembered=remembered(self.store, self.versions, self.incumbent, twin.causes[0].cause),
         )
         with self.console.stage("looking for a patch") as stage:
             before = self.workers.rollouts
@@ -255,7 +249,9 @@ class Pipeline:
             bandit = Bandit(healing.asked)
             ranked = search(situation, self.proposers, self.workers, self.policy, drawn, bandit)
             healing.ranked = tuple(ranked)
-            healing.llm_calls += sum(each.spent.calls for each in self.proposers if isinstance(each, Charging))
+            asked = {turn.proposer for turn in healing.asked}
+            charging = [each for each in self.proposers if isinstance(each, Charging) and each.name in asked]
+            healing.llm_calls += sum(each.spent.calls for each in charging)
             healing.search_rollouts = self.workers.rollouts - before
             self.versions.keep(self.incumbent.files)
             for candidate in ranked:

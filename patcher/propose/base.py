@@ -100,18 +100,7 @@ def params_proposal(
     changes = tuple(_changes(base, base.params, values))
     if not changes:
         return None
-    candidate = Candidate(
-        id=new_id("pat"),
-        incident_id=situation.incident_id,
-        kind="params",
-        proposer=proposer,
-        base_sha=situation.incumbent.sha256,
-        result_sha=artefact.sha256,
-        changes=changes,
-        rationale=rationale,
-        search_rollouts=rollouts,
-    )
-    return Proposal(candidate=candidate, artefact=artefact)
+    return _proposal(situation, proposer, "params", artefact, changes, rationale, rollouts)
 
 
 def code_proposal(
@@ -124,14 +113,12 @@ def code_proposal(
     """
     robot = situation.twin.robot
     try:
-        law, base = (
-            Controller.from_artefact(artefact, robot.ports),
-            Controller.from_artefact(situation.incumbent, robot.ports),
-        )
+        law = Controller.from_artefact(artefact, robot.ports)
     except BadInput:
         return None
     if artefact.sha256 == situation.incumbent.sha256:
         return None
+    base = Controller.from_artefact(situation.incumbent, robot.ports)
     old = {
         name: base.params[name]
         for name, spec in base.manifest.params.items()
@@ -139,14 +126,27 @@ def code_proposal(
     }
     before = {**neutral, **old}
     new = {name: value for name, value in law.params.items() if name in before}
+    changes = tuple(_changes(law, before, new))
+    return _proposal(situation, proposer, "code", artefact, changes, rationale, rollouts)
+
+
+def _proposal(
+    situation: Situation,
+    proposer: str,
+    kind: str,
+    artefact: Artefact,
+    changes: tuple[ParamChange, ...],
+    rationale: str,
+    rollouts: int,
+) -> Proposal:
     candidate = Candidate(
         id=new_id("pat"),
         incident_id=situation.incident_id,
-        kind="code",
+        kind=kind,
         proposer=proposer,
         base_sha=situation.incumbent.sha256,
         result_sha=artefact.sha256,
-        changes=tuple(_changes(law, before, new)),
+        changes=changes,
         rationale=rationale,
         search_rollouts=rollouts,
     )

@@ -50,6 +50,7 @@ class _Law:
     artefact: Artefact
     neutral: dict[str, Value]
     terms: tuple[Term, ...]
+    exchanged: str = ""  # in words, a reading that was exchanged
     scores: list[float] = field(default_factory=list)
 
     @property
@@ -94,13 +95,13 @@ class Evolve:
             return []
         best = min(population, key=lambda law: law.mean)
         tuned = tuned_law(replace(situation, budget=min(left(), _POLISH)), workers, best.artefact, best.neutral, _SIGMA)
-        said = f"The feedback had to add {_in_words(best)}; the law adds it ahead."
+        said = f"The feedback had to add {_in_words(best)}; the law adds it ahead.{best.exchanged}"
         found = code_proposal(situation, self.name, tuned, best.neutral, said, workers.rollouts - start)
         return [found] if found else []
 
 
 def _in_words(law: _Law) -> str:
-    return " and ".join(f"something like {term.text}" for term in law.terms) or "what another reading gives"
+    return " and ".join(f"something like {term.text}" for term in law.terms)
 
 
 def _added(situation: Situation, workers: Workers) -> tuple[Curves, np.ndarray]:
@@ -181,7 +182,8 @@ class _Known:
             Controller.from_artefact(law, self._robot.ports)
         except BadInput:
             return None
-        return self._take(_Law(artefact=law, neutral=parent.neutral, terms=parent.terms))
+        said = f"{parent.exchanged} It reads {_SWAPS[name.id]} in the place of {name.id} in line {place.lineno}."
+        return self._take(_Law(artefact=law, neutral=parent.neutral, terms=parent.terms, exchanged=said))
 
     def new(self, law: _Law | None) -> Iterator[_Law]:
         """The law, if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from patcher.llm.settings import LlmSettings
 from patcher.propose.base import Proposal, Proposer, Ranked, Situation, params_proposal
 from patcher.propose.llm import Llm
 from patcher.score import LOST, score
-from patcher.search import PROPOSERS, choose_proposers, search
+from patcher.search import PROPOSERS, choose_proposers, in_order, search
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.scenario import Scenario
@@ -183,3 +184,10 @@ def test_score_is_the_relative_error_plus_a_price_for_what_grew() -> None:
 
 def test_a_run_that_breaks_limits_is_lost_whatever_it_tracked() -> None:
     assert score(judged(1e-6, broken=True), judged(0.02)) == LOST
+
+
+def test_what_is_no_number_is_ranked_last() -> None:
+    proposal = params_proposal(made_up.situation(), "x", {"mass": 1.0}, "", 0)
+    assert proposal is not None
+    ranked = [Ranked(proposal=proposal, score=1.0, bound=bound, recovery=0.0) for bound in (math.nan, math.inf, 0.5)]
+    assert in_order(ranked)[0].bound == 0.5
