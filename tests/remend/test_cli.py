@@ -108,7 +108,7 @@ def refuse_to_heal(shell: Shell, arguments: list[str], parts: list[str]) -> None
         (["--fault", "friction:joint=9"], ["no joint '9'", "1 to 7"]),
         (["--robot", "iwa"], ["no robot 'iwa'", "did you mean iiwa?"]),
         (["--robot", "quadrotor", "--fault", "payload:mass=5"], ["mass=5 must be a number between 0 and 0.015"]),
-        (["--proposer", "oracle"], ["no proposer 'oracle'", "auto, skills, tune"]),
+        (["--proposer", "oracle"], ["no proposer 'oracle'", "auto, memory, skills, tune, evolve, llm"]),
         (["--json", "missing/result.json"], ["missing/result.json", "cannot be written"]),
     ],
 )
