@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from controllers.artefact import SIZE_CAPS, Artefact, artefact_from_files
@@ -27,11 +27,14 @@ class Pointer:
     committed: str | None  # sha256 of the artefact; None = built-in baseline
     previous: str | None
     version: int  # highest patch version ever accepted; only grows
+    killed: str | None = None  # mark of the kill that holds; nothing but the baseline is booted then
 
     @property
     def is_sound(self) -> bool:
         """Whether these are values that `CommitFolder.write` may have written."""
         names = (self.committed, self.previous)
+        if not (self.killed is None or type(self.killed) is str):
+            return False
         return type(self.version) is int and all(n is None or (type(n) is str and _SHA.fullmatch(n)) for n in names)
 
 
@@ -46,15 +49,19 @@ class CommitFolder:
         """The stored pointer; a missing or damaged one means the baseline, and never a guess."""
         try:
             data = json.loads((self._folder / _FILE).read_text(encoding="utf-8"))
-            pointer = Pointer(committed=data["committed"], previous=data["previous"], version=data["version"])
+            pointer = Pointer(
+                committed=data["committed"],
+                previous=data["previous"],
+                version=data["version"],
+                killed=data.get("killed"),
+            )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pointer = None
         return pointer if pointer and pointer.is_sound else Pointer(committed=None, previous=None, version=0)
 
     def write(self, pointer: Pointer) -> None:
         """Replace the pointer atomically; it is on disk when this returns."""
-        values = {"committed": pointer.committed, "previous": pointer.previous, "version": pointer.version}
-        write_atomically(self._folder / _FILE, json.dumps(values).encode())
+        write_atomically(self._folder / _FILE, json.dumps(asdict(pointer)).encode())
 
     def keep(self, artefact: Artefact) -> None:
         """Store an artefact under its hash."""
@@ -80,7 +87,8 @@ class CommitFolder:
     def boot_order(self, baseline: Artefact) -> Iterator[Artefact]:
         """The three levels that are on this disk, best first; the built-in baseline is always the last."""
         pointer = self.read()
-        for sha256 in (pointer.committed, pointer.previous):
+        levels = () if pointer.killed is not None else (pointer.committed, pointer.previous)
+        for sha256 in levels:
             artefact = None if sha256 is None else self.load(sha256)
             if artefact is not None:
                 yield artefact

@@ -171,6 +171,19 @@ class Runtime:
         self.rollback_reason = reason
         self.notes.append(Note(seq=seq, what=f"rolled back: {reason}"))
 
+    def kill(self, baseline: Slot, reason: str, seq: int) -> None:
+        """Drop whatever is under way and command with the built-in baseline from the next tick on.
+
+        Nothing of a patch stays, not even its states; only where the baseline runs already does it simply go on.
+        """
+        self.b = self.previous_slot = self._monitor = self._trigger = None
+        if self.a.sha256 != baseline.sha256:
+            baseline.reset()
+            self.a, self._a_ok, self._a_failed = baseline, 0, False
+        self.stage, self.share = Stage.COMMITTED, 0.0
+        self.rollback_reason = f"killed: {reason}"
+        self.notes.append(Note(seq=seq, what=self.rollback_reason))
+
     def _swap_command(
         self, b: Slot, tau_a: list[float], frame: Frame, reference: Reference, previous: Sequence[float], now_ns: int
     ) -> Command:

@@ -56,6 +56,11 @@ class Slot:
             )
         return ModelTerms(robot, wanted) if wanted else None
 
+    def reset(self) -> None:
+        """As if it had never run."""
+        self.controller.reset()
+        self._last = None
+
     def compute(self, frame: Frame, reference: Reference) -> list[float]:
         """(m,) command that the law wants for this measurement, within the limits that its manifest declares."""
         signals = self._signals

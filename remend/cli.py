@@ -267,6 +267,35 @@ def audit_verify() -> None:
 
 
 @app.command()
+def kill(
+    robot: Annotated[str | None, typer.Argument(metavar="ROBOT", help="Id of the robot.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every robot of this home.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Kept with the kill.")] = "remend kill",
+) -> None:
+    """Run the built-in baseline from the next tick on, latched. Needs no service and no key."""
+    from remend.home import home_path  # noqa: PLC0415
+    from remend.kill import find_robot_folder, kill_robot, robot_folders  # noqa: PLC0415
+
+    home = home_path(os.environ)
+    if (robot is None) is not every:
+        raise BadInput("say which robot to kill, or --all")
+    for one in robot_folders(home) if robot is None else [find_robot_folder(home, robot)]:
+        typer.echo(f"{one.robot_id}: killed ({kill_robot(one, reason).reason}); remend rearm {one.robot_id} re-arms it")
+
+
+@app.command()
+def rearm(robot: Annotated[str, typer.Argument(metavar="ROBOT", help="Id of the robot.")]) -> None:
+    """Let a killed robot take patches again, with the operator's key. It stays on its baseline."""
+    from remend.home import home_path  # noqa: PLC0415
+    from remend.kill import find_robot_folder, rearm_robot  # noqa: PLC0415
+
+    home = home_path(os.environ)
+    one = find_robot_folder(home, robot)
+    rearm_robot(one, home)
+    typer.echo(f"{one.robot_id}: re-arming signed; its host takes it within a second, or when it starts")
+
+
+@app.command()
 def doctor() -> None:
     """Check this environment and say what to mend."""
     from remend.doctor import examine  # noqa: PLC0415

@@ -74,14 +74,14 @@ class Deployment:
         shadowed_s = self._read(self._robot.canary.shadow_s)
         status = self._link.status()
         if status.rollback_reason is not None:  # it did not even deserve a share
-            self._rolled_back(patch_id, PatchStatus.SHADOW, status.rollback_reason)
+            self._rolled_back(patch_id, PatchStatus.SHADOW, status)
             return self._swap(patch_id, status, swap_s=None, rollback_s=shadowed_s)
         self._link.begin_canary()
         swap_s = self._read(_POLL_S) - _POLL_S
         self._move(patch_id, PatchStatus.SHADOW, PatchStatus.CANARY, "authority grows in stages")
         status, end_s = self._watch_canary()
         if status.rollback_reason is not None:
-            self._rolled_back(patch_id, PatchStatus.CANARY, status.rollback_reason)
+            self._rolled_back(patch_id, PatchStatus.CANARY, status)
             return self._swap(patch_id, status, swap_s=swap_s, rollback_s=end_s)
         self._keep()
         self._move(patch_id, PatchStatus.CANARY, PatchStatus.ACTIVE, "committed by the robot")
@@ -94,7 +94,7 @@ class Deployment:
         if status.rollback_reason is None:
             return swap
         self._take_back()
-        self._rolled_back(swap.outcome.patch_id, PatchStatus.ACTIVE, status.rollback_reason)
+        self._rolled_back(swap.outcome.patch_id, PatchStatus.ACTIVE, status)
         return self._swap(swap.outcome.patch_id, status, swap_s=swap.swap_s, rollback_s=end_s)
 
     def _signed(self, approval: Approval, artefact: Artefact, limits: CanaryLimits, armed_revert: bool) -> bytes:
@@ -139,7 +139,11 @@ class Deployment:
     def _move(self, patch_id: str, before: PatchStatus, after: PatchStatus, why: str) -> None:
         self._store.move(patch_id, before, after, "robot" if after is not PatchStatus.STAGED else "service", why)
 
-    def _rolled_back(self, patch_id: str, before: PatchStatus, why: str) -> None:
+    def _rolled_back(self, patch_id: str, before: PatchStatus, status: HostStatus) -> None:
+        why = str(status.rollback_reason)
+        if status.killed is not None:
+            self._move(patch_id, before, PatchStatus.KILLED, why)
+            return
         self._move(patch_id, before, PatchStatus.ROLLING_BACK, why)
         self._move(patch_id, PatchStatus.ROLLING_BACK, PatchStatus.ROLLED_BACK, why)
 

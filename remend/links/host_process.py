@@ -7,6 +7,7 @@ after the next one was due counts as missed.
 from __future__ import annotations
 
 import gc
+import signal
 import struct
 import time
 from array import array
@@ -27,6 +28,7 @@ from remend.links.messages import (
     BeginShadow,
     Done,
     HostSetup,
+    Kill,
     Lost,
     Pace,
     Refusal,
@@ -65,6 +67,7 @@ class _HostProcess:
         self._due_ns: int | None = None  # real time: when the next tick is due
         self._missed = 0  # since the last patch came
         self._owes_staging = False
+        signal.signal(signal.SIGUSR1, lambda *_: self._host.kill("signal SIGUSR1"))
 
     def serve(self) -> None:
         """Run until the link or the robot hangs up."""
@@ -138,6 +141,8 @@ class _HostProcess:
                     host.runtime.begin_canary()
                 case RollBack(reason=reason):
                     host.runtime.roll_back(reason, host.ticks)
+                case Kill(reason=reason):
+                    host.kill(reason)
                 case Stop():
                     host.close()
                     raise EOFError

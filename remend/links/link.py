@@ -54,6 +54,10 @@ class RobotLink(Protocol):
         """Return to the controller before."""
         ...
 
+    def kill(self, reason: str) -> None:
+        """Built-in baseline from the next tick on, latched: no patch until an operator's key re-arms on the robot."""
+        ...
+
     def status(self) -> HostStatus:
         """What runs on the robot now."""
         ...

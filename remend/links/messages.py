@@ -62,6 +62,13 @@ class RollBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """Run the built-in baseline from the next tick on, until a local key re-arms."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskStatus:
     """Answered with a `HostStatus`."""
 
@@ -98,4 +105,4 @@ class Lost:
     why: str
 
 
-Request = Advance | Pace | StagePatch | BeginShadow | BeginCanary | RollBack | AskStatus | Stop
+Request = Advance | Pace | StagePatch | BeginShadow | BeginCanary | RollBack | Kill | AskStatus | Stop

@@ -26,6 +26,7 @@ from remend.links.messages import (
     BeginShadow,
     Done,
     HostSetup,
+    Kill,
     Lost,
     Pace,
     Refusal,
@@ -112,6 +113,13 @@ class SimulatedLink:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def host_pid(self) -> int:
+        """Process id of the robot's host: SIGUSR1 kills there."""
+        pid = self._processes[1].pid
+        assert pid is not None
+        return pid
+
     def pace(self) -> None:
         """Run in real time from now on."""
         self._ask(Pace())
@@ -159,6 +167,9 @@ class SimulatedLink:
 
     def roll_back(self, reason: str) -> None:
         self._ask(RollBack(reason=reason))
+
+    def kill(self, reason: str) -> None:
+        self._ask(Kill(reason=reason))
 
     def status(self) -> HostStatus:
         answer = self._ask(AskStatus())
