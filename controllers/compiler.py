@@ -19,6 +19,7 @@ from controllers import intrinsics
 from controllers.counting import Counting
 from controllers.law import CheckedLaw
 from controllers.manifest import Manifest
+from controllers.network import network
 
 Step = Callable[[Mapping[str, object]], list[float]]
 Maker = Callable[[Mapping[str, object], Mapping[str, list[float]]], Step]
@@ -52,7 +53,7 @@ _NAMESPACE: dict[str, object] = {
     "_dot": intrinsics.dot,
     "_interp": intrinsics.interp,
     "_delay": intrinsics.delay,
-    "_mlp": intrinsics.mlp,
+    "_network": network,
     "_math_sqrt": math.sqrt,
     "_math_sin": math.sin,
     "_math_cos": math.cos,
@@ -85,6 +86,7 @@ def law_text(law: CheckedLaw, manifest: Manifest) -> str:
     for name in constants:
         shape = law.shapes[name] if name in manifest.params else ()
         lines.append(f" {emitter.pattern(name, shape)} = _constants['{name}']")
+    lines += [f" _net{k} = _network({layers})" for k, layers in enumerate(emitter.networks)]
     lists = [name for name in law.arguments if name in manifest.states or name in manifest.outputs]
     lines += [f" _list_{name} = _memory['{name}']" for name in lists]
     lines.append(" def _step(_signals):")
@@ -112,6 +114,7 @@ class _Emitter(Counting):
         self.manifest = manifest
         self.written: set[tuple[str, int]] = set()
         self.fresh = itertools.count()
+        self.networks: list[str] = []  # the layers of each mlp; made ready once for a controller
 
     # statements
 
@@ -174,7 +177,11 @@ class _Emitter(Counting):
             if isinstance(weight, ast.Name) and isinstance(bias, ast.Name)
         )
         self.written |= {(out.id, index) for index in range(self.law.shapes[out.id][0])}
-        return f"{self.pattern(out.id, self.law.shapes[out.id])} = _mlp(({pairs}), {self.array(x)})"
+        pairs = f"({pairs})"
+        if pairs not in self.networks:  # a loop runs the same one again
+            self.networks.append(pairs)
+        where = self.networks.index(pairs)
+        return f"{self.pattern(out.id, self.law.shapes[out.id])} = _net{where}({self.array(x)})"
 
     # expressions
 

@@ -53,6 +53,15 @@ def with_skill(source: str, robot: Robot, skill: Skill, arguments: list[str]) ->
     return "\n".join([*lines[:start_row], *head, *between, *before, *lines[body_row:], *after]) + "\n"
 
 
+def with_lines(source: str, arguments: list[str], behind: list[str]) -> str:
+    """The text of a law with more arguments, and lines behind its own."""
+    tree = ast.parse(source)
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    lines = source.rstrip("\n").split("\n")
+    head, end = _head(function, lines, arguments), _end_of_head(function, lines)
+    return "\n".join([*lines[: function.lineno - 1], *head, *lines[end:], *behind]) + "\n"
+
+
 def _with_reads(source: str, reads: Mapping[str, str]) -> str:
     """Each reading of one entry of a signal replaced by what the skill makes of it."""
     if not reads:

@@ -26,6 +26,7 @@ app.add_typer(audit_app, name="audit")
 
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
 FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]
+_LEARNING = ("torch", "stable_baselines3", "sb3_contrib")  # what the extra `rl` brings
 _MOST_NOTES = 20  # of a recording of many channels that are all missing something
 Foxglove = Annotated[
     int | None,
@@ -154,6 +155,36 @@ def validate(
     if json_file is not None:
         write_json(json_file, found.to_json())
     raise typer.Exit(0 if found.report.verdict is Verdict.PASS else 1)
+
+
+@app.command("import")
+def import_policy(
+    file: Annotated[Path, typer.Argument(metavar="POLICY", help="Zip that model.save() of stable-baselines3 wrote.")],
+    robot: RobotName,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the controller version: new, or empty.")],
+    residual: Annotated[
+        float | None,
+        typer.Option("--residual", help="Share of half the command range that it may add to the robot's own law."),
+    ] = None,
+    normalise: Annotated[
+        Path | None, typer.Option("--normalise", help="Its VecNormalize pickle, or an .npz with mean and var.")
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option("--levels", help="What each choice of a DQN commands, such as -1,0,1.")
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the result to this file; - is standard output.")
+    ] = None,
+) -> None:
+    """Make a controller version of a policy that was trained with stable-baselines3."""
+    from remend.import_policy import import_policy as bring_in  # noqa: PLC0415
+
+    if json_file is not None:
+        require_place(json_file)
+    found = bring_in(file, robot, out, residual=residual, normalise=normalise, levels=levels)
+    if json_file is not None:
+        write_json(json_file, found.to_json())
+    typer.echo("\n".join(found.lines()), err=json_file == "-")
 
 
 @app.command()
@@ -349,7 +380,8 @@ def main() -> None:
         sys.stderr.write(f"remend: {error}\n")
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        sys.stderr.write(f"remend: {error.name} is not installed; run pip install 'remend[sim]'\n")
+        extra = "rl" if (error.name or "").split(".")[0] in _LEARNING else "sim"
+        sys.stderr.write(f"remend: {error.name} is not installed; run pip install 'remend[{extra}]'\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("remend: stopped\n")

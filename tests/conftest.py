@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,14 @@ Recorder = Callable[..., Block]
 # A machine that is busy with other things is no failure of what is tested.
 settings.register_profile("remend", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("remend")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs_of_learners(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Stable-Baselines3 makes a folder for each training; here it goes with the others of the session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("learners")))
+        yield
 
 
 @pytest.fixture(scope="session")

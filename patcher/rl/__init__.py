@@ -1,0 +1,1 @@
+"""Learned controllers: policies that were trained elsewhere, and residuals trained in the twin."""
