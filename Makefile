@@ -26,9 +26,9 @@ check: $(VENV)/dev.stamp ## Check format, style, types and the direction of impo
 
 lock: ## Resolve the requirements anew in a fresh environment and write both lock files
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	@build/lock/bin/python -m pip install --quiet setuptools -e '.[sim]'
+	@build/lock/bin/python -m pip install --quiet setuptools -e '.[service]'
 	@build/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sort -f > requirements.lock
-	@build/lock/bin/python -m pip install --quiet -r requirements.lock -e '.[sim,rl,dev]'
+	@build/lock/bin/python -m pip install --quiet -r requirements.lock -e '.[service,rl,dev]'
 	@build/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu$$//' | sort -f \
 		| grep -vxF -f requirements.lock > requirements-dev.lock
 	@rm -rf build/lock

@@ -2,7 +2,8 @@
 
     RemendError
     ├── BadInput            a file, flag or message from outside is wrong: say what, where, what instead (exit 2)
-    │   └── LawError        a control law breaks the law language; carries file, line and column
+    │   ├── LawError        a control law breaks the law language; carries file, line and column
+    │   └── Missing         there is nothing of this name
     ├── Refused             asked for correctly, but the answer is no: a gate, a signature, a frozen robot (exit 1)
     │   ├── SignatureInvalid    an artefact is not exactly what was approved for this robot
     │   └── Conflict            the world moved on: a stale base, a changed hash, a lost compare-and-swap
@@ -35,6 +36,10 @@ class LawError(BadInput):
         self.line = line
         self.column = column
         self.message = message
+
+
+class Missing(BadInput):
+    """There is nothing of this name. The message suggests names that look like it."""
 
 
 class Refused(RemendError):  # noqa: N818

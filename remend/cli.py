@@ -63,6 +63,24 @@ def demo(
 
 
 @app.command()
+def serve(
+    sim: Annotated[bool, typer.Option("--sim", help="Bring a simulated robot along.")] = False,
+    robot: RobotName = "iiwa",
+    fault: FaultSpec = "payload:onset=20",
+    seed: Seed = 1,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings; by default remend.toml at home.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen at; by default this machine's.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = None,
+) -> None:
+    """The service: looks after robots, and asks an operator on its pages."""
+    from remend.serving import serve as serve_robots  # noqa: PLC0415
+    from remend.simulation import simulated_robot  # noqa: PLC0415
+
+    robots = (simulated_robot(robot, fault, seed),) if sim else ()
+    serve_robots(robots, config, host, port)
+
+
+@app.command()
 def heal(
     robot: RobotName = "iiwa",
     fault: FaultSpec = "payload",

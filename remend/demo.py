@@ -11,8 +11,8 @@ from core.errors import BadInput
 from core.records import Candidate, Diagnosis, ValidationReport
 from patcher.propose.base import Proposal
 from remend.console import Console
+from remend.decision import Decide, Decision
 from remend.healing import Healing
-from remend.pipeline import Decide, Decision
 from remend.simulation import Request, Run, run
 from sim.policy_toml import SHIPPED
 from telemetry.incident_files import LAYOUT, RECORDING, TABLE, write_incident

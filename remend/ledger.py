@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, exists, select
 
-from core.errors import BadInput
+from core.errors import Missing
 from core.ids import plain
-from core.records import Approval, Candidate, Diagnosis, Outcome, ValidationReport
+from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
 from core.status import PatchStatus
 from remend import tables
 from remend.codec import read_record
@@ -83,7 +84,7 @@ def candidate(connection: Connection, patch_id: str) -> Candidate:
     """The candidate of a patch.
 
     Raises:
-        BadInput: no such patch.
+        Missing: no such patch.
     """
     digest(connection, tables.candidates, patch_id)
     return records(connection, tables.candidates, Candidate, id=patch_id)[0]
@@ -93,7 +94,7 @@ def patch(connection: Connection, patch_id: str) -> Patch:
     """One patch with everything that was added to it.
 
     Raises:
-        BadInput: no such patch.
+        Missing: no such patch.
     """
     approvals = records(connection, tables.approvals, Approval, patch_id=patch_id)
     return Patch(
@@ -139,6 +140,92 @@ def kept(connection: Connection, base_sha: str) -> tuple[tuple[str, Candidate], 
     return tuple(found)
 
 
+def newest(connection: Connection, table: Table, limit: int, before: str | None = None) -> tuple[str, ...]:
+    """Ids of a table's records, newest first, of those that came before the record `before`.
+
+    Raises:
+        Missing: there is no record `before`.
+    """
+    query = select(table.c.id).order_by(table.c.row.desc()).limit(limit)
+    if before is not None:
+        digest(connection, table, before)
+        query = query.where(table.c.row < select(table.c.row).where(table.c.id == before).scalar_subquery())
+    return tuple(connection.scalars(query))
+
+
+def newest_patches(
+    connection: Connection, limit: int, before: str | None, statuses: Collection[PatchStatus]
+) -> tuple[str, ...]:
+    """Ids of patches, newest first, of those that came before `before`; in one of some statuses now, or in any.
+
+    Raises:
+        Missing: there is no patch `before`.
+    """
+    if not statuses:
+        return newest(connection, tables.candidates, limit, before)
+    candidates, moves, later = tables.candidates.c, tables.moves.c, tables.moves.alias()
+    query = (
+        select(candidates.id)
+        .join(tables.moves, moves.patch_id == candidates.id)
+        .where(moves.after.in_([status.value for status in statuses]))
+        .where(~exists().where(later.c.patch_id == moves.patch_id, later.c.rev > moves.rev))
+        .order_by(candidates.row.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        digest(connection, tables.candidates, before)
+        query = query.where(candidates.row < select(candidates.row).where(candidates.id == before).scalar_subquery())
+    return tuple(connection.scalars(query))
+
+
+def incident(connection: Connection, incident_id: str) -> Incident:
+    """One incident.
+
+    Raises:
+        Missing: no such incident.
+    """
+    digest(connection, tables.incidents, incident_id)
+    return records(connection, tables.incidents, Incident, id=incident_id)[0]
+
+
+def audit_rows(
+    connection: Connection, limit: int, before_seq: int | None = None, **where: str | None
+) -> list[dict[str, Any]]:
+    """Rows of the audit log, newest first; `where` is column = value, None for any."""
+    wanted = {name: value for name, value in where.items() if value is not None}
+    query = select(tables.audit).filter_by(**wanted).order_by(tables.audit.c.seq.desc()).limit(limit)
+    if before_seq is not None:
+        query = query.where(tables.audit.c.seq < before_seq)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def audit_after(connection: Connection, seq: int, limit: int = 200) -> list[dict[str, Any]]:
+    """Rows of the audit log after row `seq`, oldest first."""
+    query = select(tables.audit).where(tables.audit.c.seq > seq).order_by(tables.audit.c.seq).limit(limit)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def patches_of(connection: Connection, incident_id: str) -> tuple[str, ...]:
+    """Ids of the patches that were proposed for an incident, oldest first."""
+    query = select(tables.candidates.c.id).filter_by(incident_id=incident_id).order_by(tables.candidates.c.row)
+    return tuple(connection.scalars(query))
+
+
+def in_status(connection: Connection, robot_id: str, statuses: Collection[PatchStatus]) -> tuple[str, ...]:
+    """Ids of a robot's patches that are in one of some statuses now, oldest first."""
+    moves = tables.moves.c
+    later = tables.moves.alias()
+    query = (
+        select(moves.patch_id, tables.incidents.c.record)
+        .join(tables.candidates, tables.candidates.c.id == moves.patch_id)
+        .join(tables.incidents, tables.incidents.c.id == tables.candidates.c.incident_id)
+        .where(moves.after.in_([status.value for status in statuses]))
+        .where(~exists().where(later.c.patch_id == moves.patch_id, later.c.rev > moves.rev))
+        .order_by(tables.candidates.c.row)
+    )
+    return tuple(name for name, record in connection.execute(query) if json.loads(record)["robot_id"] == robot_id)
+
+
 def last_move(connection: Connection, patch_id: str) -> Move | None:
     """The move that holds the status of a patch; None before it is proposed."""
     moves = tables.moves.c
@@ -151,11 +238,11 @@ def digest(connection: Connection, table: Table, name: str) -> str:
     """Sha256 of the record with the id `name`.
 
     Raises:
-        BadInput: there is none; the sentence suggests ids that look like it.
+        Missing: there is none; the sentence suggests ids that look like it.
     """
     sha256 = connection.execute(select(table.c.sha256).where(table.c.id == name)).scalar_one_or_none()
     if sha256 is None:
-        raise BadInput(_unknown(connection, name, table))
+        raise Missing(_unknown(connection, name, table))
     return str(sha256)
 
 
@@ -163,7 +250,7 @@ def show(connection: Connection, name: str) -> dict[str, Any]:
     """Everything known of an incident or a patch, as JSON types: `kind`, `status` of a patch, records, audit rows.
 
     Raises:
-        BadInput: there is none; the sentence suggests ids that look like it.
+        Missing: there is none; the sentence suggests ids that look like it.
     """
     move = last_move(connection, name)
     shown: dict[str, Any] = {"id": name, "kind": "patch" if move else "incident"}
@@ -171,7 +258,7 @@ def show(connection: Connection, name: str) -> dict[str, Any]:
         shown["status"] = move.after.value
     else:
         if connection.execute(select(tables.incidents.c.id).where(tables.incidents.c.id == name)).first() is None:
-            raise BadInput(_unknown(connection, name, tables.incidents, tables.candidates))
+            raise Missing(_unknown(connection, name, tables.incidents, tables.candidates))
         patches = connection.scalars(select(tables.candidates.c.id).filter_by(incident_id=name))
         shown["patches"] = [{"id": each, "status": status(connection, each).value} for each in patches]
         if times := occurrences(connection, name):
@@ -192,10 +279,10 @@ def status(connection: Connection, patch_id: str) -> PatchStatus:
     """Where a patch is now.
 
     Raises:
-        BadInput: no such patch.
+        Missing: no such patch.
     """
     if (move := last_move(connection, patch_id)) is None:
-        raise BadInput(_unknown(connection, patch_id, tables.candidates))
+        raise Missing(_unknown(connection, patch_id, tables.candidates))
     return move.after
 
 
@@ -206,4 +293,4 @@ def _unknown(connection: Connection, name: str, *places: Table) -> str:
     return f"there is no {' or '.join(_WORD[table.name] for table in places)} {name!r}; {hint}"
 
 
-_WORD = {"incidents": "incident", "candidates": "patch"}
+_WORD = {"incidents": "incident", "candidates": "patch", "orders": "order"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -17,6 +17,22 @@ from telemetry.ros_topics import RosTelemetry
 PORT = 8765  # the one that Foxglove suggests
 HOST = "127.0.0.1"  # nobody else is asked who they are, so nobody else is let in
 RATE_HZ = 50.0  # rows a second that are shown; a screen shows no more
+
+
+class Viewer(Protocol):
+    """Whoever looks on while a robot is watched."""
+
+    def show(self, block: Block) -> None:
+        """Telemetry, as it arrives."""
+        ...
+
+    def score(self, t_s: Array, ratio: Array) -> None:
+        """(N,) test ratios at (N,) times [s, robot clock]."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """An alarm."""
+        ...
 
 
 class LiveView:

@@ -5,7 +5,7 @@ The only place where the stages are wired. No branch here is about a robot, a fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,7 @@ from core.block import Block
 from core.clock import Clock
 from core.errors import RobotFault
 from core.ids import new_id, sha256_of
-from core.records import Approval, Diagnosis, Event, Incident, ValidationReport
+from core.records import Approval, Event, Incident, ValidationReport
 from core.robot import Robot
 from core.status import PatchStatus, Verdict
 from patcher.bandit import Bandit
@@ -28,11 +28,12 @@ from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
 from patcher.search import search
 from remend.alpha import Spent
 from remend.console import Console
+from remend.decision import Decide
 from remend.deploy import VALID_NS, Deployment
 from remend.healing import Healing
 from remend.keys import KeyRing
 from remend.links.link import RobotLink
-from remend.live import LiveView
+from remend.live import Viewer
 from remend.memory import StoredRuns
 from remend.remembered import remembered
 from remend.store import Store
@@ -65,18 +66,6 @@ _SETTLED_S = 0.05  # the first moments after an alarm may still belong to the ch
 _LOOK_AGAIN = 4  # times that newer telemetry is tried when the twin does not repeat the incident
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What a person, or a policy in a person's name, says of a patch."""
-
-    approve: bool
-    actor: str
-    reason: str
-
-
-Decide = Callable[[Proposal, Diagnosis, ValidationReport], Decision]
-
-
 @dataclass(slots=True, kw_only=True)
 class Pipeline:
     """One robot with everything that is needed to heal it."""
@@ -97,13 +86,14 @@ class Pipeline:
     budget: int  # search rollouts
     seed: int
     false_alarms_per_hour: float = 0.1
-    view: LiveView | None = None
+    view: Viewer | None = None
     llm: LlmSettings = field(default_factory=LlmSettings)
     tape: Tape = field(default_factory=lambda: Tape(PRE_S))
     monitor: Monitor = field(init=False)
     head: Block = field(init=False)
     calibration: Corrections = field(init=False)
     explained: Block = field(init=False)  # telemetry under the fault that the twin was fitted to last
+    around: Block = field(init=False)  # and from before and across its onset
 
     def learn(self, seconds: float) -> None:
         """Learn the healthy robot from its first `seconds`."""
@@ -118,10 +108,14 @@ class Pipeline:
                     self.view.show(block)
                 done += len(block) * self.robot.dt_s
                 stage.update(round(done), round(seconds))
-            self.head = Block.join(blocks)
-            self.monitor = Monitor(self.robot, self.head, self.false_alarms_per_hour)
-            self.calibration = twin_kind_of(self.robot).calibrate(self.robot, self.head)
+            self.know(Block.join(blocks))
             stage.finish(f"{len(self.monitor.channels)} channels, false-alarm rate {self.monitor.threshold_basis}")
+
+    def know(self, head: Block) -> None:
+        """Take `head` as how the healthy robot is."""
+        self.head = head
+        self.monitor = Monitor(self.robot, head, self.false_alarms_per_hour)
+        self.calibration = twin_kind_of(self.robot).calibrate(self.robot, head)
 
     def wait_for_event(self, seconds: float) -> Event | None:
         """Watch for at most `seconds`; the first event, if one comes."""
@@ -184,7 +178,7 @@ class Pipeline:
         about = {"incident": incident.id, "robot": self.link.robot_id, "severity": how_bad.value}
         write_incident(folder, self.robot, kept.rows(), scores, (incident.event,), about)
 
-    def _complete(self, healing: Healing) -> None:
+    def complete(self, healing: Healing) -> None:
         """Once the healing is over: the recording gets the telemetry from after the alarm that was still to come."""
         assert healing.incident is not None
         assert healing.occurrence is not None
@@ -224,7 +218,7 @@ class Pipeline:
         """Fit and diagnose on the telemetry of `AFTERMATH_S` from `start_s` on."""
         with self.console.stage("fitting the twin") as stage:
             self.explained = after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
-            around_onset = self.tape.all().between(incident.window_s[0], start_s)
+            self.around = around_onset = self.tape.all().between(incident.window_s[0], start_s)
             twin = fit_twin(self.robot, self.head, after_onset, self.calibration, around_onset)
             repeated = fidelity(twin, self.incumbent, after_onset, around_onset)
             healing.diagnosis = in_words_of_a_model(diagnose(incident.id, twin, repeated), self.llm)
@@ -332,10 +326,12 @@ class Pipeline:
         healing.strips = film(self.workers, twin, healing.report, healing.incident, before, after)
 
     def ask(self, proposal: Proposal, healing: Healing) -> bool:
-        """Have the patch decided, and store the decision bound to what was shown."""
+        """Have the patch decided, and store the decision bound to what was shown. Whether it may be deployed now."""
         assert healing.diagnosis is not None
         assert healing.report is not None
         decision = self.decide(proposal, healing.diagnosis, healing.report)
+        if decision is None:
+            return False
         now_ns = self.clock.wall_ns()
         healing.approval = Approval(
             id=new_id("app", self.clock),
@@ -418,21 +414,35 @@ class Pipeline:
         """From an event to an outcome."""
         healing.event = event
         self.open_incident(event, healing)
-        self._answer(healing)
-        self._complete(healing)
+        try:
+            self.answer(healing)
+            self.complete(healing)
+        finally:
+            self.tape.release()
 
-    def _answer(self, healing: Healing) -> None:
-        """From an incident to an outcome."""
+    def answer(self, healing: Healing) -> Twin:
+        """From an incident to an outcome, or to a patch that waits for a decision; what explains the incident."""
         twin = self.explain(healing)
-        for ranked in _first(self.propose(twin, healing), self.policy.alpha.attempts):
+        found = self.propose(twin, healing)
+        chosen = _first(found, self.policy.alpha.attempts)
+        for ranked in found:
+            if ranked not in chosen:
+                why = "ranked behind others" if ranked.score < 1.0 and not ranked.dropped else "no better than before"
+                self._move(ranked.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, why)
+        for ranked in chosen:
             report = self.prove(ranked.proposal, twin, healing)
             self._film(ranked.proposal, twin, healing)
             self.console.show_patch(ranked.proposal.candidate, report)
             if report.verdict is not Verdict.PASS:
                 continue
+            for other in chosen[chosen.index(ranked) + 1 :]:
+                self._move(
+                    other.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, "another one passed"
+                )
             if self.ask(ranked.proposal, healing):
                 self.deploy(ranked.proposal, twin, healing)
-            return
+            break
+        return twin
 
 
 def _first(ranked: Iterable[Ranked], count: int) -> list[Ranked]:

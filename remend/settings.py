@@ -8,6 +8,7 @@ from pathlib import Path
 from core.toml_file import read_toml
 from core.toml_table import Table
 from patcher.llm.settings import LlmSettings, read_llm_settings
+from remend.service.settings import ServiceSettings, read_service_settings
 from sim.workers.settings import WorkerSettings, read_settings
 
 FILE = "remend.toml"
@@ -19,19 +20,21 @@ class Settings:
 
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
+    service: ServiceSettings = field(default_factory=ServiceSettings)
 
 
-def load_settings(home: Path) -> Settings:
-    """The settings of the home folder `home`, which need not be there.
+def load_settings(home: Path, config: Path | None = None) -> Settings:
+    """The settings of the home folder `home`, which need not be there; or those of the file `config`, which has to be.
 
     Raises:
         BadInput: the file is not TOML, a key is not known, or a value is out of range.
     """
-    file = home / FILE
-    if not file.exists():
+    file = config or home / FILE
+    if config is None and not file.exists():
         return Settings()
     table = Table(file, read_toml(file, what="the settings"))
     workers = read_settings(table.table("workers")) if table.has("workers") else WorkerSettings()
     llm = read_llm_settings(table.table("llm")) if table.has("llm") else LlmSettings()
+    service = read_service_settings(table.table("service")) if table.has("service") else ServiceSettings()
     table.close()
-    return Settings(workers=workers, llm=llm)
+    return Settings(workers=workers, llm=llm, service=service)

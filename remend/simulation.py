@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-
-import numpy as np
 
 from controllers.artefact import Artefact, artefact_from_files
 from controllers.library import find_law
@@ -20,17 +17,19 @@ from core.robot_toml import load_robot
 from patcher.search import choose_proposers
 from remend.audit import verify_home
 from remend.console import Console
+from remend.decision import Decide
 from remend.healing import Healing
 from remend.home import home_folder, home_path
 from remend.keys import KeyRing, simulated_seal_key
 from remend.links.simulated import SimulatedLink
 from remend.live import LiveView
-from remend.pipeline import Decide, Pipeline
+from remend.pipeline import Pipeline
+from remend.service.robots import RobotEntry
 from remend.settings import load_settings
 from remend.store import Store
-from remend.story import CanaryTrack, Story, TruthRow, contender, plots_of
+from remend.story import Story
+from remend.telling import story_of
 from remend.versions import Versions
-from sim.canary_limits import canary_limits
 from sim.catalogue import robot_file
 from sim.faults.notation import parse_faults
 from sim.kinds import kind_of
@@ -145,9 +144,8 @@ def run(
         _score(pipeline, request, healing)
         healing.sim_s = pipeline.tape.end_s
         tape = pipeline.tape.all()
-        times, ratios = pipeline.tape.scores()
-        ratio = np.interp(tape.t_s, times, ratios, left=np.nan) if len(times) else np.full(len(tape), np.nan)
-        story = _story(pipeline, request, healing, clock, tape, ratio)
+        ratio = pipeline.tape.ratio()
+        story = story_of(pipeline, healing, tape, ratio, fault=request.fault)
     healing.audit_ok = verify_home(home).ok
     healing.wall_s = (clock.monotonic_ns() - began_ns) * 1e-9
     return Run(robot=robot, healing=healing, story=story, tape=tape, test_ratio=ratio)
@@ -190,73 +188,19 @@ def _score(pipeline: Pipeline, request: Request, healing: Healing) -> None:
         stage.finish("done")
 
 
-def _story(pipeline: Pipeline, request: Request, healing: Healing, clock: Clock, tape: Block, ratio: Array) -> Story:
-    swap, event, patch = healing.swap, healing.event, healing.patch
-    plots = plots_of(
-        tape,
-        ratio,
-        pipeline.robot.joints,
-        pipeline.robot.units,
-        fault_s=healing.fault_s,
-        onset_s=event.onset_s if event else None,
-        alarm_s=event.alarm_s if event else None,
-        swap_s=swap.swap_s if swap else None,
-        commit_s=swap.commit_s if swap else None,
-        rollback_s=swap.rollback_s if swap else None,
-        canary=_canary_track(pipeline.robot, healing, tape),
-    )
-    rows = tuple(
-        TruthRow(metric=name, unit=t.unit, nominal=t.nominal, faulted=t.faulted, patched=t.patched)
-        for name, t in healing.truth.items()
-    )
-    return Story(
-        robot_id=pipeline.link.robot_id,
-        robot_title=pipeline.robot.title,
-        units=pipeline.robot.units,
-        command_unit=pipeline.robot.command_unit,
-        fault=request.fault,
-        seed=request.seed,
-        created_ns=clock.wall_ns(),
-        incident=healing.incident,
-        diagnosis=healing.diagnosis,
-        candidates=healing.candidates,
-        contenders=tuple(map(contender, healing.ranked)),
-        asked=tuple(healing.asked),
-        report=healing.report,
-        approval=healing.approval,
-        outcome=swap.outcome if swap else None,
-        diff=pipeline.versions.diff(patch.base_sha, patch.result_sha) if patch else "",
-        truth=rows,
-        recovery_ratio=healing.recovery,
-        plots=plots,
-        strips=healing.strips,
-        versions=_versions(),
-    )
+def simulated_robot(model: str, fault: str, seed: int) -> RobotEntry:
+    """A robot that exists only in simulation.
 
-
-def _canary_track(robot: Robot, healing: Healing, tape: Block) -> CanaryTrack | None:
-    """The canary's view of the joint that came closest to its limit."""
-    swap, report = healing.swap, healing.report
-    if swap is None or swap.swap_s is None or report is None:
-        return None
-    limits = canary_limits(report, robot.dof)
-    end_s = swap.commit_s or swap.rollback_s or tape.t_s[-1]
-    rows = tape.between(swap.swap_s, end_s + robot.dt_s)
-    if not len(rows):
-        return None
-    error = np.abs(rows.group("q_ref") - rows.group("q") + np.array(limits.offset))
-    settled = rows.t_s - swap.swap_s > robot.canary.full_authority_s + limits.settle_s
-    allowed = np.where(settled[:, None], limits.settled_error, limits.ramp_error)
-    joint = int(np.argmax(np.max(error / allowed, axis=0)))
-    return CanaryTrack(
-        observable=f"tracking error of joint {joint + 1}",
-        unit=robot.units[joint],
-        t_s=rows.t_s,
-        value=error[:, joint],
-        limit=allowed[:, joint],
+    Raises:
+        BadInput: there is no such robot or fault.
+    """
+    robot = load_robot(robot_file(model))
+    parse_faults(fault, robot)
+    return RobotEntry(
+        robot_id=f"{robot.name}-sim{seed}",
+        model=model,
+        link="sim",
+        fault=fault,
+        seed=seed,
+        at_ns=SystemClock().wall_ns(),
     )
-
-
-def _versions() -> tuple[tuple[str, str], ...]:
-    """What made the figures: package -> version."""
-    return tuple((name, version(name)) for name in ("remend", "pybullet", "pin", "numpy", "scipy"))

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from core.clock import Clock, SystemClock
 from core.durable import write_atomically
@@ -119,7 +119,7 @@ class Store:
         Raises:
             Conflict: another incident has this id.
         """
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             journal.record_root(tables.incidents, "incident", incident, id=incident.id)
 
     def add_occurrence(self, incident: Incident, severity: Severity, *, actor: str = "service") -> Occurrence:
@@ -131,7 +131,7 @@ class Store:
             Conflict: another incident has this id.
         """
         mark = fingerprint(incident.robot_id, incident.event)
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             same = ledger.open_incident(journal.connection, mark)
             if same is None:
                 journal.record_root(tables.incidents, "incident", incident, id=incident.id)
@@ -157,7 +157,7 @@ class Store:
             BadInput: no such incident.
         """
         incident_id = diagnosis.incident_id
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             subject = (incident_id, ledger.digest(journal.connection, tables.incidents, incident_id))
             journal.record(tables.diagnoses, "diagnosis", subject, diagnosis, incident_id=incident_id)
 
@@ -169,7 +169,7 @@ class Store:
             Conflict: another candidate has this id.
         """
         columns = {"id": candidate.id, "incident_id": candidate.incident_id}
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             ledger.digest(journal.connection, tables.incidents, candidate.incident_id)
             if journal.record_root(tables.candidates, "candidate", candidate, **columns):
                 journal.move(candidate.id, None, PatchStatus.PROPOSED, f"proposed by {candidate.proposer}")
@@ -182,7 +182,7 @@ class Store:
             Conflict: the report judged other artefacts, or the patch is past the decision.
         """
         columns = {"id": report.id, "patch_id": report.patch_id}
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             candidate = ledger.candidate(journal.connection, report.patch_id)
             if (report.base_sha, report.result_sha) != (candidate.base_sha, candidate.result_sha):
                 raise Conflict(f"report {report.id} judged other artefacts than those of {report.patch_id}")
@@ -206,7 +206,7 @@ class Store:
         Raises:
             BadInput: no such patch.
         """
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             return alpha.commit(journal, patch_id, telemetry_sha, policy, key)
 
     def add_regression(self, regression: Regression, *, actor: str = "service") -> None:
@@ -216,7 +216,7 @@ class Store:
             BadInput: no such incident.
         """
         incident_id = regression.incident_id
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             subject = (incident_id, ledger.digest(journal.connection, tables.incidents, incident_id))
             if not ledger.records(journal.connection, tables.regressions, Regression, incident_id=incident_id):
                 columns = {"incident_id": incident_id, "robot": regression.robot}
@@ -224,7 +224,7 @@ class Store:
 
     def add_runs(self, runs: Runs, *, actor: str = "service") -> None:
         """Keep results of a controller in past incidents."""
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             subject = (runs.artefact_sha, runs.artefact_sha)
             columns = {"artefact_sha": runs.artefact_sha, "world_sha": runs.world_sha}
             journal.record(tables.runs, "runs", subject, runs, **columns)
@@ -236,7 +236,7 @@ class Store:
             BadInput: no such patch.
             Conflict: the patch was deployed but nobody approved it.
         """
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             patch = ledger.patch(journal.connection, outcome.patch_id)
             if outcome.deployed and (patch.approval is None or patch.approval.decision != "approve"):
                 raise Conflict(f"{patch.id} was deployed without an approval")
@@ -245,7 +245,7 @@ class Store:
 
     def add_note(self, subject: str, *, actor: str, verb: str, payload: dict[str, str] | None = None) -> None:
         """Put a step that is no record of its own into the audit log, such as a kill. `subject` is any id."""
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             journal.note(subject, verb, payload or {})
 
     # -- moving patches -----------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ class Store:
         """
         if after is PatchStatus.APPROVED:
             raise Refused(f"{patch_id} is approved by a decision, not by a move")
-        with self._write(actor) as journal:
+        with self.journal(actor) as journal:
             journal.move(patch_id, before, after, why)
 
     def decide(self, approval: Approval) -> None:
@@ -275,7 +275,7 @@ class Store:
             raise BadInput(f"a decision is approve or reject, not {approval.decision!r}")
         approves = approval.decision == "approve"
         columns = {"id": approval.id, "patch_id": approval.patch_id}
-        with self._write(approval.actor, sign=True) as journal:
+        with self.journal(approval.actor, sign=True) as journal:
             patch = ledger.patch(journal.connection, approval.patch_id)
             held = patch.status is PatchStatus.INCONCLUSIVE and not approves
             if patch.status is not PatchStatus.AWAITING_APPROVAL and not held:
@@ -351,6 +351,12 @@ class Store:
             names = connection.scalars(select(tables.candidates.c.id).order_by(tables.candidates.c.row)).all()
             return tuple(ledger.patch(connection, name) for name in names)
 
+    def in_status(self, robot_id: str, *statuses: PatchStatus) -> tuple[Patch, ...]:
+        """Patches of a robot that are in one of some statuses now, oldest first."""
+        with reading(self._engine) as connection:
+            found = ledger.in_status(connection, robot_id, statuses)
+            return tuple(ledger.patch(connection, name) for name in found)
+
     def show(self, name: str) -> dict[str, Any]:
         """Everything known of an incident or a patch, as JSON types: records, statuses, audit rows.
 
@@ -360,8 +366,17 @@ class Store:
         with reading(self._engine) as connection:
             return ledger.show(connection, name)
 
+    # -- transactions for rooms with records of their own -------------------------------------------------------------
+
     @contextmanager
-    def _write(self, actor: str, *, sign: bool = False) -> Iterator[Journal]:
+    def reading(self) -> Iterator[Connection]:
+        """One read transaction: everything in it is from the same moment."""
+        with reading(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def journal(self, actor: str, *, sign: bool = False) -> Iterator[Journal]:
+        """One write transaction in the name of `actor`; `sign` has the audit head signed with it."""
         head = None
         with writing(self._engine) as connection:
             yield Journal(connection=connection, actor=actor, at_ns=self._clock.wall_ns())

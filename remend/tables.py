@@ -20,7 +20,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 3  # 2: seals; 3: regressions, runs
+SCHEMA_VERSION = 4  # 2: seals; 3: regressions, runs; 4: robots, orders, people
 
 metadata = MetaData()
 
@@ -80,8 +80,55 @@ runs = _record(
 )
 outcomes = _record("outcomes", _parent("patch_id", "candidates"))
 notes = _record("notes", Column("subject", String, nullable=False, index=True))
+robots = _record("robots", Column("robot_id", String, nullable=False, index=True))  # the last row of a robot counts
+orders = _record(
+    "orders",  # what people ask of a robot: each is carried out once
+    _id(),
+    Column("robot_id", String, nullable=False, index=True),
+    Column("key", String, nullable=False, unique=True),  # the same request twice is one order
+)
+order_results = _record(
+    "order_results", Column("order_id", String, ForeignKey("orders.id"), nullable=False, unique=True)
+)
 
-RECORDS = (incidents, diagnoses, candidates, moves, reports, approvals, seals, regressions, runs, outcomes, notes)
+RECORDS = (
+    incidents,
+    diagnoses,
+    candidates,
+    moves,
+    reports,
+    approvals,
+    seals,
+    regressions,
+    runs,
+    outcomes,
+    notes,
+    robots,
+    orders,
+    order_results,
+)
+
+# Who may sign in. These rows change; every change leaves a note in the audit log.
+users = Table(
+    "users",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("role", String, nullable=False),
+    Column("password_hash", String, nullable=False),  # argon2id
+    Column("created_ns", BigInteger, nullable=False),
+)
+passes = Table(
+    "passes",  # sessions of browsers, tokens of programs; only digests of what their holders show
+    metadata,
+    Column("digest", String(64), primary_key=True),  # sha256
+    Column("id", String, nullable=False, unique=True),
+    Column("user", String, ForeignKey("users.name"), nullable=False, index=True),
+    Column("kind", String, nullable=False),  # "session" or "token"
+    Column("role", String, nullable=False),  # at most the user's
+    Column("label", String, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
 
 audit = Table(
     "audit",

@@ -44,6 +44,10 @@ class Tape:
         """Forget nothing from now on: an incident has begun."""
         self._held = True
 
+    def release(self) -> None:
+        """Forget what is old again: the incident is over."""
+        self._held = False
+
     @property
     def end_s(self) -> float:
         """Robot clock of the newest row [s]; 0 before the first."""
@@ -59,3 +63,9 @@ class Tape:
             return np.zeros(0), np.zeros(0)
         times, ratios = zip(*self._scores, strict=True)
         return np.concatenate(times), np.concatenate(ratios)
+
+    def ratio(self) -> Array:
+        """(N,) test ratio at each row of `all`; NaN where there was none."""
+        t_s = self.all().t_s
+        times, ratios = self.scores()
+        return np.interp(t_s, times, ratios, left=np.nan) if len(times) else np.full(len(t_s), np.nan)

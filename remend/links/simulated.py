@@ -102,6 +102,7 @@ class SimulatedLink:
         self._fault: list[RobotFault] = []  # why no more telemetry comes
         self._replies: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._paced = False
+        self._asking, self._sending = threading.Lock(), threading.Lock()
         self._reader = threading.Thread(
             target=_sort, args=(self._link, robot.ports, self._ring, self._fault, self._replies), daemon=True
         )
@@ -135,7 +136,7 @@ class SimulatedLink:
         while ticks > 0:
             most = min(ticks, ROWS_PER_MESSAGE)
             if not self._paced:  # little by little: whoever stops reading stops the robot
-                self._link.send(Advance(ticks=most))
+                self._send(Advance(ticks=most))
             block = self._take(most, _SILENCE_S)
             if block is None:
                 raise RobotFault(f"{self.robot_id} has sent no telemetry for {_SILENCE_S:.0f} s")
@@ -177,11 +178,12 @@ class SimulatedLink:
         return answer
 
     def _ask(self, request: Request) -> object:
-        try:
-            self._link.send(request)
-            answer = self._replies.get(timeout=_SILENCE_S)
-        except (queue.Empty, OSError):
-            raise RobotFault(f"the host of {self.robot_id} does not answer") from None
+        with self._asking:  # answers come in the order of the requests
+            try:
+                self._send(request)
+                answer = self._replies.get(timeout=_SILENCE_S)
+            except (queue.Empty, OSError):
+                raise RobotFault(f"the host of {self.robot_id} does not answer") from None
         if isinstance(answer, Refusal):
             raise SignatureInvalid(answer.why) if answer.signature else Refused(answer.why)
         if isinstance(answer, RobotFault):
@@ -189,10 +191,14 @@ class SimulatedLink:
         assert isinstance(answer, (Done, HostStatus))
         return answer
 
+    def _send(self, request: Request) -> None:
+        with self._sending:
+            self._link.send(request)
+
     def close(self) -> None:
         """End both processes."""
         with contextlib.suppress(OSError):
-            self._link.send(Stop())
+            self._send(Stop())
         for process in self._processes:
             process.join(timeout=5)
             if process.is_alive():

@@ -10,8 +10,9 @@ from core.records import Diagnosis, Gate, ValidationReport
 from core.status import Verdict
 from patcher.propose.base import Proposal, Ranked
 from remend.console import Console
+from remend.decision import Decision
 from remend.healing import Healing
-from remend.pipeline import Decision, Pipeline
+from remend.pipeline import Pipeline
 from remend.simulation import Request, Run, run
 from sim.twin.twin import Twin
 

@@ -8,7 +8,7 @@ import pytest
 from core.robot_toml import load_robot
 from core.status import PatchStatus
 from remend.audit import verify_home
-from remend.pipeline import Decision
+from remend.decision import Decision
 from remend.store import Store
 from remend.versions import Versions
 from sim.catalogue import shipped_robots

@@ -1,0 +1,126 @@
+"""The process around a caretaker: opens robot, store and workers, and tells the service how it goes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from controllers.library import find_law
+from core.clock import SystemClock
+from core.errors import RemendError
+from core.robot_toml import load_robot
+from patcher.search import choose_proposers
+from remend.keys import KeyRing, seal_key
+from remend.links.simulated import SimulatedLink
+from remend.pipeline import Pipeline
+from remend.service.accounts import HOUR_NS
+from remend.service.caretaker import Caretaker
+from remend.service.casefile import HEAD
+from remend.service.pulse import Doing, Pulse, Said
+from remend.service.pulse_console import PulseConsole
+from remend.service.robots import RobotEntry
+from remend.service.viewing import Viewing
+from remend.settings import load_settings
+from remend.simulation import LEARN_S
+from remend.store import Store
+from remend.versions import Versions
+from sim.catalogue import robot_file
+from sim.policy_toml import SHIPPED, load_policy
+from sim.workers.opening import open_workers
+
+_ALREADY_S = -1e6  # a fault that has set in before the robot's clock began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareSetup:
+    """Everything a caretaker's process needs to start."""
+
+    home: Path
+    entry: RobotEntry
+    config: Path | None = None  # settings; by default those of the home folder
+
+
+def care_main(setup: CareSetup, channel: Connection) -> None:
+    """Entry point of the process; it ends when the service hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's is for the service, which then hangs up
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=_wait_for_the_end, args=(channel, stop), daemon=True).start()
+    lock = threading.Lock()
+
+    def say(pulse: Pulse) -> None:
+        with lock, suppress(OSError):  # a service that is gone hears nothing
+            channel.send(pulse)
+
+    try:
+        with _opened(setup, say) as (caretaker, link):
+            caretaker.begin(LEARN_S)
+            link.pace()
+            say(Doing(what="watching"))
+            caretaker.run(stop)
+    except RemendError as error:
+        say(Said(text=str(error), grave=True))
+        raise SystemExit(error.exit_code) from None
+
+
+def _wait_for_the_end(channel: Connection, stop: threading.Event) -> None:
+    with suppress(EOFError, OSError):
+        channel.recv()
+    stop.set()
+
+
+@contextmanager
+def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Caretaker, SimulatedLink]]:
+    home, entry, clock = setup.home, setup.entry, SystemClock()
+    settings = load_settings(home, setup.config)
+    toml = robot_file(entry.model)
+    robot = load_robot(toml)
+    incumbent = find_law(robot, robot.controller)
+    keys = KeyRing.load(home)
+    folder = home / "robots" / entry.robot_id
+    with ExitStack() as stack:
+        store = stack.enter_context(Store.open(home, clock, keys))
+        workers = stack.enter_context(open_workers(robot, settings.workers))
+        link = stack.enter_context(
+            SimulatedLink(
+                robot,
+                toml,
+                robot_id=entry.robot_id,
+                baseline=incumbent,
+                trust=keys.trust(),
+                folder=folder,
+                spec=entry.fault,
+                seed=entry.seed,
+                # A robot that was learnt before was degraded before: a restart heals nothing.
+                learnt_s=_ALREADY_S if (folder / HEAD).exists() else LEARN_S,
+            )
+        )
+        console = PulseConsole(say)
+        pipeline = Pipeline(
+            robot=robot,
+            link=link,
+            incumbent=incumbent,
+            workers=workers,
+            store=store,
+            versions=Versions.open(home, clock),
+            keys=keys,
+            seal_key=seal_key(home),
+            policy=load_policy(SHIPPED),
+            clock=clock,
+            console=console,
+            proposers=choose_proposers("auto", settings.llm),
+            decide=lambda *_: None,
+            budget=settings.service.search_rollouts,
+            seed=entry.seed,
+            false_alarms_per_hour=settings.service.false_alarms_per_hour,
+            view=Viewing(robot, say),
+            llm=settings.llm,
+        )
+        caretaker = Caretaker(pipeline, home, say, round(settings.service.decision_hours * HOUR_NS))
+        console.tell(caretaker)
+        yield caretaker, link

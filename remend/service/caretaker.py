@@ -1,0 +1,236 @@
+"""The process that looks after one robot: it watches, heals up to the decision, and carries out what was decided.
+
+It may be killed at any moment. Everything that matters is in the store and on the robot before it counts, and the next
+one finds there what is left to do: orders without an answer, patches that were approved, trouble that still shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event as Flag
+
+from controllers.artefact import artefact_from_files
+from core.errors import Refused
+from core.records import Candidate, Diagnosis, Event, ValidationReport
+from core.status import PatchStatus
+from patcher.propose.base import Proposal
+from remend.healing import Healing
+from remend.ledger import Patch
+from remend.pipeline import Pipeline
+from remend.service import casefile, exhibit
+from remend.service.casefile import CaseFile
+from remend.service.freeze import frozen
+from remend.service.obedience import Obedience
+from remend.service.pulse import Condition, Pulse
+from remend.service.reconcile import reconcile
+from remend.telling import story_of
+from sim.twin.expected import expected_with
+from sim.twin.twin import Twin, fit_twin
+
+POLL_S = 0.1  # of telemetry that is taken in at a time
+_SETTLE_S = 8.0  # telemetry that an incident needs from before its alarm
+_LOOK_S = 0.5  # how often the store is asked for decisions
+
+
+class Caretaker:
+    """Looks after the robot of a pipeline.
+
+    Args:
+        say: takes pulses.
+        decision_ns: evidence older than this cannot be approved any more [ns].
+    """
+
+    def __init__(self, pipeline: Pipeline, home: Path, say: Callable[[Pulse], None], decision_ns: int) -> None:
+        self._pipeline, self._home, self._say, self._decision_ns = pipeline, home, say, decision_ns
+        self._obedience = Obedience(pipeline.link, pipeline.store, pipeline.versions, pipeline.clock)
+        self._twins: dict[str, Twin] = {}  # incident -> what explains it
+        self._healing: Healing | None = None  # the one at work
+        self._postponed: list[Healing] = []  # incidents that came while patching was frozen
+        self._looked_ns = 0
+
+    # -- beginning ----------------------------------------------------------------------------------------------------
+
+    def begin(self, learn_s: float) -> None:
+        """Learn the robot, or take up what was learnt before, and bring the records in line with the robot."""
+        pipeline = self._pipeline
+        head = casefile.read_rows(self._head_file, pipeline.robot.ports)
+        if head is None:
+            pipeline.learn(learn_s)
+            casefile.keep_rows(self._head_file, pipeline.head)
+        else:
+            pipeline.know(head)
+        active = reconcile(pipeline.store, pipeline.link.robot_id, self._follow())
+        if head is not None:
+            for block in pipeline.link.read(_SETTLE_S):
+                pipeline.tape.add(block)
+            if active is not None:
+                self._expect(active)
+
+    def _follow(self) -> str:
+        """The robot says what it runs: patches are made for that. Its sha256."""
+        pipeline = self._pipeline
+        active_sha = pipeline.link.status().active_sha
+        if active_sha != pipeline.incumbent.sha256:
+            files = pipeline.versions.read(active_sha)
+            pipeline.incumbent = artefact_from_files(pipeline.incumbent.name, files)
+        return active_sha
+
+    def _expect(self, patch: Patch) -> None:
+        """The fault that the active patch answers is normal by now."""
+        incident = self._pipeline.store.incident(patch.candidate.incident_id)
+        case = casefile.read_case(self._home / "incidents" / incident.id, self._pipeline.robot.ports)
+        if case is not None:
+            twin = self._twin(incident.id, case)
+            expected = expected_with(self._pipeline.robot, self._pipeline.calibration, twin.effect)
+            self._pipeline.monitor.expect(expected, case.after)
+
+    @property
+    def _head_file(self) -> Path:
+        return self._home / "robots" / self._pipeline.link.robot_id / casefile.HEAD
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def run(self, stop: Flag) -> None:
+        """Look after the robot until `stop`.
+
+        Raises:
+            RobotFault: the robot or its link is gone.
+        """
+        with self._obedience.listening():
+            while not stop.is_set():
+                if (event := self._watch()) is not None:
+                    self._heal(event)
+                self._look()
+
+    def _watch(self) -> Event | None:
+        found = None
+        for block in self._pipeline.link.read(POLL_S):
+            found = self._pipeline.observe(block) or found
+        return found
+
+    def _look(self) -> None:
+        """Now and then: what is the robot's condition, and what was decided?"""
+        now_ns = self._pipeline.clock.monotonic_ns()
+        if now_ns - self._looked_ns < _LOOK_S * 1e9:
+            return
+        self._looked_ns = now_ns
+        self._say_condition()
+        self._follow()
+        with self._pipeline.store.reading() as connection:
+            is_frozen = frozen(connection) is not None
+        if is_frozen:
+            return
+        while self._postponed:
+            self._answer(self._postponed.pop(0))
+        for patch in self._pipeline.store.in_status(self._pipeline.link.robot_id, PatchStatus.APPROVED):
+            self._carry_out(patch)
+        for patch in self._pipeline.store.in_status(self._pipeline.link.robot_id, PatchStatus.AWAITING_APPROVAL):
+            self._expire(patch)
+
+    def _say_condition(self) -> None:
+        status = self._pipeline.link.status()
+        self._say(
+            Condition(
+                stage=status.stage.value,
+                share=status.share,
+                active_sha=status.active_sha,
+                missed_deadlines=status.missed_deadlines,
+                notes=tuple(note.what for note in status.notes),
+            )
+        )
+
+    # -- healing ------------------------------------------------------------------------------------------------------
+
+    def _heal(self, event: Event) -> None:
+        """From an alarm to patches that wait for a decision."""
+        healing = Healing(robot=self._pipeline.robot.name, fault="", seed=self._pipeline.seed)
+        self._pipeline.open_incident(event, healing)
+        with self._pipeline.store.reading() as connection:
+            is_frozen = frozen(connection) is not None
+        if is_frozen:
+            self._pipeline.tape.release()
+            self._postponed.append(healing)
+        else:
+            self._answer(healing)
+
+    def _answer(self, healing: Healing) -> None:
+        pipeline, self._healing = self._pipeline, healing
+        assert healing.incident is not None
+        pipeline.tape.hold()
+        try:
+            self._twins[healing.incident.id] = pipeline.answer(healing)
+            pipeline.complete(healing)
+        finally:
+            pipeline.tape.release()
+            self._healing = None
+
+    def diagnosed(self, diagnosis: Diagnosis) -> None:
+        """An incident was explained: keep what with, before anything is proposed on the strength of it."""
+        case = CaseFile(around=self._pipeline.around, after=self._pipeline.explained)
+        casefile.keep_case(self._home / "incidents" / diagnosis.incident_id, case)
+
+    def judged(self, candidate: Candidate, report: ValidationReport) -> None:
+        """A patch came out of its gates: keep what its page shows."""
+        if (healing := self._healing) is not None:
+            tape = self._pipeline.tape
+            story = story_of(self._pipeline, healing, tape.all(), tape.ratio(), fault=None)
+            exhibit.keep(self._home, candidate.id, story)
+
+    # -- carrying out -------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, patch: Patch) -> None:
+        """Bring an approved patch onto the robot."""
+        pipeline, candidate = self._pipeline, patch.candidate
+        if candidate.base_sha != pipeline.link.status().active_sha:
+            why = "stale: the robot runs another controller than the one that the patch was made for"
+            pipeline.store.move(patch.id, PatchStatus.APPROVED, PatchStatus.REJECTED, "service", why)
+            return
+        incident = pipeline.store.incident(candidate.incident_id)
+        case = casefile.read_case(self._home / "incidents" / incident.id, pipeline.robot.ports)
+        artefact = artefact_from_files(pipeline.incumbent.name, pipeline.versions.read(candidate.result_sha))
+        healing = Healing(
+            robot=pipeline.robot.name,
+            fault="",
+            seed=pipeline.seed,
+            incident=incident,
+            event=incident.event,
+            candidates=(candidate,),
+            patch=candidate,
+            report=patch.report,
+            approval=patch.approval,
+        )
+        try:
+            twin = self._twin(incident.id, case)
+            pipeline.deploy(Proposal(candidate=candidate, artefact=artefact), twin, healing)
+        except Refused as error:  # nothing of it runs
+            with suppress(Refused):
+                pipeline.store.move(patch.id, PatchStatus.APPROVED, PatchStatus.REJECTED, "robot", str(error))
+            return
+        if healing.swap is not None and not healing.swap.outcome.rolled_back:
+            self._supersede(patch.id)
+
+    def _supersede(self, patch_id: str) -> None:
+        """A patch was committed: the one before it is history."""
+        store = self._pipeline.store
+        for earlier in store.in_status(self._pipeline.link.robot_id, PatchStatus.ACTIVE):
+            if earlier.id != patch_id:
+                why = f"{patch_id} took its place"
+                store.move(earlier.id, PatchStatus.ACTIVE, PatchStatus.SUPERSEDED, "service", why)
+
+    def _twin(self, incident_id: str, case: CaseFile | None) -> Twin:
+        """What explains an incident: as it was found, or found again from the same telemetry."""
+        if incident_id not in self._twins:
+            if case is None:
+                raise Refused(f"the telemetry that {incident_id} was explained with is gone; let it be found again")
+            p = self._pipeline
+            self._twins[incident_id] = fit_twin(p.robot, p.head, case.after, p.calibration, case.around)
+        return self._twins[incident_id]
+
+    def _expire(self, patch: Patch) -> None:
+        """Evidence ages: what nobody decided in time is decided no more."""
+        age_ns = self._pipeline.clock.wall_ns() - patch.moves[-1].at_ns
+        if age_ns > self._decision_ns:
+            why = f"nobody decided within {self._decision_ns / 3.6e12:.3g} h"
+            self._pipeline.store.move(patch.id, PatchStatus.AWAITING_APPROVAL, PatchStatus.EXPIRED, "service", why)

@@ -1,0 +1,108 @@
+"""A person's decision on a patch: whether it may be made, by whom, and on exactly what.
+
+A decision names what was on the page: the incumbent, the patch and the report. If any of them is another one by now,
+the answer says what changed, and nothing happened. The same decision sent twice is one decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.clock import Clock
+from core.errors import BadInput, Conflict
+from core.ids import new_id
+from core.records import Approval
+from core.status import PatchStatus
+from remend.deploy import VALID_NS
+from remend.ledger import Patch
+from remend.service.freeze import require_moving
+from remend.service.risk import Level, Risk, risk_of
+from remend.store import Store
+
+MAX_REASON = 2000  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What was on the page, as sha256."""
+
+    base_sha: str
+    result_sha: str
+    report_sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person asks for."""
+
+    decision: str  # "approve" or "reject"
+    actor: str
+    reason: str
+    robot_name: str  # typed, where the risk asks for it
+
+
+def decide(store: Store, clock: Clock, patch_id: str, wish: Wish, shown: Shown, *, simulated: bool) -> Approval:
+    """Decide on a patch.
+
+    Raises:
+        BadInput: no such patch, or a reason or the robot's name is missing.
+        Conflict: something else was shown than there is, or somebody else has decided.
+        Refused: patching is frozen, or the evidence does not allow it.
+    """
+    patch = store.patch(patch_id)
+    if patch.approval is not None:
+        if _same(patch.approval, wish, shown):
+            return patch.approval
+        was = "approved" if patch.approval.decision == "approve" else "rejected"
+        raise Conflict(f"{patch_id} was {was} by {patch.approval.actor}; a patch is decided once")
+    _require_current(patch, shown)
+    if len(wish.reason) > MAX_REASON:
+        raise BadInput(f"a reason has at most {MAX_REASON} characters")
+    if wish.decision == "approve":
+        with store.reading() as connection:
+            require_moving(connection)
+        robot_id = store.incident(patch.candidate.incident_id).robot_id
+        _require_care(risk_of(patch.candidate, patch.report, simulated=simulated), wish, robot_id)
+    elif not wish.reason.strip():
+        raise BadInput("a rejection needs a reason; whoever looks for the next patch reads it")
+    now_ns = clock.wall_ns()
+    approval = Approval(
+        id=new_id("app", clock),
+        patch_id=patch_id,
+        decision=wish.decision,
+        actor=wish.actor,
+        reason=wish.reason.strip(),
+        base_sha=shown.base_sha,
+        result_sha=shown.result_sha,
+        report_sha=shown.report_sha,
+        at_ns=now_ns,
+        expires_ns=now_ns + VALID_NS,
+    )
+    store.decide(approval)
+    return approval
+
+
+def _same(approval: Approval, wish: Wish, shown: Shown) -> bool:
+    return (approval.decision, approval.actor) == (wish.decision, wish.actor) and shown == Shown(
+        base_sha=approval.base_sha, result_sha=approval.result_sha, report_sha=approval.report_sha
+    )
+
+
+def _require_current(patch: Patch, shown: Shown) -> None:
+    if patch.status not in (PatchStatus.AWAITING_APPROVAL, PatchStatus.INCONCLUSIVE):
+        raise Conflict(f"{patch.id} is {patch.status.value} by now ({patch.moves[-1].why}); there is nothing to decide")
+    there = {
+        "the controller that it changes": (patch.candidate.base_sha, shown.base_sha),
+        "the patch": (patch.candidate.result_sha, shown.result_sha),
+        "the report": (patch.report.sha256 if patch.report else "", shown.report_sha),
+    }
+    changed = [what for what, (now, then) in there.items() if now != then]
+    if changed:
+        raise Conflict(f"{' and '.join(changed)} changed since the page was opened; look at {patch.id} again")
+
+
+def _require_care(risk: Risk, wish: Wish, robot_id: str) -> None:
+    if risk.level.rank >= Level.MEDIUM.rank and not wish.reason.strip():
+        raise BadInput(f"the risk is {risk.level.value}: an approval needs a reason")
+    if risk.level is Level.HIGH and wish.robot_name.strip() != robot_id:
+        raise BadInput(f"the risk is high: type the robot's name, {robot_id}, to approve")

@@ -1,0 +1,83 @@
+"""Orders to a robot are carried out while everything else goes on: who wants back need not wait for a simulation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from controllers.runtime import Stage
+from core.clock import Clock
+from core.errors import RemendError
+from core.status import PatchStatus
+from remend.links.link import RobotLink
+from remend.service.freeze import frozen
+from remend.service.orders import Order, OrderResult, Verb, answer, waiting
+from remend.store import Store
+from remend.versions import Versions
+
+_EVERY_S = 0.2
+
+
+class Obedience:
+    """Carries out the orders to one robot, in a thread of its own."""
+
+    def __init__(self, link: RobotLink, store: Store, versions: Versions, clock: Clock) -> None:
+        self._link, self._store, self._versions, self._clock = link, store, versions, clock
+        self._stop = threading.Event()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Carry out orders meanwhile."""
+        thread = threading.Thread(target=self._listen, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def _listen(self) -> None:
+        while not self._stop.wait(_EVERY_S):
+            with self._store.reading() as connection:
+                orders = waiting(connection, self._link.robot_id)
+                freeze = frozen(connection)
+            for order in orders:
+                self.obey(order)
+            if freeze is not None and self._store.in_status(self._link.robot_id, *_ON_TRIAL):
+                self._leave_trial(f"patching was frozen by {freeze.actor}")
+
+    def obey(self, order: Order) -> None:
+        """Carry out one order and write down what came of it."""
+        done, what = True, ""
+        try:
+            match order.verb:
+                case Verb.ROLL_BACK:
+                    what = self._roll_back(order)
+        except RemendError as error:
+            done, what = False, str(error)
+        with self._store.journal("robot") as journal:
+            answer(journal, order, OrderResult(order_id=order.id, done=done, what=what, at_ns=self._clock.wall_ns()))
+
+    def _roll_back(self, order: Order) -> str:
+        reason = f"rolled back by {order.actor}" + (f": {order.reason}" if order.reason else "")
+        before = self._link.status()
+        self._link.roll_back(reason)
+        if before.stage is not Stage.COMMITTED:
+            return "the patch on trial was taken back"  # whoever watches the trial writes it down
+        after = self._link.status()
+        if after.active_sha == before.active_sha:
+            return "there is no patch to take back; the robot goes on with its controller"
+        for patch in self._store.in_status(self._link.robot_id, PatchStatus.ACTIVE):
+            self._store.move(patch.id, PatchStatus.ACTIVE, PatchStatus.ROLLING_BACK, order.actor, reason)
+            files = self._versions.read(after.active_sha)
+            self._versions.commit(self._link.robot_id, files, before.active_sha, f"{reason}\n\n{patch.id}", order.actor)
+            self._store.move(patch.id, PatchStatus.ROLLING_BACK, PatchStatus.ROLLED_BACK, "robot", reason)
+        return "the robot is back on the controller before"
+
+    def _leave_trial(self, reason: str) -> None:
+        if self._link.status().stage is not Stage.COMMITTED:
+            self._link.roll_back(reason)
+
+
+_ON_TRIAL = (PatchStatus.STAGED, PatchStatus.SHADOW, PatchStatus.CANARY)

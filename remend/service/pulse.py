@@ -1,0 +1,65 @@
+"""What a caretaker tells the service while it works: nothing here is a record, and nothing is lost if it is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A stretch of telemetry, thinned out for a screen."""
+
+    t_s: tuple[float, ...]  # N, robot clock [s]
+    error: tuple[tuple[float, ...], ...]  # N rows of n, reference - measured position
+    command: tuple[tuple[float, ...], ...]  # N rows of m
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """The largest test ratio of a stretch."""
+
+    t_s: float  # its end, robot clock [s]
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """What the caretaker does right now."""
+
+    what: str  # such as "proving the patch in simulation"
+    done: int = 0
+    total: int = 0  # 0: not known
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What the robot's host says of its controllers."""
+
+    stage: str  # "committed", "shadow", "canary", ...
+    share: float  # of the command that the candidate has
+    active_sha: str
+    missed_deadlines: int | None
+    notes: tuple[str, ...]  # the last things of note, oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One line that a person at a terminal would read."""
+
+    text: str
+    grave: bool = False  # a security event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The names and units that samples are in."""
+
+    title: str
+    joints: tuple[str, ...]  # n
+    units: tuple[str, ...]  # n, of errors
+    actuators: tuple[str, ...]  # m
+    command_unit: str
+
+
+Pulse = Sample | Ratio | Doing | Condition | Said | Layout

@@ -1,0 +1,150 @@
+"""The service: one home folder, its robots, and whoever works with them."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from core.clock import Clock, SystemClock
+from core.durable import write_atomically
+from core.errors import Missing, Refused
+from core.ids import new_id
+from remend.home import make_private
+from remend.keys import KeyRing, seal_key
+from remend.service import accounts
+from remend.service.accounts import Role, User, digest
+from remend.service.orders import Order, Verb, place
+from remend.service.robots import RobotEntry, enter, entered
+from remend.service.settings import ServiceSettings
+from remend.service.supervision import Care
+from remend.store import Store
+
+_SETUP = "setup.token"  # digest of the one-time token; gone once somebody can sign in
+
+
+class Service:
+    """Everything that is running. Use as a context manager.
+
+    Args:
+        home: the home folder; created if it is not there.
+        settings: of the service itself.
+        robots: to be looked after, besides those that it has already.
+        config: file that caretakers read their settings from; by default that of the home folder.
+
+    Raises:
+        BadInput: the database is damaged, or a key file is.
+        Refused: the database was written by a newer Remend.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        settings: ServiceSettings,
+        robots: tuple[RobotEntry, ...] = (),
+        clock: Clock | None = None,
+        config: Path | None = None,
+    ) -> None:
+        self.home = make_private(home)
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.store = Store.open(self.home, self.clock)
+        KeyRing.load(self.home)
+        seal_key(self.home)  # before two caretakers would both make it
+        with self.store.journal("service") as journal:
+            accounts.sweep(journal)
+            for entry in robots:
+                enter(journal, entry)
+            known = entered(journal.connection)
+        self.cares = {robot_id: Care(self.home, entry, self.clock, config) for robot_id, entry in known.items()}
+        self.setup_token = self._new_setup_token()
+
+    def start(self) -> None:
+        """Begin to look after the robots."""
+        for care in self.cares.values():
+            care.start()
+
+    def close(self) -> None:
+        """End everything; robots go on with what they are committed to."""
+        for care in self.cares.values():
+            care.stop()
+        for care in self.cares.values():
+            care.join()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- first set-up -------------------------------------------------------------------------------------------------
+
+    def _new_setup_token(self) -> str | None:
+        """A token for who sets the service up; None once somebody can sign in."""
+        with self.store.reading() as connection:
+            if accounts.users(connection):
+                (self.home / _SETUP).unlink(missing_ok=True)
+                return None
+        token = secrets.token_urlsafe(24)
+        write_atomically(self.home / _SETUP, digest(token).encode())
+        return token
+
+    def set_up(self, token: str, name: str, password: str) -> User:
+        """Make the first user, an admin.
+
+        Raises:
+            BadInput: the name is not one, or the password is too short.
+            Refused: the token is not the one that was printed, or was used.
+        """
+        file = self.home / _SETUP
+        stored = file.read_text(encoding="ascii") if file.exists() else ""
+        if not secrets.compare_digest(stored, digest(token)):
+            raise Refused("this set-up link is not valid any more; start the service to get a new one, or sign in")
+        with self.store.journal(name) as journal:
+            if accounts.users(journal.connection):
+                raise Refused("somebody has set the service up already; sign in")
+            first = accounts.add_user(journal, name, Role.ADMIN, password)
+        file.unlink(missing_ok=True)
+        self.setup_token = None
+        return first
+
+    # -- robots -------------------------------------------------------------------------------------------------------
+
+    def care(self, robot_id: str) -> Care:
+        """The care of one robot.
+
+        Raises:
+            Missing: no such robot.
+        """
+        if robot_id not in self.cares:
+            raise Missing(f"there is no robot {robot_id!r}; known are {', '.join(self.cares) or 'none'}")
+        return self.cares[robot_id]
+
+    def order(self, robot_id: str, verb: Verb, actor: str, reason: str, key: str) -> Order:
+        """Ask something of a robot; the same `key` again is the same order.
+
+        Raises:
+            Missing: no such robot.
+        """
+        self.care(robot_id)
+        order = Order(
+            id=new_id("ord", self.clock),
+            robot_id=robot_id,
+            verb=verb,
+            actor=actor,
+            reason=reason,
+            key=key,
+            at_ns=self.clock.wall_ns(),
+        )
+        with self.store.journal(actor) as journal:
+            return place(journal, order)
+
+    def is_simulated(self, robot_id: str) -> bool:
+        """Whether nobody can come to harm by a robot."""
+        care = self.cares.get(robot_id)
+        return care is not None and care.entry.link == "sim"

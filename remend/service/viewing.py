@@ -1,0 +1,61 @@
+"""The telemetry of a robot on its way to a screen: thinned out, in pulses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from core.block import Array, Block
+from core.records import Event
+from core.robot import Robot
+from remend.service.pulse import Layout, Pulse, Ratio, Said, Sample
+
+RATE_HZ = 20.0  # rows a second; a screen shows no more
+
+
+class Viewing:
+    """Takes what a pipeline shows, and says it in pulses."""
+
+    def __init__(self, robot: Robot, say: Callable[[Pulse], None]) -> None:
+        self._say = say
+        self._every = max(1, round(robot.control_rate_hz / RATE_HZ))
+        self._rows = 0
+        self._scored_s = -np.inf
+        say(
+            Layout(
+                title=robot.title,
+                joints=robot.joints,
+                units=robot.units,
+                actuators=robot.actuators,
+                command_unit=robot.command_unit,
+            )
+        )
+
+    def show(self, block: Block) -> None:
+        """Some of the rows of a block: `RATE_HZ` of them per second."""
+        start = -self._rows % self._every
+        self._rows += len(block)
+        shown = block[slice(start, None, self._every)]
+        if len(shown):
+            error = shown.group("q_ref") - shown.group("q")
+            self._say(
+                Sample(
+                    t_s=tuple(shown.t_s.tolist()),
+                    error=tuple(map(tuple, error.tolist())),
+                    command=tuple(map(tuple, shown.group("tau_cmd").tolist())),
+                )
+            )
+
+    def score(self, t_s: Array, ratio: Array) -> None:
+        """The largest of (N,) test ratios at (N,) times [s, robot clock], as far as they are new."""
+        new = ratio[int(np.searchsorted(t_s, self._scored_s, side="right")) :]
+        if new.size:
+            if float(t_s[-1]) < self._scored_s:  # the robot's clock began anew
+                self._scored_s = -np.inf
+            self._scored_s = float(t_s[-1])
+            self._say(Ratio(t_s=self._scored_s, ratio=float(np.max(new))))
+
+    def event(self, event: Event) -> None:
+        """An alarm."""
+        self._say(Said(text=f"{event.channel} alarms at {event.alarm_s:.2f} s ({event.kind})"))

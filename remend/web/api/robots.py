@@ -1,0 +1,80 @@
+"""Robots: how they are, what they said last, and the way back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel
+
+from core.ids import new_id
+from remend.service.orders import Verb, order_of
+from remend.web.api.common import Asked, Key, Name, routes
+from remend.web.identity import Operator, Served, Viewer
+from remend.web.resources import OrderShown, RobotShown, order_shown, robot_shown
+
+router = routes()
+
+
+class Course(BaseModel):
+    """The last telemetry of a robot, thinned out, in columns."""
+
+    t_s: list[float]  # robot clock
+    error: list[list[float]]  # one list per coordinate
+    command: list[list[float]]  # one list per actuator
+    ratio_t_s: list[float]
+    ratio: list[float]
+    joints: tuple[str, ...]
+    units: tuple[str, ...]
+    actuators: tuple[str, ...]
+    command_unit: str
+
+
+@router.get("/robots")
+def list_robots(service: Served, who: Viewer) -> list[RobotShown]:
+    """All robots."""
+    return [robot_shown(care) for care in service.cares.values()]
+
+
+@router.get("/robots/{robot_id}")
+def get_robot(robot_id: Name, service: Served, who: Viewer) -> RobotShown:
+    """One robot."""
+    return robot_shown(service.care(robot_id))
+
+
+@router.get("/robots/{robot_id}/course")
+def get_course(
+    robot_id: Name, service: Served, who: Viewer, since_s: Annotated[float, Query(allow_inf_nan=False)] = 0.0
+) -> Course:
+    """The telemetry of the last minute, after `since_s` on the robot's clock."""
+    board = service.care(robot_id).board
+    samples, ratios = board.course(since_s)
+    layout = board.now().layout
+    error = [row for sample in samples for row in sample.error]
+    command = [row for sample in samples for row in sample.command]
+    return Course(
+        t_s=[t for sample in samples for t in sample.t_s],
+        error=[list(column) for column in zip(*error, strict=True)],
+        command=[list(column) for column in zip(*command, strict=True)],
+        ratio_t_s=[ratio.t_s for ratio in ratios],
+        ratio=[ratio.ratio for ratio in ratios],
+        joints=layout.joints if layout else (),
+        units=layout.units if layout else (),
+        actuators=layout.actuators if layout else (),
+        command_unit=layout.command_unit if layout else "",
+    )
+
+
+@router.post("/robots/{robot_id}/rollback", status_code=202)
+def roll_back(robot_id: Name, asked: Asked, service: Served, who: Operator, key: Key = None) -> OrderShown:
+    """Ask a robot to return to the controller before. Not an emergency stop."""
+    order = service.order(robot_id, Verb.ROLL_BACK, who.name, asked.reason, key or new_id("key", service.clock))
+    with service.store.reading() as connection:
+        return order_shown(connection, order)
+
+
+@router.get("/orders/{order_id}")
+def get_order(order_id: Name, service: Served, who: Viewer) -> OrderShown:
+    """What became of an order."""
+    with service.store.reading() as connection:
+        return order_shown(connection, order_of(connection, order_id))

@@ -1,0 +1,56 @@
+"""Whether the service lives and can work, and its figures for Prometheus."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from core.errors import RemendError
+from remend.service.freeze import frozen
+from remend.web.identity import Served, Viewer
+from remend.web.resources import robot_shown
+
+router = APIRouter()
+
+
+@router.get("/healthz", include_in_schema=False)
+def is_alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", include_in_schema=False)
+def is_ready(service: Served, response: Response) -> dict[str, str]:
+    """The database answers."""
+    try:
+        with service.store.reading() as connection:
+            frozen(connection)
+    except RemendError as error:
+        response.status_code = 503
+        return {"status": "not ready", "why": str(error)}
+    return {"status": "ready"}
+
+
+@router.get("/metrics", include_in_schema=False)
+def metrics(request: Request, service: Served, who: Viewer) -> Response:
+    """Figures of this moment, per robot."""
+    registry = CollectorRegistry()
+    figures = {
+        "remend_test_ratio": "Largest statistic over its threshold; 1 is an alarm.",
+        "remend_telemetry_silent_seconds": "Seconds since the last telemetry.",
+        "remend_candidate_share": "Share of the command that a candidate has.",
+        "remend_missed_deadlines": "Missed deadlines since the last patch came.",
+    }
+    gauges = {name: Gauge(name, text, ["robot"], registry=registry) for name, text in figures.items()}
+    starts = Gauge("remend_caretaker_starts", "Times that a caretaker was started.", ["robot"], registry=registry)
+    for care in service.cares.values():
+        shown = robot_shown(care)
+        values = (shown.test_ratio, shown.silent_s, shown.share, shown.missed_deadlines)
+        for gauge, value in zip(gauges.values(), values, strict=True):
+            if value is not None:
+                gauge.labels(shown.robot_id).set(value)
+        starts.labels(shown.robot_id).set(care.starts)
+    with service.store.reading() as connection:
+        is_frozen = frozen(connection) is not None
+    Gauge("remend_patching_frozen", "1 while patching is frozen.", registry=registry).set(is_frozen)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
