@@ -14,6 +14,7 @@ import typer
 from core.errors import BadInput, RemendError
 from core.status import Verdict
 from remend import __version__
+from remend.ros_cli import ros_app
 
 app = typer.Typer(
     add_completion=False,
@@ -23,10 +24,12 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 app.add_typer(audit_app, name="audit")
+app.add_typer(ros_app, name="ros")
 
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
 FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]
 _LEARNING = ("torch", "stable_baselines3", "sb3_contrib")  # what the extra `rl` brings
+_OF_ROS = ("rclpy", "builtin_interfaces", "geometry_msgs", "nav_msgs", "sensor_msgs", "std_msgs")
 _MOST_NOTES = 20  # of a recording of many channels that are all missing something
 Foxglove = Annotated[
     int | None,
@@ -398,7 +401,8 @@ def main() -> None:
         sys.stderr.write(f"remend: {error}\n")
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        extra = "rl" if (error.name or "").split(".")[0] in _LEARNING else "sim"
+        missing = (error.name or "").split(".")[0]
+        extra = "rl" if missing in _LEARNING else "ros" if missing in _OF_ROS else "sim"
         sys.stderr.write(f"remend: {error.name} is not installed; run pip install 'remend[{extra}]'\n")
         sys.exit(2)
     except KeyboardInterrupt:

@@ -78,6 +78,19 @@ def test_imports_run_one_way() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_only_modules_named_ros_need_ros() -> None:
+    """What is not called `ros*` runs without ROS 2, and never shares its process by accident."""
+    ros = re.compile(
+        r"^\s*(?:from|import) (rclpy|tf2_msgs|builtin_interfaces|rcl_interfaces|\w+_msgs|std_srvs)\b", re.M
+    )
+    needed = re.compile(r"^(?:from|import) (?:\w+\.)*ros_(?!messages|topics|cli)\w+", re.M)
+    for module in MODULES:
+        if not module.name.startswith("ros_"):
+            text = module.read_text()
+            assert not ros.search(text), relative(module)
+            assert not needed.search(text), relative(module)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=relative)
 def test_module_says_what_it_is_and_holds_one_thing(module: Path) -> None:
     source = module.read_text()

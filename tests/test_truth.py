@@ -38,18 +38,19 @@ SECRETS = {
     "true_state": {"sim/plant.py", "sim/rollout.py", "sim/environment.py"},
     "q_true": {"sim/rollout.py", "sim/judge.py", "sim/filmstrip.py"},
     # the robot that nobody may look into
-    "hidden_physics": {"sim/kinds.py", "sim/truth.py", "sim/robot_process.py", *DOORS},
+    "hidden_physics": {"sim/kinds.py", "sim/truth.py", "sim/robot_process.py", "sim/ros_robot.py", *DOORS},
     # which fault a user asked for, and when it sets in
     "parse_faults": {
         "sim/faults/notation.py",
         "sim/robot_process.py",
+        "sim/ros_robot.py",
         "sim/environment.py",
         "sim/workday.py",
         "remend/simulation.py",
         "remend/validation.py",
     },
     "full_effect": {"sim/faults/notation.py", "sim/truth.py", "sim/trial.py"},
-    "fault_course": {"sim/robot_process.py", "remend/simulation.py"},
+    "fault_course": {"sim/robot_process.py", "sim/ros_robot.py", "remend/simulation.py"},
     "robot_main": {"sim/robot_process.py", "remend/links/simulated.py"},
     "measure_truth": {"sim/truth.py", "remend/simulation.py"},
     # faults over time; a twin simulates the one that it has inferred

@@ -1,0 +1,170 @@
+"""The link over DDS: signatures, stages, and what becomes of a swap when a side is lost or starts over."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controllers.artefact import Artefact, with_params
+from controllers.canary import CanaryLimits
+from controllers.controller import Controller
+from controllers.library import find_law
+from controllers.runtime import Stage
+from controllers.signature import PatchManifest, artefact_sha, countersign, sign
+from core.clock import SystemClock
+from core.errors import Refused, SignatureInvalid
+from core.ids import sha256_of
+from core.robot import Robot
+from remend.keys import KeyRing
+from remend.links.ros_link import RosLink
+from sim.catalogue import find_robot
+from tests.ros.graph import PATIENCE_S, Graph, wait_for
+
+pytestmark = [pytest.mark.ros, pytest.mark.e2e, pytest.mark.xdist_group("ros")]
+
+ROBOT = "cartpole"
+WIDE = CanaryLimits(offset=(0.0, 0.0), ramp_error=(9.0, 9.0), settled_error=(9.0, 9.0), settle_s=0.1, variation_nm=1e3)
+NARROW = replace(WIDE, ramp_error=(1e-9, 1e-9))
+WORK = ("--work", "/remend_host/joint_trajectory")
+
+
+@pytest.fixture
+def robot() -> Robot:
+    return find_robot(ROBOT)
+
+
+def host(graph: Graph) -> subprocess.Popen[bytes]:
+    return graph.host(ROBOT, "--robot-id", "cart-7", "--ros-args", "-p", "lease_s:=1.0")
+
+
+def link_to(robot: Robot, connect_s: float = PATIENCE_S) -> RosLink:
+    return RosLink(robot, robot_id="cart-7", simulated=True, silence_s=PATIENCE_S, connect_s=connect_s)
+
+
+def changed(robot: Robot, factor: float) -> Artefact:
+    """The robot's own law with one gain moved a little."""
+    law = find_law(robot, robot.controller)
+    kp = Controller.from_artefact(law, robot.ports).params["cart_kp"]
+    assert isinstance(kp, float)
+    return with_params(law, {"cart_kp": factor * kp})
+
+
+def signed(home: Path, artefact: Artefact, limits: CanaryLimits, base_sha: str, robot_id: str = "cart-7") -> bytes:
+    now_ns, keys = SystemClock().wall_ns(), KeyRing.load(home)
+    manifest = PatchManifest(
+        robot_id=robot_id,
+        slot="main",
+        law=artefact.name,
+        version=now_ns,
+        base_sha=base_sha,
+        result_sha=artefact_sha(artefact.files),
+        files={name: sha256_of(data) for name, data in artefact.files.items()},
+        report_sha=sha256_of("a report"),
+        approver="a test",
+        not_before_ns=now_ns - 10**9,
+        expires_ns=now_ns + 3600 * 10**9,
+        revert_to=base_sha,
+        needs_revert_trigger=False,
+        canary_sha=limits.sha256,
+    )
+    once = sign(manifest, keys.operator_id, keys.operator)
+    return countersign(once, keys.service_id, keys.service).to_json()
+
+
+def to_canary(link: RosLink, home: Path, artefact: Artefact, limits: CanaryLimits) -> None:
+    """Stage, a moment of shadow, and the first share."""
+    link.stage(signed(home, artefact, limits, link.status().active_sha), artefact.files, 0)
+    link.begin_shadow(limits)
+    list(link.read(0.1))
+    link.begin_canary()
+
+
+def ended(link: RosLink) -> Stage | None:
+    """Reads on until no swap is under way."""
+    list(link.read(0.2))
+    stage = link.status().stage
+    return stage if stage is Stage.COMMITTED else None
+
+
+@contextmanager
+def standing_still(sim: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The robot's time stands still: no stage of a canary passes meanwhile."""
+    sim.send_signal(signal.SIGSTOP)
+    yield
+    sim.send_signal(signal.SIGCONT)
+
+
+def test_a_patch_is_verified_watched_committed_and_killed(graph: Graph, robot: Robot) -> None:
+    graph.sim(ROBOT, *WORK)
+    host(graph)
+    better = changed(robot, 1.1)
+    with link_to(robot) as link:
+        base_sha = link.status().active_sha
+        stolen = signed(graph.home, better, WIDE, base_sha, robot_id="cart-8")
+        with pytest.raises(SignatureInvalid, match="for robot cart-8"):
+            link.stage(stolen, better.files, 0)
+        with pytest.raises(Refused, match="no staged patch"):
+            link.begin_shadow(WIDE)
+        with pytest.raises(Refused, match="held by another service"), link_to(robot, connect_s=0.0):
+            pass
+
+        to_canary(link, graph.home, better, NARROW)
+        wait_for(lambda: ended(link), "the canary's end")
+        status = link.status()
+        assert status.active_sha == base_sha
+        assert "tracking error" in str(status.rollback_reason)
+
+        to_canary(link, graph.home, better, WIDE)
+        wait_for(lambda: ended(link), "the commit")
+        status = link.status()
+        assert (status.active_sha, status.rollback_reason) == (better.sha256, None)
+        assert status.stages_run == ("shadow", "canary 10%", "canary 30%", "canary 100%", "commit")
+
+        link.kill("a test")
+        wait_for(lambda: (list(link.read(0.1)), link.status().killed)[1], "the kill")
+        assert link.status().active_sha == base_sha
+        with pytest.raises(Refused, match="killed"):
+            link.stage(signed(graph.home, better, WIDE, base_sha), better.files, 0)
+
+
+def test_a_lost_service_and_a_lost_host_leave_what_was_committed(graph: Graph, robot: Robot) -> None:
+    sim, first = graph.sim(ROBOT, *WORK), host(graph)
+    better = changed(robot, 1.1)
+    with link_to(robot) as link:
+        base_sha = link.status().active_sha
+        to_canary(link, graph.home, better, WIDE)
+        with standing_still(sim):
+            link.close()
+            with link_to(robot) as second:  # gets the lease when that of the first has run out
+                wait_for(lambda: second.status().rollback_reason, "the end of the lease")
+                assert "lease has run out" in str(second.status().rollback_reason)
+
+    with link_to(robot) as link:
+        to_canary(link, graph.home, better, WIDE)
+        clock_s = link.drain()[-1].t_s[-1] if link.lost_rows else next(iter(link.read(0.2))).t_s[-1]
+        with standing_still(sim):
+            graph.stop(first, signal.SIGKILL)
+            host(graph)
+            status = link.status()
+        assert status.active_sha == base_sha
+        assert "started over" in str(status.rollback_reason)
+        times = np.concatenate([block.t_s for block in link.read(1.0)])
+        assert times[0] > clock_s
+        assert (np.diff(times) > 0.0).all()
+
+        pid = int(re.findall(r"control process (\d+) runs", graph.said("host"))[-1])
+        to_canary(link, graph.home, better, WIDE)
+        with standing_still(sim):
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: "started over" in str(link.status().rollback_reason), "another control process")
+        list(link.read(0.5))
+        assert link.status().active_sha == base_sha
