@@ -429,6 +429,9 @@ class Pipeline:
             if ranked not in chosen:
                 why = "ranked behind others" if ranked.score < 1.0 and not ranked.dropped else "no better than before"
                 self._move(ranked.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, why)
+        if found and not chosen:
+            best = min(each.score for each in found)
+            self.console.line(f"  none is put before the gates: the best has a score of {best:.3g}, and 1 is no gain")
         for ranked in chosen:
             report = self.prove(ranked.proposal, twin, healing)
             self._film(ranked.proposal, twin, healing)

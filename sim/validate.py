@@ -31,6 +31,7 @@ from sim.gates.replay import claims_of, replayed
 from sim.gates.superiority import superior_tracking
 from sim.gates.worst_decile import worst_decile
 from sim.gather import run_sealed, run_the_rest
+from sim.overasked import explained
 from sim.policy import Policy
 from sim.policy_toml import shipped_policy
 from sim.regressions import Memory, Regression, remember, run_regressions
@@ -123,7 +124,7 @@ def sealed_gates(robot: Robot, pairs: Sequence[Pair], policy: Policy) -> list[Ga
         non_inferior("rms_effort", margins.effort, pairs, alpha=alpha, unit=unit),
         non_inferior("torque_variation", margins.torque_variation, pairs, alpha=alpha, free=free, unit=unit),
         non_inferior("max_tracking_error", margins.max_tracking_error, pairs, alpha=alpha, unit=robot.tracking_unit),
-        limits(pairs, policy.limits),
+        explained(limits(pairs, policy.limits), robot, pairs),
         worst_decile(pairs, policy.worst_decile),
     ]
 

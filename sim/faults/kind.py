@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from core.rigid_body import load_held_at_home
 from core.robot import Robot
 from sim.effect import Effect
+from sim.tasks.demand import load_through_tasks
 
 FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED = "fixed_base", "quadrotor", "diffdrive", "legged"
 ALL = frozenset({FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED})
@@ -97,11 +98,12 @@ class FaultKind:
     def fitted_to(self, robot: Robot) -> FaultKind:
         """The same fault in sizes that mean something on this robot.
 
-        Left to itself, the load of an arm is at most half of what its motors hold at home.
+        Left to itself, the load of an arm is at most half of what its motors hold at home, and what leaves its tasks
+        possible.
         """
         parameters = tuple(self._sized(parameter, robot) for parameter in self.parameters)
         if robot.kind == FIXED_BASE:
-            most_kg = _COMFORT * load_held_at_home(robot)
+            most_kg = min(_COMFORT * load_held_at_home(robot), load_through_tasks(robot))
             parameters = tuple(_carried(parameter, most_kg) for parameter in parameters)
         elif robot.mode == "thrust":
             lift_n = sum(robot.limits.effort_high)

@@ -22,6 +22,7 @@ from sim.faults.notation import parse_faults
 from sim.kinds import nominal_physics
 from sim.rollout import rollout
 from sim.scenario import Scenario
+from sim.tasks.demand import load_through_tasks
 
 
 def as_vector(effect: Effect) -> np.ndarray:  # type: ignore[type-arg]
@@ -260,14 +261,17 @@ def test_every_fault_changes_what_an_arm_does_or_says(iiwa: Robot, computed_torq
         assert run_of(only(parse_faults(spec, iiwa)).effect) != healthy, spec
 
 
-def test_a_small_arm_gets_a_load_that_it_can_lift() -> None:
+def test_a_small_arm_gets_a_load_that_it_can_lift_and_work_with() -> None:
     arm2 = find_robot("arm2")
-    held_kg = load_held_at_home(arm2)
+    held_kg, moved_kg = load_held_at_home(arm2), load_through_tasks(arm2)
     load = only(parse_faults("payload", arm2)).effect.payload_kg
-    assert load == pytest.approx(0.5 * held_kg, rel=0.02)
+    assert load == pytest.approx(moved_kg, rel=0.02)
+    assert load < 0.5 * held_kg
     model = RigidBodyModel(arm2, payload_kg=held_kg)
     torque = np.abs(model.gravity(np.array(arm2.home))) / np.array(arm2.limits.effort)
     assert torque.max() == pytest.approx(1.0)
+    strong = replace(arm2, limits=replace(arm2.limits, effort=tuple(9.0 * each for each in arm2.limits.effort)))
+    assert only(parse_faults("payload", strong)).effect.payload_kg == 5.0  # what the catalogue says
     assert only(parse_faults("payload:mass=9", arm2)).effect.payload_kg == 9.0  # who asks for more gets it
 
 
