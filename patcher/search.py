@@ -114,6 +114,15 @@ def search(
     return in_order(ranked)
 
 
+def brought(ranked: Sequence[Ranked]) -> str:
+    """How many candidates there are, in words, and what the best scores if none is to be put before the gates."""
+    count = "1 candidate" if len(ranked) == 1 else f"{len(ranked)} candidates"
+    if any(each.score < 1.0 and not each.dropped for each in ranked):
+        return count
+    best = min((each.score for each in ranked), default=1.0)
+    return f"{count}, none better than the controller at work (the best scores {best:.3g}, and 1 is no gain),"
+
+
 def in_order(ranked: Sequence[Ranked]) -> list[Ranked]:
     """By the bound of what they are worth; of those that are as good as equal, the smallest change first."""
     return sorted(ranked, key=lambda each: (each.dropped, _step(each.bound), each.size, each.score))

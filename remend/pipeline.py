@@ -25,7 +25,7 @@ from patcher.diagnose import diagnose
 from patcher.llm.settings import LlmSettings
 from patcher.llm.summary import in_words_of_a_model
 from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
-from patcher.search import search
+from patcher.search import brought, search
 from remend.alpha import Spent
 from remend.console import Console
 from remend.decision import Decide
@@ -255,8 +255,7 @@ class Pipeline:
             if not ranked:
                 stage.finish("none: the fault costs too little tracking, or no remedy is known")
                 return ranked
-            found = "1 candidate" if len(ranked) == 1 else f"{len(ranked)} candidates"
-            stage.finish(f"{found} from {healing.search_rollouts} rollouts")
+            stage.finish(f"{brought(ranked)} from {healing.search_rollouts} rollouts")
         return ranked
 
     def prove(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:
@@ -429,9 +428,6 @@ class Pipeline:
             if ranked not in chosen:
                 why = "ranked behind others" if ranked.score < 1.0 and not ranked.dropped else "no better than before"
                 self._move(ranked.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, why)
-        if found and not chosen:
-            best = min(each.score for each in found)
-            self.console.line(f"  none is put before the gates: the best has a score of {best:.3g}, and 1 is no gain")
         for ranked in chosen:
             report = self.prove(ranked.proposal, twin, healing)
             self._film(ranked.proposal, twin, healing)

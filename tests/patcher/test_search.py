@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from patcher.llm.settings import LlmSettings
 from patcher.propose.base import Proposal, Proposer, Ranked, Situation, params_proposal
 from patcher.propose.llm import Llm
 from patcher.score import LOST, score
-from patcher.search import PROPOSERS, choose_proposers, in_order, search
+from patcher.search import PROPOSERS, brought, choose_proposers, in_order, search
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.scenario import Scenario
@@ -191,3 +192,19 @@ def test_what_is_no_number_is_ranked_last() -> None:
     assert proposal is not None
     ranked = [Ranked(proposal=proposal, score=1.0, bound=bound, recovery=0.0) for bound in (math.nan, math.inf, 0.5)]
     assert in_order(ranked)[0].bound == 0.5
+
+
+def test_the_words_for_what_was_found_say_when_nothing_of_it_is_worth_the_gates() -> None:
+    proposal = params_proposal(made_up.situation(), "test", {"mass": 1.0}, "", 0)
+    assert proposal is not None
+
+    def found(*scores: float, dropped: bool = False) -> str:
+        each = Ranked(proposal=proposal, score=0.0, bound=1.0, recovery=0.0, dropped=dropped)
+        return brought([replace(each, score=score) for score in scores])
+
+    assert found(0.1) == "1 candidate"
+    assert found(12.6, 0.99) == "2 candidates"
+    none = "none better than the controller at work (the best scores"
+    assert found(33.4, 12.59) == f"2 candidates, {none} 12.6, and 1 is no gain),"
+    assert found(1.0) == f"1 candidate, {none} 1, and 1 is no gain),"
+    assert found(0.98, dropped=True) == f"1 candidate, {none} 0.98, and 1 is no gain),"

@@ -16,7 +16,7 @@ from core.block import Block
 from core.clock import ManualClock
 from core.records import ValidationReport
 from core.status import PatchStatus, Verdict
-from patcher.propose.base import Proposal, Ranked, params_proposal
+from patcher.propose.base import Proposal, params_proposal
 from remend.audit import verify_home
 from remend.console import Console
 from remend.healing import Healing
@@ -137,40 +137,3 @@ def test_past_incidents_are_met_and_their_results_kept(
     _, rollouts, _ = bench(4.9)
     assert rollouts == PROOF + DRILL + 1  # the incumbent's result is known
     assert verify_home(store.home).ok
-
-
-def test_where_no_candidate_is_better_it_is_said_and_nothing_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
-    unused: Any = None
-    out = io.StringIO()
-    pipeline = Pipeline(
-        robot=IIWA,
-        link=unused,
-        incumbent=COMPUTED_TORQUE,
-        workers=unused,
-        store=unused,
-        versions=unused,
-        keys=unused,
-        seal_key=simulated_seal_key(1),
-        policy=shipped_policy(),
-        clock=unused,
-        console=Console(file=out),
-        proposers=(),
-        decide=unused,
-        budget=0,
-        seed=1,
-    )
-    proposal = params_proposal(made_up.situation(), "test", {"mass": 1.0}, "", 0)
-    assert proposal is not None
-    worse = [
-        Ranked(proposal=proposal, score=score, bound=20.0, recovery=0.2, dropped=dropped)
-        for score, dropped in ((12.59, False), (33.4, True))
-    ]
-    monkeypatch.setattr(Pipeline, "explain", lambda *_: TWIN)
-    monkeypatch.setattr(Pipeline, "propose", lambda *_: worse)
-    moved: list[PatchStatus] = []
-    monkeypatch.setattr(Pipeline, "_move", lambda _, patch_id, before, after, why: moved.append(after))
-    healing = Healing(robot="iiwa", fault="payload", seed=1)
-    pipeline.answer(healing)
-    assert out.getvalue() == "  none is put before the gates: the best has a score of 12.6, and 1 is no gain\n"
-    assert healing.report is None
-    assert moved == [PatchStatus.REJECTED] * 2
