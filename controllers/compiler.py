@@ -14,6 +14,7 @@ import ast
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import CodeType
 
 from controllers import intrinsics
 from controllers.counting import Counting
@@ -71,9 +72,18 @@ def compile_law(law: CheckedLaw, manifest: Manifest) -> Maker:
     It takes the constants (parameters and weights) and the memory (state and output lists), each by name. The step
     function takes the signals by name, changes the memory in place and returns the command as a new list.
     """
+    return maker_of(law_code(law, manifest))
+
+
+def law_code(law: CheckedLaw, manifest: Manifest) -> CodeType:
+    """The compiled maker, which another process of this interpreter can take over (`marshal`)."""
+    return compile(law_text(law, manifest), f"<compiled {law.file}>", "exec")
+
+
+def maker_of(code: CodeType) -> Maker:
+    """The maker that `law_code` compiled."""
     namespace = dict(_NAMESPACE)
-    source = law_text(law, manifest)
-    exec(compile(source, f"<compiled {law.file}>", "exec"), namespace)  # noqa: S102 - text of checked names and floats
+    exec(code, namespace)  # noqa: S102 - text of checked names and floats
     return namespace["_make"]  # type: ignore[return-value]
 
 

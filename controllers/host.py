@@ -7,25 +7,36 @@ service to fall back.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from controllers.artefact import Artefact, artefact_from_files
+from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
-from controllers.latch import BY_HAND, Kill, KillLatch, check_rearm, write_identity
-from controllers.pointer import CommitFolder, Pointer
+from controllers.desk import Clerk, Desk, ThreadClerk
+from controllers.latch import BY_HAND, Kill
+from controllers.pointer import Pointer
 from controllers.runtime import Command, Note, Runtime, Stage
-from controllers.signature import PatchManifest, SignedManifest, TrustStore, verify
+from controllers.signature import PatchManifest, TrustStore
 from controllers.slot import Slot
-from core.errors import BadInput, Refused, SignatureInvalid
+from controllers.timing import LoopTiming
+from core.errors import BadInput, Conflict, Refused, SignatureInvalid
 from core.frames import Frame, Reference
 from core.robot import Robot
 
 _RETRY_TICKS = 500  # a second at 500 Hz between tries to write a return to a disk that refused it
 _REARM_TICKS = 50  # between looks for a re-arming; nobody is in a hurry then
-NOBODY = frozenset({"simulated-operator", "demo"})  # approvers that stand for no person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopState:
+    """What a helper has to know of the loop to verify a patch for it."""
+
+    active_sha: str
+    last_version: int
+    busy: str | None  # why it takes no patch now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +54,11 @@ class HostStatus:
     missed_deadlines: int | None  # since the last patch came; None in lockstep
     notes: tuple[Note, ...]
     killed: str | None = None  # why the kill switch holds, None while it does not
+    inconclusive: bool = False  # the rollback says nothing about the patch: the machine or a measurement was late
+    commands: Mapping[str, int] = field(default_factory=dict)  # ticks by who commanded: a, b, mix, safety; and clipped
+    breaches: Mapping[str, int] = field(default_factory=dict)  # commands that the envelope rejected, by reason
+    law_late: int = 0  # calls of laws that took too long and were replaced
+    timing: LoopTiming | None = None  # None in lockstep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +67,7 @@ class _Staged:
 
     slot: Slot
     manifest: PatchManifest
-    written: Future[None]
+    written: Future[None] | None  # None: it is on disk already
 
 
 class Host:
@@ -66,6 +82,7 @@ class Host:
         folder: the robot's commit folder.
         wait_for_disk: commit in the tick itself (lockstep); otherwise a thread writes while the loop goes on.
         simulated: whether nobody can come to harm; only then may a patch be approved in the name of no person.
+        clerk: who writes to disk; by default a thread.
     """
 
     def __init__(
@@ -79,52 +96,58 @@ class Host:
         folder: Path,
         wait_for_disk: bool,
         simulated: bool = False,
+        clerk: Clerk | None = None,
     ) -> None:
-        self._robot, self._robot_id, self._trust = robot, robot_id, trust
-        self._disk = CommitFolder(folder)
-        write_identity(folder, robot_id)
-        self._latch = KillLatch(folder)
-        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._robot, self._robot_id = robot, robot_id
+        self._desk = desk = Desk(robot_id, trust, folder, simulated=simulated)
+        desk.introduce()
+        self.clerk: Clerk = clerk or ThreadClerk(desk)
         self.wait_for_disk = wait_for_disk
-        self._simulated = simulated
         self._staging: _Staged | None = None  # verified, on its way to the disk
         self._reverting: Future[None] | None = None  # a return to the controller before, on its way to the disk
         self._return_failed = False
         self._kill_order: str | None = None  # may come from another thread or a signal; the next tick obeys
         self._rearming: Future[None] | None = None
-        self._killed = self._kill_on_disk()
-        self._last_version = self._disk.read().version
-        if self._killed is not None and self._latch.has_request:
-            with contextlib.suppress(SignatureInvalid, OSError):
-                self._rearm(self._killed, self._latch.take_request())
-                self._killed = None
+        self._killed = desk.kill_on_disk()
+        self._last_version = desk.disk.read().version
         if self._killed is not None:
-            try:  # what was put there by hand gets the mark that a re-arming has to name
-                self._store(replace(self._disk.read(), killed=self._killed.mark), self._killed)
-            except OSError:
-                self._return_failed = True  # tried again by the loop
+            self._start_killed(self._killed)
         self._baseline = Slot(robot, baseline)
+        self._artefacts = {baseline.sha256: baseline}  # what runs, and what may be returned to
         self.runtime = Runtime(robot, self._boot(baseline), Slot(robot, safety))
         self._candidate: _Staged | None = None
         self._armed_revert = False
         self._committing: Future[None] | None = None
         self._active_sha = self.runtime.a.sha256
+        self._commands: Counter[str] = Counter()
         self.ticks = 0
 
-    def _kill_on_disk(self) -> Kill | None:
-        """The kill that holds since before this start, whichever of its two traces is left."""
-        if self._latch.is_set:
-            return self._latch.read() or Kill.because(BY_HAND)
-        mark = self._disk.read().killed
-        return None if mark is None else Kill(reason="killed before; the file is gone", mark=mark)
+    def _start_killed(self, kill: Kill) -> None:
+        if self._desk.latch.has_request:
+            with contextlib.suppress(SignatureInvalid, OSError):
+                self._desk.rearm(kill, self._last_version)
+                self._killed = None
+                return
+        try:  # what was put there by hand gets the mark that a re-arming has to name
+            self._desk.store(replace(self._desk.disk.read(), killed=kill.mark), kill)
+        except OSError:
+            self._return_failed = True  # tried again by the loop
 
     def _boot(self, baseline: Artefact) -> Slot:
         """The best committed controller that this version of the law language still accepts."""
-        *stored, _ = self._disk.boot_order(baseline)
+        *stored, _ = self._desk.disk.boot_order(baseline)
         for artefact in () if self._killed is not None else stored:
             with contextlib.suppress(BadInput):
-                return Slot(self._robot, artefact)
+                slot = Slot(self._robot, artefact)
+                self._artefacts[artefact.sha256] = artefact
+                return slot
         return self._baseline
+
+    def go_on(self, clerk: Clerk) -> None:
+        """Go on in another process, forked from the one that this host was made in."""
+        self.clerk = clerk
+        self._desk = self._desk.reopened()
+        self._desk.introduce()
 
     def kill(self, reason: str) -> None:
         """Run the built-in baseline from the next tick on, and take no patch until an operator's key re-arms.
@@ -135,7 +158,7 @@ class Host:
 
     def rearm(self, signed: bytes) -> None:
         """Leave a re-arming (`sign_rearm`) for the loop; what it is worth shows in the status."""
-        self._latch.request(signed)
+        self._desk.latch.request(signed)
 
     def stage(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
         """Verify a patch and make it ready to run; nothing changes for the loop.
@@ -147,36 +170,54 @@ class Host:
             BadInput: the files are no checked controller.
             Refused: another patch is under way, or a former return could not be written to disk.
         """
-        self._refuse_if_killed()
-        if self.runtime.b is not None or self._staging is not None:
-            raise Refused(f"{self._robot_id} is in the middle of a swap; wait for its end or roll it back")
-        if self._return_failed:
-            raise Refused(f"{self._robot_id} could not write its last return to disk; free its disk")
-        manifest = verify(
-            SignedManifest.from_json(signed),
-            files,
-            self._trust,
-            robot_id=self._robot_id,
-            active_sha=self.runtime.a.sha256,
-            last_version=self._last_version,
-            now_ns=now_ns,
+        self._refuse_if_busy()
+        assert isinstance(self.clerk, ThreadClerk)  # a host in a process of its own is brought its patches: `admit`
+        active_sha = self.runtime.a.sha256
+        manifest, artefact = self._desk.accept(
+            signed, files, active_sha=active_sha, last_version=self._last_version, now_ns=now_ns
         )
-        if manifest.approver in NOBODY and not self._simulated:
-            raise SignatureInvalid(f"{manifest.approver} is nobody's name; a real robot takes patches from people only")
-        artefact = artefact_from_files(manifest.law, files)  # the very bytes that were verified
         self._candidate = None
-        self._staging = _Staged(
-            slot=Slot(self._robot, artefact, like=self.runtime.a),
-            manifest=manifest,
-            written=self._writer.submit(self._keep, (self.runtime.a.artefact, artefact), manifest.version),
-        )
+        slot = Slot(self._robot, artefact, like=self.runtime.a)
+        self._artefacts = {active_sha: self._artefacts[active_sha], artefact.sha256: artefact}
+        kept = self.clerk.keep(tuple(self._artefacts.values()), manifest.version)
+        self._staging = _Staged(slot=slot, manifest=manifest, written=kept)
         if self.wait_for_disk:
             self.finish_staging()
+
+    def admit(self, slot: Slot, manifest: PatchManifest) -> None:
+        """Take over a patch that a helper has verified, compiled and put on disk; nothing changes for the loop.
+
+        Raises:
+            Conflict: meanwhile the robot has moved on.
+            Refused: another patch is under way, or the robot is killed.
+        """
+        self._refuse_if_busy()
+        if manifest.base_sha != self.runtime.a.sha256 or manifest.result_sha != slot.sha256:
+            raise Conflict(f"{self._robot_id} has returned to another controller meanwhile; prove the patch again")
+        if manifest.version <= self._last_version:
+            raise Conflict(f"{self._robot_id} has accepted version {self._last_version} meanwhile")
+        self._candidate = _Staged(slot=slot, manifest=manifest, written=None)
+        self._last_version = manifest.version
+
+    def _refuse_if_busy(self) -> None:
+        if (why := self.loop_state().busy) is not None:
+            raise Refused(why)
+
+    def loop_state(self) -> LoopState:
+        """What a helper verifies a patch against."""
+        busy = None
+        if self._why_killed is not None:
+            busy = self._killed_sentence
+        elif self.runtime.b is not None or self._staging is not None:
+            busy = f"{self._robot_id} is in the middle of a swap; wait for its end or roll it back"
+        elif self._return_failed:
+            busy = f"{self._robot_id} could not write its last return to disk; free its disk"
+        return LoopState(active_sha=self.runtime.a.sha256, last_version=self._last_version, busy=busy)
 
     @property
     def is_staging(self) -> bool:
         """Whether a staged patch is still being written to disk."""
-        return self._staging is not None and not self._staging.written.done()
+        return self._staging is not None and self._staging.written is not None and not self._staging.written.done()
 
     def finish_staging(self) -> None:
         """Take over the patch that `stage` verified; waits for the disk.
@@ -186,18 +227,17 @@ class Host:
         """
         staged, self._staging = self._staging, None
         if staged is not None:
+            assert staged.written is not None
             staged.written.result()
             self._candidate, self._last_version = staged, staged.manifest.version
 
-    def _keep(self, artefacts: tuple[Artefact, Artefact], version: int) -> None:
-        """Put on disk what a boot after this swap may need. Runs in the writer, after every write that came before."""
-        for artefact in artefacts:
-            self._disk.keep(artefact)
-        self._disk.write(replace(self._disk.read(), version=version))
+    @property
+    def _killed_sentence(self) -> str:
+        return f"{self._robot_id} is killed ({self._why_killed}); re-arm it with remend rearm first"
 
     def _refuse_if_killed(self) -> None:
-        if (reason := self._why_killed) is not None:
-            raise Refused(f"{self._robot_id} is killed ({reason}); re-arm it with remend rearm first")
+        if self._why_killed is not None:
+            raise Refused(self._killed_sentence)
 
     @property
     def _why_killed(self) -> str | None:
@@ -226,10 +266,13 @@ class Host:
 
     def step(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         """One control tick; commits a candidate that has passed its canary."""
-        if self._killed is None and (self._kill_order is not None or self._latch.is_set):
+        if self._killed is None and (self._kill_order is not None or self._desk.latch.is_set):
             self._obey_kill(frame.seq)
         command = self.runtime.tick(frame, reference, now_ns)
         self.ticks += 1
+        self._commands[command.source] += 1
+        if command.clipped:
+            self._commands["clipped"] += 1
         if self._killed is not None:
             self._look_for_rearming(self._killed)
         if self.runtime.stage is Stage.READY:
@@ -246,20 +289,20 @@ class Host:
         """Baseline in this tick; the disk follows."""
         order, self._kill_order = self._kill_order, None
         by_file = Kill.because(BY_HAND) if order is None else Kill.because(order)
-        self._killed = self._latch.read() or by_file
+        self._killed = self._desk.latch.read() or by_file
         self.runtime.kill(self._baseline, self._killed.reason, seq)
         self._take_back()
 
     @property
     def _latch_is_lost(self) -> bool:
         """Whether somebody removed the kill file, which is no re-arming."""
-        return self._killed is not None and self._rearming is None and not self._latch.is_set
+        return self._killed is not None and self._rearming is None and not self._desk.latch.is_set
 
     def _look_for_rearming(self, kill: Kill) -> None:
         if self._rearming is None:
-            if self._reverting is None and self.ticks % _REARM_TICKS == 0 and self._latch.has_request:
+            if self._reverting is None and self.ticks % _REARM_TICKS == 0 and self._desk.latch.has_request:
                 self._kill_order = None  # from before; one that comes from now on holds
-                self._rearming = self._writer.submit(lambda: self._rearm(kill, self._latch.take_request()))
+                self._rearming = self.clerk.rearm(kill, self._last_version)
             return
         if not self._rearming.done():
             return
@@ -268,13 +311,6 @@ class Host:
             self._killed = None
         what = "re-armed by an operator" if failed is None else f"still killed: {failed}"
         self.runtime.notes.append(Note(seq=self.ticks, what=what))
-
-    def _rearm(self, kill: Kill, signed: bytes) -> None:
-        """The pointer first: after a crash in between the kill file still holds."""
-        kill = self._latch.read() or kill
-        check_rearm(signed, self._robot_id, kill.mark, self._trust)
-        self._disk.write(Pointer(committed=None, previous=None, version=self._last_version))
-        self._latch.release(kill)
 
     def _advance_commit(self) -> None:
         """Disk first, then the slot: a crash in between boots the candidate that had already passed."""
@@ -316,18 +352,13 @@ class Host:
             self.runtime.notes.append(Note(seq=self.ticks, what=f"the return is not on disk yet: {failed}"))
         self._return_failed = failed is not None
 
-    def _store(self, pointer: Pointer, kill: Kill | None) -> None:
-        if kill is not None:
-            self._latch.set(kill)
-        self._disk.write(pointer)
-
     def _write(self, pointer: Pointer) -> Future[None]:
-        future = self._writer.submit(self._store, pointer, self._killed)
+        order = self.clerk.store(pointer, self._killed)
         if self.wait_for_disk:
-            future.exception()  # waits
-        return future
+            self.clerk.wait(order)
+        return order
 
-    def status(self, missed_deadlines: int | None) -> HostStatus:
+    def status(self, missed_deadlines: int | None, timing: LoopTiming | None = None) -> HostStatus:
         """What runs, and how the last swap went."""
         r = self.runtime
         return HostStatus(
@@ -342,9 +373,14 @@ class Host:
             missed_deadlines=missed_deadlines,
             notes=tuple(r.notes[-20:]),
             killed=self._why_killed,
+            inconclusive=r.inconclusive,
+            commands=dict(self._commands),
+            breaches={breach.value: count for breach, count in r.breaches.items()},
+            law_late=r.law_late,
+            timing=timing,
         )
 
     def close(self) -> None:
         """Finish writing to disk."""
-        self._writer.shutdown()
-        self._latch.close()
+        self.clerk.close()
+        self._desk.close()

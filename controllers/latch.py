@@ -153,6 +153,5 @@ def read_identity(folder: Path) -> str | None:
 
 
 def write_identity(folder: Path, robot_id: str) -> None:
-    """Say in a robot's folder whose it is, so that a kill finds it by its id."""
-    if read_identity(folder) != robot_id:
-        write_atomically(folder / _IDENTITY, json.dumps({"robot_id": robot_id}).encode())
+    """Say in a robot's folder whose it is, so that a kill finds it by its id, and which process runs its loop."""
+    write_atomically(folder / _IDENTITY, json.dumps({"robot_id": robot_id, "pid": os.getpid()}).encode())

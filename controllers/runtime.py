@@ -13,11 +13,12 @@ with A; if A cannot, the safety law holds the robot where it is.
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from core.robot import FIXED_BASE, Robot
 
 _LAW_FAULTS = (Breach.NOT_FINITE, Breach.FAR_BEYOND_LIMIT)  # what no measurement and no state of the robot excuses
 _HEAVIEST_KG = 5.0  # at the tool
+LATE = "the law was late"
+_LATE_TICKS, _OF_LAST = 3, 10  # (m, k) rule: a law that is late once is replaced, one that is late often has to go
 _A_OK_TICKS = 25  # clean commands before the committed controller takes over from the safety law; 50 ms at 500 Hz
 
 
@@ -76,6 +79,22 @@ def braking_inertia(robot: Robot) -> tuple[float, ...]:
     return tuple(float(1.5 * value) for value in inertia)
 
 
+class LawLate(Exception):  # noqa: N818 an event in a law's tick; `Watchdog` raises it
+    """A law has used up its time."""
+
+
+class Watchdog(Protocol):
+    """What bounds the time of a law's call."""
+
+    def start(self) -> None:
+        """From now on `LawLate` may be raised here."""
+        ...
+
+    def stop(self) -> None:
+        """No more."""
+        ...
+
+
 class Runtime:
     """The loop of one robot.
 
@@ -96,7 +115,14 @@ class Runtime:
         self.rollback_reason: str | None = None
         self.canary_ticks = 0  # since the candidate's first share
         self.max_command_step_nm = 0.0  # largest change of a joint's command while a swap was under way
+        self.inconclusive = False  # whether the last return says nothing about the candidate
+        self.breaches: Counter[Breach] = Counter()  # commands that the envelope rejected, since the start
+        self.law_late = 0  # calls of laws that took too long, since the start
+        self.watchdog: Watchdog | None = None
         self._envelope = Envelope(robot, braking_inertia(robot))
+        self._failure: str | None = None  # why the last law asked gave no command
+        self._late: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)  # of the candidate
+        self._machine_late: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)
         self._last: list[float] | None = None
         self._hold: list[float] | None = None  # where the safety law holds the robot, None while it is not needed
         self._a_ok = 0
@@ -112,17 +138,55 @@ class Runtime:
         previous = self._last
         if previous is None:
             previous = self._held_before(frame)
-        tau_a = self.a.compute(frame, reference)
+        tau_a = self._ask(self.a, frame, reference)
         if self.b is None:
             command = self._committed_command(tau_a, frame, previous, now_ns)
             if self._trigger is not None:
                 self._watch_committed(self._trigger, frame, reference, command.tau, previous)
         else:
-            command = self._swap_command(self.b, list(tau_a), frame, reference, previous, now_ns)
+            command = self._swap_command(self.b, tau_a, frame, reference, previous, now_ns)
             step = max(abs(new - old) for new, old in zip(command.tau, previous, strict=True))
             self.max_command_step_nm = max(self.max_command_step_nm, step)
         self._last = command.tau
         return command
+
+    def _ask(self, slot: Slot, frame: Frame, reference: Reference) -> list[float] | None:
+        """What a law commands; None if it raised or took too long, whatever it did."""
+        watchdog = self.watchdog
+        self._failure = None
+        try:
+            if watchdog is None:
+                return slot.compute(frame, reference)
+            watchdog.start()
+            try:
+                return slot.compute(frame, reference)
+            finally:
+                watchdog.stop()
+        except LawLate:
+            self.law_late += 1
+            self._failure = LATE
+        except Exception as error:  # the checker has proved that there is none; this tick has a command all the same
+            self._failure = f"the law failed: {type(error).__name__}"
+        return None
+
+    def _rule(self, tau: Sequence[float] | None, frame: Frame, previous: Sequence[float], now_ns: int) -> Ruling:
+        ruling = self._envelope.rule(tau, frame, previous, now_ns)
+        if ruling.breach is not None:
+            self.breaches[ruling.breach] += 1
+        return ruling
+
+    def note_machine(self, late: bool, seq: int) -> None:
+        """Whether the machine, not a law, made the last tick late. A canary under a late machine shows nothing.
+
+        Only for a loop whose robot does not wait for it.
+        """
+        self._machine_late.append(late)
+        if late and self.share > 0.0 and sum(self._machine_late) >= _LATE_TICKS:
+            self._late_machine_ends_canary(seq)
+
+    def _late_machine_ends_canary(self, seq: int) -> None:
+        self.roll_back(f"inconclusive: the machine was late in {_LATE_TICKS} of {_OF_LAST} ticks", seq)
+        self.inconclusive = True
 
     def _held_before(self, frame: Frame) -> list[float]:
         """(m,) what the drives held before the first tick; where that reading makes no sense, what moves nothing."""
@@ -138,6 +202,9 @@ class Runtime:
         self._monitor = None
         self.share, self._step_index, self._stage_ticks, self.canary_ticks = 0.0, 0, 0, 0
         self.rollback_reason = None
+        self.inconclusive = False
+        self._late.extend([False] * _OF_LAST)
+        self._machine_late.extend([False] * _OF_LAST)
         self.max_command_step_nm = 0.0
         self.stages_run = ["shadow"]
         self.stage = Stage.SHADOW
@@ -168,7 +235,7 @@ class Runtime:
         else:
             return
         self.stage, self.share = Stage.COMMITTED, 0.0
-        self.rollback_reason = reason
+        self.rollback_reason, self.inconclusive = reason, False
         self.notes.append(Note(seq=seq, what=f"rolled back: {reason}"))
 
     def kill(self, baseline: Slot, reason: str, seq: int) -> None:
@@ -185,10 +252,21 @@ class Runtime:
         self.notes.append(Note(seq=seq, what=self.rollback_reason))
 
     def _swap_command(
-        self, b: Slot, tau_a: list[float], frame: Frame, reference: Reference, previous: Sequence[float], now_ns: int
+        self,
+        b: Slot,
+        tau_a: list[float] | None,
+        frame: Frame,
+        reference: Reference,
+        previous: Sequence[float],
+        now_ns: int,
     ) -> Command:
-        tau_b = b.compute(frame, reference)
-        alone = self._envelope.rule(tau_b, frame, previous, now_ns)
+        tau_b = self._ask(b, frame, reference)
+        if tau_b is None:
+            return self._without_candidate(tau_a, frame, previous, now_ns)
+        self._late.append(False)
+        if tau_a is None:  # nothing to move away from, and nothing to fall back to but the safety law
+            return self._committed_command(tau_a, frame, previous, now_ns)
+        alone = self._rule(tau_b, frame, previous, now_ns)
         if self.stage is Stage.SHADOW and alone.breach in _LAW_FAULTS:
             self.roll_back(f"in shadow: {_explain(alone)}", frame.seq)
         if self.stage not in (Stage.CANARY, Stage.READY) or self._hold is not None:
@@ -196,7 +274,7 @@ class Runtime:
         self._advance_share(reference)
         self.canary_ticks += 1
         mixed = [a + self.share * (b_i - a) for a, b_i in zip(tau_a, tau_b, strict=True)]
-        ruling = self._envelope.rule(mixed, frame, previous, now_ns) if alone.tau is not None else alone
+        ruling = self._rule(mixed, frame, previous, now_ns) if alone.tau is not None else alone
         if ruling.tau is None:
             reason: str | None = f"envelope: {_explain(ruling)}"
         else:
@@ -204,8 +282,20 @@ class Runtime:
             reason = self._monitor.judge(frame, reference, self.share, ruling.tau, previous)
         if reason is not None or ruling.tau is None:
             self.roll_back(str(reason), frame.seq)
+            self.inconclusive = ruling.breach is Breach.STALE  # nobody's law makes a measurement late
             return self._committed_command(tau_a, frame, previous, now_ns)
         return Command(tau=ruling.tau, source="b" if self.share >= 1.0 else "mix", clipped=ruling.clipped)
+
+    def _without_candidate(
+        self, tau_a: list[float] | None, frame: Frame, previous: Sequence[float], now_ns: int
+    ) -> Command:
+        """A's command instead of one that did not come. Late once is replaced, late often and failed at all is gone."""
+        late, why = self._failure == LATE, str(self._failure)
+        self._late.append(late)
+        if not late or sum(self._late) >= _LATE_TICKS:
+            where = "in shadow: " if self.stage is Stage.SHADOW else ""
+            self.roll_back(where + why, frame.seq)
+        return self._committed_command(tau_a, frame, previous, now_ns)
 
     def _advance_share(self, reference: Reference) -> None:
         """Move the share towards its stage. The clock of the last stage runs only while the robot moves.
@@ -248,9 +338,9 @@ class Runtime:
             self.roll_back(f"revert trigger: {reason}", frame.seq)
 
     def _committed_command(
-        self, tau_a: Sequence[float], frame: Frame, previous: Sequence[float], now_ns: int
+        self, tau_a: Sequence[float] | None, frame: Frame, previous: Sequence[float], now_ns: int
     ) -> Command:
-        ruling = self._envelope.rule(tau_a, frame, previous, now_ns)
+        ruling = self._rule(tau_a, frame, previous, now_ns)
         breach = ruling.breach
         self._a_failed = breach is not None and breach not in (Breach.STALE, Breach.BAD_MEASUREMENT)
         if ruling.tau is not None:
@@ -271,7 +361,7 @@ class Runtime:
         if not all(map(math.isfinite, self._hold)) and all(map(math.isfinite, frame.q)):
             self._hold = list(frame.q)
         zero = [0.0] * self.robot.dof
-        tau = self._safety.compute(frame, Reference(q_ref=self._hold, qd_ref=zero, qdd_ref=zero))
+        tau = self._ask(self._safety, frame, Reference(q_ref=self._hold, qd_ref=zero, qdd_ref=zero)) or previous
         out = []
         for i, value in enumerate(tau):
             out.append(self._envelope.clip(i, value if math.isfinite(value) else previous[i], previous[i]))

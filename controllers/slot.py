@@ -22,15 +22,14 @@ class Slot:
 
     Args:
         robot: the robot it runs on.
-        artefact: law, parameters and manifest; checked and compiled here.
+        law: law, parameters and manifest to check and compile here, or a controller that is ready.
         like: a slot of the same robot whose model may be shared if both laws read the same signals; parsing the URDF
             again takes several control periods.
     """
 
-    def __init__(self, robot: Robot, artefact: Artefact, like: Slot | None = None) -> None:
-        self.artefact = artefact
-        self.sha256 = artefact.sha256
-        self.controller = Controller.from_artefact(artefact, robot.ports)
+    def __init__(self, robot: Robot, law: Artefact | Controller, like: Slot | None = None) -> None:
+        self.controller = law if isinstance(law, Controller) else Controller.from_artefact(law, robot.ports)
+        self.sha256 = self.controller.sha256
         shared = like is not None and like.controller.signals == self.controller.signals
         # Model terms remember nothing from one call to the next.
         self._terms: ModelTerms | None = like._terms if like and shared else self._make_terms(robot)
@@ -51,7 +50,7 @@ class Slot:
         wanted = [name for name in self.controller.signals if SIGNALS[name].source == "model"]
         if wanted and robot.kind != FIXED_BASE:
             raise BadInput(
-                f"{self.artefact.name}/manifest.toml: signals: {', '.join(wanted)} are known of arms only and not of"
+                f"{self.controller.name}/manifest.toml: signals: {', '.join(wanted)} are known of arms only and not of"
                 f" {robot.name}, a robot of kind {robot.kind}; remove them from the law"
             )
         return ModelTerms(robot, wanted) if wanted else None

@@ -267,7 +267,7 @@ def faults(
 def bench(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="sim, twin, detect, workers, evidence, heal; without it all."),
+        typer.Argument(metavar="[NAME]", help="sim, twin, detect, workers, evidence, heal, swap; without it all."),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write the figures to this file; - is standard output.")

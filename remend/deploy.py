@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
@@ -80,6 +80,8 @@ class Deployment:
         swap_s = self._read(_POLL_S) - _POLL_S
         self._move(patch_id, PatchStatus.SHADOW, PatchStatus.CANARY, "authority grows in stages")
         status, end_s = self._watch_canary()
+        if status.rollback_reason is None and status.active_sha != artefact.sha256:  # what is reported is what runs
+            status = replace(status, rollback_reason=f"the robot runs {status.active_sha[:12]} instead of the patch")
         if status.rollback_reason is not None:
             self._rolled_back(patch_id, PatchStatus.CANARY, status)
             return self._swap(patch_id, status, swap_s=swap_s, rollback_s=end_s)

@@ -370,7 +370,7 @@ def test_the_loop_goes_on_while_the_disk_is_slow(boot: Callable[..., Robot], slo
     assert robot.host.runtime.stage is Stage.READY
     assert {command.source for command in commands} == {"b"}
     slow_disk.go.set()
-    robot.host._writer.submit(int).result(timeout=30)
+    robot.host.clerk.writer.submit(int).result(timeout=30)
     robot.tick(1)
     assert robot.running == GOOD.sha256
     assert robot.host.runtime.stage is Stage.COMMITTED
@@ -384,7 +384,7 @@ def test_a_candidate_that_falls_while_its_commit_is_written_is_not_booted(
     robot.host.runtime.roll_back("it went wrong in the last moment", robot.world.seq)
     robot.tick(2)
     slow_disk.go.set()
-    robot.host._writer.submit(int).result(timeout=30)
+    robot.host.clerk.writer.submit(int).result(timeout=30)
     robot.tick(2)
     assert robot.running == BASELINE.sha256
     robot = boot()

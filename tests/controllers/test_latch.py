@@ -157,7 +157,7 @@ def test_the_operators_key_re_arms_and_the_robot_stays_on_its_baseline(
         robot = boot()
     else:
         robot.tick(TICKS)
-        robot.host._writer.submit(int).result(timeout=30)
+        robot.host.clerk.writer.submit(int).result(timeout=30)
         robot.tick(1)
     assert killed(robot) is None
     assert robot.running == BASELINE.sha256
@@ -193,7 +193,7 @@ def test_a_re_arming_that_is_not_exactly_right_is_refused(
         check_rearm(data, "arm", mark(tmp_path), hosts.TRUST)
     robot.host.rearm(data)
     robot.tick(TICKS)
-    robot.host._writer.submit(int).result(timeout=30)
+    robot.host.clerk.writer.submit(int).result(timeout=30)
     robot.tick(1)
     assert killed(robot) == "test"
     assert [note for note in robot.host.status(None).notes if "still killed" in note.what and sentence in note.what]
@@ -211,7 +211,7 @@ def test_a_re_arming_does_not_fit_the_next_kill(boot: Callable[..., Robot], tmp_
     robot.tick(3)
     robot.host.rearm(signed)
     robot.tick(TICKS)
-    robot.host._writer.submit(int).result(timeout=30)
+    robot.host.clerk.writer.submit(int).result(timeout=30)
     robot.tick(1)
     assert killed(robot) == "second"
 
