@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from controllers.host import NOBODY
+from controllers.desk import NOBODY
 from core.clock import Clock
 from core.errors import BadInput, Conflict, Refused
 from core.ids import new_id, sha256_of
