@@ -13,7 +13,7 @@ import typer
 
 from core.errors import BadInput, RemendError
 from core.status import Verdict
-from remend import __version__
+from remend import __version__, operator_cli
 from remend.ros_cli import ros_app
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 app.add_typer(audit_app, name="audit")
 app.add_typer(ros_app, name="ros")
+operator_cli.add_to(app)
 
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
 FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]

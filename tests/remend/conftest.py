@@ -8,8 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from argon2 import PasswordHasher
 
 from core.clock import ManualClock
+from remend.service import accounts
 from remend.store import Store
 
 
@@ -38,3 +40,11 @@ def home(tmp_path: Path) -> Path:
 def store(home: Path, clock: ManualClock) -> Iterator[Store]:
     with Store.open(home, clock) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[None]:
+    """argon2id as cheap as it gets: many tests make users, and none tries to break in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
