@@ -120,6 +120,7 @@ class Runtime:
         self.law_late = 0  # calls of laws that took too long, since the start
         self.watchdog: Watchdog | None = None
         self._envelope = Envelope(robot, braking_inertia(robot))
+        self._width = len(robot.actuators)
         self._failure: str | None = None  # why the last law asked gave no command
         self._late: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)  # of the candidate
         self._machine_late: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)
@@ -156,12 +157,16 @@ class Runtime:
         self._failure = None
         try:
             if watchdog is None:
-                return slot.compute(frame, reference)
-            watchdog.start()
-            try:
-                return slot.compute(frame, reference)
-            finally:
-                watchdog.stop()
+                tau = slot.compute(frame, reference)
+            else:
+                watchdog.start()
+                try:
+                    tau = slot.compute(frame, reference)
+                finally:
+                    watchdog.stop()
+            if len(tau) == self._width:
+                return tau
+            self._failure = f"the law gave {len(tau)} commands instead of {self._width}"
         except LawLate:
             self.law_late += 1
             self._failure = LATE

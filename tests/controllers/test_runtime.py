@@ -635,6 +635,18 @@ class SwapMachine(RuleBasedStateMachine):
             self.a, self.previous = self.previous, None
         assert self.runtime.stage is Stage.COMMITTED
 
+    @rule()
+    def kill(self) -> None:
+        self.runtime.kill(Slot(ROBOT, BASE), "asked to", self.loop.world.seq)
+        self.a, self.previous = BASE.sha256, None
+        assert self.runtime.stage is Stage.COMMITTED
+
+    @rule(late=st.integers(0, 12))
+    def the_machine_is_late(self, late: int) -> None:
+        for _ in range(late):
+            self.runtime.note_machine(True, self.loop.world.seq)
+        assert late < 3 or self.runtime.share == 0.0
+
     @precondition(lambda self: self.runtime.b is None and self.runtime.previous_slot is None)
     @rule()
     def roll_back_again(self) -> None:
