@@ -29,6 +29,7 @@ PRIORS: Mapping[str, Prior] = {  # measured with `remend bench heal` on its faul
     "tune": Prior(gain=0.4, cost_s=15.0),
     "evolve": Prior(gain=0.6, cost_s=10.0),
     "llm": Prior(gain=0.3, cost_s=60.0),
+    "rl": Prior(gain=0.3, cost_s=90.0),
 }
 _UNKNOWN = Prior(gain=0.3, cost_s=20.0)  # of installed packages
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from core.errors import BadInput
 from core.extensions import Registry
@@ -18,15 +19,19 @@ from patcher.propose.base import Charging, Proposer, Ranked, Situation
 from patcher.propose.evolve import Evolve
 from patcher.propose.llm import Llm
 from patcher.propose.memory import Memory
+from patcher.propose.rl import Rl
 from patcher.propose.skills import Skills
 from patcher.propose.tune import Tune
 from patcher.race import Runner, Track, mean_error, race
+from patcher.rl.process import HINT, can_train
 from patcher.spent import Spent
 from sim.policy import Policy
 from sim.policy_toml import shipped_policy
 from sim.workers.base import Workers
 
-PROPOSERS: Registry[Proposer] = Registry("remend.proposers", Proposer, (Memory(), Skills(), Tune(), Evolve(), Llm()))
+PROPOSERS: Registry[Proposer] = Registry(
+    "remend.proposers", Proposer, (Memory(), Skills(), Tune(), Evolve(), Llm(), Rl())
+)
 _LAST = 1e9
 _EQUAL = 0.02  # bounds that differ by less are as good as equal
 _KEPT_BACK, _LEAST = 3, 144  # share that is kept for who comes next, and what one search needs
@@ -35,14 +40,15 @@ WORTH = 0.1  # share of the tracking error under the fault that must be the faul
 ENOUGH = 0.85  # share of the lost tracking that ends the search; a loaded or weak robot may not have more; chosen
 
 
-def choose_proposers(name: str, llm: LlmSettings | None = None) -> tuple[Proposer, ...]:
+def choose_proposers(name: str, llm: LlmSettings | None = None, trainings: Path | None = None) -> tuple[Proposer, ...]:
     """`auto` is every proposer; otherwise the one of that name.
 
     Args:
         llm: settings of the language model; without one there is none to ask.
+        trainings: folder for the checkpoints of trainings; without one a training that is killed begins anew.
 
     Raises:
-        BadInput: there is no such proposer, or it has no model to ask, or the model no library or key.
+        BadInput: there is no such proposer, or it has no model to ask, or what it needs is not installed.
     """
     known = {key: Llm(llm) if key == Llm.name else proposer for key, proposer in PROPOSERS.items()}
     if llm is None or not llm.wanted:
@@ -51,6 +57,11 @@ def choose_proposers(name: str, llm: LlmSettings | None = None) -> tuple[Propose
         del known[Llm.name]
     else:
         live_model(llm)  # a key or a library that is missing is said before the work begins
+    known[Rl.name] = Rl(folder=trainings)
+    if not can_train():
+        if name == Rl.name:
+            raise BadInput(HINT)
+        del known[Rl.name]
     if name == "auto":
         return tuple(known.values())
     if name not in known:

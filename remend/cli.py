@@ -90,7 +90,9 @@ def heal(
     fault: FaultSpec = "payload",
     seed: Seed = 1,
     budget: Annotated[int, typer.Option("--budget", min=0, help="Search rollouts that may be spent.")] = 300,
-    proposer: Annotated[str, typer.Option("--proposer", help="auto, memory, skills, tune, evolve or llm.")] = "auto",
+    proposer: Annotated[
+        str, typer.Option("--proposer", help="auto, memory, skills, tune, evolve, llm or rl.")
+    ] = "auto",
     json_file: Annotated[
         str, typer.Option("--json", help="Write the result to this file; - is standard output.")
     ] = "-",

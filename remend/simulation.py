@@ -93,7 +93,7 @@ def run(
         task_kind(robot, task)
     faults = parse_faults(request.fault, robot)
     settings = load_settings(home_path(os.environ))
-    proposers = choose_proposers(request.proposer, settings.llm)
+    proposers = choose_proposers(request.proposer, settings.llm, home_path(os.environ) / "trainings")
     incumbent = find_law(robot, robot.controller)
     policy = load_policy(request.policy)
     home = home_folder(os.environ)

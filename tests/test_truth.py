@@ -35,7 +35,7 @@ DOORS = {"sim/environment.py", "sim/trial.py", "sim/workday.py"}  # where a user
 # Name -> the modules that may use it, besides benchmarks. The lists are exact: whoever stops needing it leaves.
 SECRETS = {
     # what the body really does
-    "true_state": {"sim/plant.py", "sim/rollout.py", "sim/environment.py"},
+    "true_state": {"sim/plant.py", "sim/rollout.py", "sim/environment.py", "sim/practice.py"},
     "q_true": {"sim/rollout.py", "sim/judge.py", "sim/filmstrip.py"},
     # the robot that nobody may look into
     "hidden_physics": {"sim/kinds.py", "sim/truth.py", "sim/robot_process.py", "sim/ros_robot.py", *DOORS},
@@ -60,6 +60,7 @@ SECRETS = {
         "sim/kinds.py",
         "sim/worlds.py",
         "sim/rollout.py",
+        "sim/practice.py",
         "sim/robot_process.py",
         "sim/environment.py",
         "sim/workday.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from controllers.artefact import Artefact, with_params
@@ -40,7 +40,7 @@ class Ranked:
     @property
     def size(self) -> int:
         """How much it changes: numbers, and much more where the law is another one."""
-        return len(self.proposal.candidate.changes) + (_NEW_LAW if self.proposal.candidate.kind == "code" else 0)
+        return len(self.proposal.candidate.changes) + (_NEW_LAW if self.proposal.candidate.kind != "params" else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,14 @@ def code_proposal(
     new = {name: value for name, value in law.params.items() if name in before}
     changes = tuple(_changes(law, before, new))
     return _proposal(situation, proposer, "code", artefact, changes, rationale, rollouts)
+
+
+def weights_proposal(
+    situation: Situation, proposer: str, artefact: Artefact, neutral: dict[str, Value], rationale: str, rollouts: int
+) -> Proposal | None:
+    """As `code_proposal`, for a law with a network in it."""
+    found = code_proposal(situation, proposer, artefact, neutral, rationale, rollouts)
+    return None if found is None else replace(found, candidate=replace(found.candidate, kind="weights"))
 
 
 def _proposal(

@@ -74,7 +74,7 @@ def law_of_policy(
     arguments = [*added, *params, *weights, "net_last", *scratch_of(policy)]
     command = robot.command_name
     if base is None:
-        manifest["outputs"] = {command: {"unit": _output_unit(robot), "size": m}}
+        manifest["outputs"] = {command: {"unit": command_unit(robot), "size": m}}
         head = [f'"""{manifest["summary"]}."""', "", "", *signature([*arguments, command])]
         source = "\n".join([*head, *body]) + "\n"
         old = {}
@@ -228,7 +228,7 @@ def _params(robot: Robot, adds: bool, share: float) -> dict[str, dict[str, Any]]
     """The command range, as numbers that a person can read and narrow; `value` is for params.toml."""
     low, high = np.array(robot.limits.effort_low), np.array(robot.limits.effort_high)
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    common = {"unit": _output_unit(robot), "size": len(low), "max_step": 1.0, "role": "limit"}
+    common = {"unit": command_unit(robot), "size": len(low), "max_step": 1.0, "role": "limit"}
     if adds:
         authority = {
             **common,
@@ -259,7 +259,7 @@ def _rounded(values: Array) -> list[float]:
     return [round(float(value), _DECIMALS) for value in values]
 
 
-def _output_unit(robot: Robot) -> str | list[str]:
+def command_unit(robot: Robot) -> str | list[str]:
     """The unit of each command: one text where all have the same."""
     if robot.mode == "position":
         units = ["rad" if joint is None else robot.units[joint] for joint in robot.drives]

@@ -88,6 +88,10 @@ class Workers(Protocol):
         self.rollouts += sum(len(job.scenarios) for job in jobs)
         return self._run(jobs)
 
+    def charge(self, rollouts: int) -> None:
+        """Count rollouts that somebody else has simulated, in the twin and for the same budget."""
+        self.rollouts += rollouts
+
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Judge every (controller, scenario) pair, as `roll` does."""
         return [rolled.judgement for rolled in self.roll(pairs)]

@@ -152,7 +152,7 @@ def test_nothing_proposed_is_nothing_found() -> None:
 
 
 def test_auto_is_every_proposer_and_a_model_if_there_is_one() -> None:
-    assert [proposer.name for proposer in choose_proposers("auto")] == ["memory", "skills", "tune", "evolve"]
+    assert [proposer.name for proposer in choose_proposers("auto")] == ["memory", "skills", "tune", "evolve", "rl"]
     model = LlmSettings(model="small")
     assert [proposer.name for proposer in choose_proposers("auto", model)] == list(PROPOSERS)
     (llm,) = choose_proposers("llm", model)
