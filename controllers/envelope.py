@@ -17,9 +17,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from core.frames import Frame
-from core.robot import Robot
+from core.robot import EnvelopeLimits, Robot
 
 _INF = math.inf
+
+
+# Around a swap. Shipped robots at work, healthy or with a fault that a controller can answer, do not come near these.
+_TIGHT = 0.9  # of the speed, the power and the braking that are counted on otherwise
+_TIGHT_ROOM = 0.5  # of the room between a command's range and what is rejected
 
 
 class Breach(StrEnum):
@@ -123,6 +128,17 @@ class Envelope:
         """`value` as the drive of actuator `k` would follow it from `previous`: its rate, and above all its range."""
         _, low, high, step, _, _ = self._actuators[k]
         return min(max(min(max(value, previous - step), previous + step), low), high)
+
+
+def tightened(limits: EnvelopeLimits) -> EnvelopeLimits:
+    """What a candidate is held to, and a controller in its first seconds: what gets faster and wilder goes early."""
+    return EnvelopeLimits(
+        power_w=_TIGHT * limits.power_w,
+        speed_fraction=_TIGHT * limits.speed_fraction,
+        braking_fraction=_TIGHT * limits.braking_fraction,
+        reject_factor=1.0 + _TIGHT_ROOM * (limits.reject_factor - 1.0),
+        stale_after_s=limits.stale_after_s,
+    )
 
 
 def _reject(breach: Breach, joint: int | None) -> Ruling:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -23,13 +23,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from controllers.canary import CanaryLimits, CanaryMonitor
-from controllers.envelope import Breach, Envelope, Ruling
+from controllers.envelope import Breach, Envelope, Ruling, tightened
 from controllers.slot import Slot
 from core.frames import Frame, Reference
 from core.rigid_body import RigidBodyModel, load_held_at_home
 from core.robot import FIXED_BASE, Robot
 
 _LAW_FAULTS = (Breach.NOT_FINITE, Breach.FAR_BEYOND_LIMIT)  # what no measurement and no state of the robot excuses
+_NO_LAWS_FAULT = (Breach.STALE, Breach.BAD_MEASUREMENT)
+_FRESH_S = 5.0  # after a commit; the canary has lasted as long
 _HEAVIEST_KG = 5.0  # at the tool
 LATE = "the law was late"
 _LATE_TICKS, _OF_LAST = 3, 10  # (m, k) rule: a law that is late once is replaced, one that is late often has to go
@@ -120,6 +122,8 @@ class Runtime:
         self.law_late = 0  # calls of laws that took too long, since the start
         self.watchdog: Watchdog | None = None
         self._envelope = Envelope(robot, braking_inertia(robot))
+        self._tight = Envelope(replace(robot, envelope=tightened(robot.envelope)), braking_inertia(robot))
+        self._fresh_ticks = 0  # for which a committed patch is still held to the tight envelope
         self._width = len(robot.actuators)
         self._failure: str | None = None  # why the last law asked gave no command
         self._late: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)  # of the candidate
@@ -140,6 +144,8 @@ class Runtime:
         if previous is None:
             previous = self._held_before(frame)
         tau_a = self._ask(self.a, frame, reference)
+        if self.b is None and self._fresh_ticks > 0:
+            tau_a = self._watch_fresh(tau_a, frame, reference, previous, now_ns)
         if self.b is None:
             command = self._committed_command(tau_a, frame, previous, now_ns)
             if self._trigger is not None:
@@ -174,8 +180,15 @@ class Runtime:
             self._failure = f"the law failed: {type(error).__name__}"
         return None
 
-    def _rule(self, tau: Sequence[float] | None, frame: Frame, previous: Sequence[float], now_ns: int) -> Ruling:
-        ruling = self._envelope.rule(tau, frame, previous, now_ns)
+    def _rule(
+        self,
+        tau: Sequence[float] | None,
+        frame: Frame,
+        previous: Sequence[float],
+        now_ns: int,
+        envelope: Envelope | None = None,
+    ) -> Ruling:
+        ruling = (envelope or self._envelope).rule(tau, frame, previous, now_ns)
         if ruling.breach is not None:
             self.breaches[ruling.breach] += 1
         return ruling
@@ -192,6 +205,22 @@ class Runtime:
     def _late_machine_ends_canary(self, seq: int) -> None:
         self.roll_back(f"inconclusive: the machine was late in {_LATE_TICKS} of {_OF_LAST} ticks", seq)
         self.inconclusive = True
+
+    def _watch_fresh(
+        self,
+        tau: list[float] | None,
+        frame: Frame,
+        reference: Reference,
+        previous: Sequence[float],
+        now_ns: int,
+    ) -> list[float] | None:
+        """What A commands in this tick: a patch that leaves the tight envelope just after its commit is A no longer."""
+        self._fresh_ticks -= 1
+        ruling = self._tight.rule(tau, frame, previous, now_ns)
+        if ruling.breach is None or ruling.breach in _NO_LAWS_FAULT or self._failure == LATE:
+            return tau
+        self.roll_back(f"just committed: {self._failure or _explain(ruling)}", frame.seq)
+        return self._ask(self.a, frame, reference)
 
     def _held_before(self, frame: Frame) -> list[float]:
         """(m,) what the drives held before the first tick; where that reading makes no sense, what moves nothing."""
@@ -228,6 +257,7 @@ class Runtime:
         self.previous_slot, self.a, self.b = self.a, self.b, None
         self.stage, self.share = Stage.COMMITTED, 0.0
         self.stages_run.append("commit")
+        self._fresh_ticks = round(_FRESH_S / self.robot.dt_s)
         self._trigger, self._monitor = self._monitor if armed_revert else None, None
 
     def roll_back(self, reason: str, seq: int) -> None:
@@ -237,6 +267,7 @@ class Runtime:
         elif self.previous_slot is not None:
             self.previous_slot.controller.adopt_state(self.a.controller)  # it has not run since the commit
             self.a, self.previous_slot, self._trigger = self.previous_slot, None, None
+            self._fresh_ticks = 0
         else:
             return
         self.stage, self.share = Stage.COMMITTED, 0.0
@@ -249,6 +280,7 @@ class Runtime:
         Nothing of a patch stays, not even its states; only where the baseline runs already does it simply go on.
         """
         self.b = self.previous_slot = self._monitor = self._trigger = None
+        self._fresh_ticks = 0
         if self.a.sha256 != baseline.sha256:
             baseline.reset()
             self.a, self._a_ok, self._a_failed = baseline, 0, False
@@ -271,7 +303,7 @@ class Runtime:
         self._late.append(False)
         if tau_a is None:  # nothing to move away from, and nothing to fall back to but the safety law
             return self._committed_command(tau_a, frame, previous, now_ns)
-        alone = self._rule(tau_b, frame, previous, now_ns)
+        alone = self._rule(tau_b, frame, previous, now_ns, self._tight)
         if self.stage is Stage.SHADOW and alone.breach in _LAW_FAULTS:
             self.roll_back(f"in shadow: {_explain(alone)}", frame.seq)
         if self.stage not in (Stage.CANARY, Stage.READY) or self._hold is not None:
@@ -279,7 +311,7 @@ class Runtime:
         self._advance_share(reference)
         self.canary_ticks += 1
         mixed = [a + self.share * (b_i - a) for a, b_i in zip(tau_a, tau_b, strict=True)]
-        ruling = self._rule(mixed, frame, previous, now_ns) if alone.tau is not None else alone
+        ruling = self._rule(mixed, frame, previous, now_ns, self._tight) if alone.tau is not None else alone
         if ruling.tau is None:
             reason: str | None = f"envelope: {_explain(ruling)}"
         else:
@@ -347,7 +379,7 @@ class Runtime:
     ) -> Command:
         ruling = self._rule(tau_a, frame, previous, now_ns)
         breach = ruling.breach
-        self._a_failed = breach is not None and breach not in (Breach.STALE, Breach.BAD_MEASUREMENT)
+        self._a_failed = breach is not None and breach not in _NO_LAWS_FAULT
         if ruling.tau is not None:
             self._a_ok += 1
             if self._hold is None or self._a_ok >= _A_OK_TICKS:

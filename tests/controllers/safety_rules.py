@@ -248,6 +248,19 @@ def without_torque_mode_there_is_no_power_limit(m: ModuleType) -> None:
     let_out(servo.rule([60.0, 4.25], frame((-0.5, 0.0), (1.0, 1.0)), [60.0, 4.25], 0), [60.0, 4.25])
 
 
+def around_a_swap_less_is_let_out(m: ModuleType) -> None:
+    tight = m.tightened(ROBOT.envelope)
+    assert (tight.power_w, tight.speed_fraction, tight.braking_fraction) == (0.9 * 64.0, 0.9 * 0.5, 0.9 * 0.5)
+    assert (tight.reject_factor, tight.stale_after_s) == (1.5, 0.03125)
+    guard = m.Envelope(replace(ROBOT, envelope=tight), INERTIA)
+    let_out(guard.rule([96.0, 12.0], frame(), [96.0, 12.0], 0), [64.0, 8.0], clipped=True)
+    refused(m, "FAR_BEYOND_LIMIT", 0, guard.rule([96.5, 0.0], frame(), [64.0, 0.0], 0))
+    refused(m, "OVERSPEED", 0, guard.rule([0.0, 0.0], frame((-0.9, 0.0), (1.9, 0.0)), ZERO, 0))
+    refused(m, "JOINT_LIMIT", 0, guard.rule([0.0, 0.0], frame((0.48, 0.0), (1.0, 0.0)), ZERO, 0))
+    refused(m, "POWER", None, guard.rule([60.0, 0.0], frame((-0.5, 0.0), (1.0, 0.0)), [60.0, 0.0], 0))
+    let_out(guard.rule([57.0, 0.0], frame((-0.5, 0.0), (1.0, 0.0)), [57.0, 0.0], 0), [57.0, 0.0])
+
+
 def a_lone_command_is_clipped_as_the_drive_would_follow_it(m: ModuleType) -> None:
     guard = m.Envelope(ROBOT, INERTIA)
     assert [guard.clip(0, value, 3.0) for value in (3.5, 40.0, -40.0)] == [3.5, 19.0, -13.0]
@@ -258,6 +271,7 @@ def a_lone_command_is_clipped_as_the_drive_would_follow_it(m: ModuleType) -> Non
 
 
 ENVELOPE_RULES: tuple[Rule, ...] = (
+    around_a_swap_less_is_let_out,
     a_lone_command_is_clipped_as_the_drive_would_follow_it,
     a_measurement_of_the_wrong_length_is_refused,
     a_coordinate_without_a_drive_is_held_to_its_range_and_speed,

@@ -417,6 +417,7 @@ def test_an_armed_revert_moves_the_pointer_back_and_an_unarmed_one_stays(
     robot = boot()
     robot.swap(patch(GOOD, needs_revert_trigger=armed), GOOD)
     assert CommitFolder(tmp_path).read().committed == GOOD.sha256
+    robot.tick(2500)  # in its first seconds any patch would go for this
     robot.world.error_rad = 0.5  # the fault is gone, and the patch with it
     robot.tick(20)
     expected = BASELINE.sha256 if armed else GOOD.sha256

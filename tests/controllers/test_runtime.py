@@ -57,6 +57,9 @@ A_RETURNS_AFTER = 25
 SAFETY = load_artefact(shipped_laws()[ROBOT.safety_controller])
 
 
+FRESH_TICKS = round(5.0 / ROBOT.dt_s)  # after a commit, in which the envelope is tighter
+
+
 class Loop:
     """A runtime in the still world that checks every command it gives."""
 
@@ -379,12 +382,35 @@ def test_an_armed_patch_that_no_longer_keeps_its_promise_is_reverted() -> None:
 
 def test_an_armed_patch_that_fails_is_reverted_at_once() -> None:
     loop = Loop()
-    loop.commit(make.hold("candidate", kp=310.0, start=TO_READY + 10))
-    loop.ticks(10)
+    loop.commit(make.hold("candidate", kp=310.0, start=TO_READY + FRESH_TICKS + 10))
+    loop.ticks(FRESH_TICKS + 10)
     assert loop.tick().source == "safety"
     assert loop.runtime.a.sha256 == BASE.sha256
     assert loop.runtime.rollback_reason == "revert trigger: the safety law had to take over"
     assert [c.source for c in loop.ticks(A_RETURNS_AFTER)][-1] == "a"
+
+
+@pytest.mark.parametrize("armed", [True, False])
+@pytest.mark.parametrize(("after", "goes"), [(0, True), (FRESH_TICKS - 1, True), (FRESH_TICKS, False)])
+@pytest.mark.parametrize("wrong", ["nan", "huge"])
+def test_a_patch_that_fails_just_after_its_commit_goes_in_the_same_tick(
+    armed: bool, after: int, goes: bool, wrong: str
+) -> None:
+    loop = Loop()
+    loop.commit(make.hold("candidate", kp=310.0, wrong=wrong, start=TO_READY + after), armed_revert=armed)
+    loop.ticks(after)
+    assert loop.runtime.a.sha256 != BASE.sha256
+    assert loop.tick().source == ("a" if goes else "safety")
+    assert (loop.runtime.a.sha256 == BASE.sha256) == (goes or armed)
+    assert str(loop.runtime.rollback_reason).startswith("just committed: ") == goes
+
+
+def test_a_patch_is_not_sent_back_for_a_measurement_just_after_its_commit() -> None:
+    loop = Loop()
+    loop.commit(make.hold("candidate", kp=310.0), armed_revert=False)
+    loop.tick(late_ns=10**9)
+    loop.tick(q=[math.nan] * 7)
+    assert loop.runtime.a.sha256 != BASE.sha256
 
 
 def test_a_late_machine_alone_does_not_revert_an_armed_patch() -> None:
@@ -610,7 +636,7 @@ class SwapMachine(RuleBasedStateMachine):
             if self.runtime.a.sha256 != self.a:
                 assert not had_candidate
                 assert self.runtime.a.sha256 == self.previous
-                assert "revert trigger" in str(self.runtime.rollback_reason)
+                assert str(self.runtime.rollback_reason).startswith(("revert trigger", "just committed"))
                 self.a, self.previous = self.runtime.a.sha256, None
 
     @rule()
