@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing.connection import wait
+from typing import Protocol
 
 from controllers.inline_loop import inline_main
 from controllers.inline_messages import HEAD, SOURCES, InlineSetup, InlineStatus, Refusal, Request, Rows, Stop
@@ -17,6 +18,31 @@ from core.errors import BadInput, Refused, RobotFault, SignatureInvalid
 Answered = Future[InlineStatus | None]
 
 _PATIENCE_S = 30.0  # for a process to start or to end, on a busy machine
+
+
+class Process(Protocol):
+    """What a node needs of whatever holds a robot's controllers."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of it."""
+        ...
+
+    def measured(self, stamp_ns: int, age_ns: int, values: Sequence[float]) -> None:
+        """Hand over a measurement: q, qd and effort, (2 n + m,)."""
+        ...
+
+    def overdue(self, age_ns: int) -> None:
+        """Say that no measurement has come, and how old the last one is."""
+        ...
+
+    def ask(self, request: Request) -> Answered:
+        """Send a request; the future holds a status, or None for done, or raises what the robot refused it with."""
+        ...
+
+    def close(self) -> None:
+        """End it; the robot keeps its committed controller."""
+        ...
 
 
 class InlineProcess:

@@ -27,6 +27,7 @@ from controllers.inline_messages import (
     StagePatch,
 )
 from controllers.runtime import Note, Stage
+from controllers.timing import LoopTiming
 from core.errors import BadInput
 
 MOST_CHARACTERS = 32 * 2**20  # a patch with the largest weights
@@ -167,6 +168,9 @@ def read_host_status(body: Mapping[str, Any]) -> HostStatus:
         host["stage"] = Stage(host["stage"])
         host["stages_run"] = tuple(host["stages_run"])
         host["notes"] = tuple(Note(**note) for note in host["notes"])
+        if (timing := host["timing"]) is not None:
+            lists = {name: tuple(timing[name]) for name in ("wake_us", "tick_us")}
+            host["timing"] = LoopTiming(**{**timing, **lists})
         step = host["max_command_step_nm"]
         host["max_command_step_nm"] = math.nan if step is None else float(step)
         return HostStatus(**host)

@@ -37,7 +37,7 @@ from controllers.inline_messages import (
     RollBack,
     Thaw,
 )
-from controllers.inline_process import Answered, InlineProcess
+from controllers.inline_process import Answered, InlineProcess, Process
 from controllers.ros_intake import Intake
 from controllers.ros_pairing import Pairing
 from controllers.ros_patching import Patching
@@ -89,12 +89,15 @@ class HostNode(LifecycleNode):
         home: where trust and folder are by default.
     """
 
+    called = "remend_host"
+    settings: tuple[Setting, ...] = SETTINGS
+
     def __init__(self, find: Callable[[str], Path], overrides: Mapping[str, Any], home: Path) -> None:
         given = [Parameter(name, value=value) for name, value in overrides.items()]
-        super().__init__("remend_host", parameter_overrides=given)
+        super().__init__(self.called, parameter_overrides=given)
         self._find, self._home = find, home
-        declare(self, SETTINGS)
-        self.process: InlineProcess | None = None
+        declare(self, self.settings)
+        self.process: Process | None = None
         self.status: InlineStatus | None = None
         self.why = ""  # it could not be configured
         self.boot = ""  # another one for each control process
@@ -184,12 +187,12 @@ class HostNode(LifecycleNode):
         self._pairing = Pairing(self._frames.sources)
         self._offset_ns: int | None = None
         self._last_ns = 0
-        self._commands = self.create_lifecycle_publisher(Float64MultiArray, "commands", RELIABLE)
+        self._open_drives()
         self._telemetry = self.create_publisher(Float64MultiArray, "~/telemetry", RELIABLE)
         self._rows_said = 0
         self._layout = MultiArrayDimension(size=len(self.robot.actuators), stride=len(self.robot.actuators))
         take = self.create_subscription
-        self._entities = [
+        self._entities += [
             take(JointTrajectory, "~/joint_trajectory", self._path, RELIABLE),
             take(Twist, "~/cmd_vel", self._speed, RELIABLE),
             self.create_service(Trigger, "~/rollback", self._switch(lambda: RollBack(reason="asked over ROS"))),
@@ -203,7 +206,18 @@ class HostNode(LifecycleNode):
         overdue_s = max(self.robot.dt_s, 0.5 * self.robot.envelope.stale_after_s)
         self._entities.append(self.create_timer(overdue_s, self._look_at_the_clock, clock=self._steady))
         self._entities.append(self.create_timer(0.1, self._keep_house, clock=self._steady))
-        self._intake = Intake(self, self._frames.sources, quality, self._measured)
+        self._intake = Intake(self, self._frames.sources, quality, self._measured, self._first_of_all())
+
+    def _open_drives(self) -> None:
+        """The way to the drives."""
+        self._commands = self.create_lifecycle_publisher(Float64MultiArray, "commands", RELIABLE)
+
+    def _first_of_all(self) -> Sequence[tuple[Any, str, Callable[[Any], None]]]:
+        """What the intake hears besides measurements: topic, type and callback."""
+        return ()
+
+    def _make_process(self) -> Process:
+        return InlineProcess(self._setup, self._command, self._rows, self._end)
 
     def _read_trust(self) -> bytes:
         path = Path(self.text("trust") or self._home / "trust.json")
@@ -219,7 +233,7 @@ class HostNode(LifecycleNode):
         self.boot, self._ended = secrets.token_hex(4), False
         with self._lock:
             self._rows_said = 0
-        self.process = InlineProcess(self._setup, self._command, self._rows, self._end)
+        self.process = self._make_process()
         try:
             self.status = self.process.ask(AskStatus()).result(timeout=_PATIENCE_S)
         except TimeoutError:
@@ -250,7 +264,9 @@ class HostNode(LifecycleNode):
         latest = self._pairing.latest
         now_ns = self.get_clock().now().nanoseconds
         stamp_ns = stamp_of(latest["joint_states"]) or now_ns
-        if self._offset_ns is None:
+        if self._offset_ns is None and self._setup.sim_time:
+            self._offset_ns = 0
+        elif self._offset_ns is None:
             age_ns = now_ns - stamp_ns
             self._offset_ns = 0 if -_MOST_AGE_NS < age_ns < _MOST_AGE_NS else age_ns
             if self._offset_ns:
@@ -316,6 +332,10 @@ class HostNode(LifecycleNode):
     def measurement_age_s(self) -> float | None:
         """Age of the last measurement [s]; None before the first."""
         return (self.get_clock().now().nanoseconds - self._last_ns) * 1e-9 if self._last_ns else None
+
+    def about(self) -> dict[str, object]:
+        """What else belongs into ~/status."""
+        return {"mode": "inline"}
 
     def incident(self, what: str, why: str) -> None:
         """Say on ~/incidents that something happened."""

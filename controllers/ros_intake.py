@@ -13,6 +13,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Imu, JointState
 
+from core.ros_node import RELIABLE
+
 _TYPES = {"joint_states": JointState, "odom": Odometry, "imu": Imu}
 
 
@@ -23,10 +25,16 @@ class Intake:
         beside: the node that this one belongs to; it gets its name with `_intake`.
         sources: topics, of those in `core.ros_frames`.
         take: called from the thread with source and message.
+        first: further topics with type and callback; of what has arrived, these are taken first.
     """
 
     def __init__(
-        self, beside: Node, sources: Sequence[str], quality: QoSProfile, take: Callable[[str, Any], None]
+        self,
+        beside: Node,
+        sources: Sequence[str],
+        quality: QoSProfile,
+        take: Callable[[str, Any], None],
+        first: Sequence[tuple[Any, str, Callable[[Any], None]]] = (),
     ) -> None:
         name = f"{beside.get_name()}_intake"
         self._node = Node(
@@ -36,6 +44,8 @@ class Intake:
             enable_rosout=False,
             parameter_overrides=[Parameter("use_sim_time", value=False)],
         )
+        for kind, topic, callback in first:
+            self._node.create_subscription(kind, topic, callback, RELIABLE)
         for source in sources:
             self._node.create_subscription(_TYPES[source], source, lambda m, s=source: take(s, m), quality)
         self._executor = SingleThreadedExecutor()

@@ -57,7 +57,7 @@ class Reports:
         """Publish now."""
         self._say_notes(status)
         self._last, self._said_s = status, time.monotonic()
-        body = status_body(status) | {"robot_id": self._node.robot_id, "boot": self._node.boot}
+        body = status_body(status) | {"robot_id": self._node.robot_id, "boot": self._node.boot, **self._node.about()}
         self._status.publish(String(data=json.dumps(body)))
 
     def incident(self, what: str, why: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.errors import BadInput
+
+if TYPE_CHECKING:
+    from controllers.ros_host import HostNode
 
 ros_app = typer.Typer(no_args_is_help=True, help="The ROS 2 nodes.")
 _LOOSE = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -73,9 +76,6 @@ def host_node(
 ) -> None:
     """The lifecycle node that drives a robot: /joint_states in, the law, commands out."""
     from controllers.ros_host import HostNode  # noqa: PLC0415
-    from core.ros_node import run  # noqa: PLC0415
-    from remend.home import home_path  # noqa: PLC0415
-    from sim.catalogue import robot_file  # noqa: PLC0415
 
     given = {
         "robot": robot,
@@ -85,15 +85,87 @@ def host_node(
         "simulated": simulated,
         "use_sim_time": sim_time,
     }
+    _run_host(HostNode, given, ros_arguments(context))
+
+
+def _run_host(kind: type[HostNode], given: dict[str, Any], arguments: list[str]) -> None:
+    from core.ros_node import run  # noqa: PLC0415
+    from remend.home import home_path  # noqa: PLC0415
+    from sim.catalogue import robot_file  # noqa: PLC0415
+
     overrides = {name: value for name, value in given.items() if value is not None}
 
     def make() -> HostNode:
-        node = HostNode(robot_file, overrides, home_path(os.environ))
+        node = kind(robot_file, overrides, home_path(os.environ))
         if node.get_parameter("autostart").value:
             node.start()
         return node
 
-    run(make, ros_arguments(context))
+    run(make, arguments)
+
+
+@ros_app.command("params", context_settings=_LOOSE)
+def params_node(
+    context: typer.Context,
+    robot: Annotated[str | None, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")] = None,
+    law: Annotated[Path | None, typer.Option("--law", help="Folder of the law that models the controller.")] = None,
+    controller: Annotated[
+        str | None, typer.Option("--controller", help="Node whose parameters are patched, such as /pid.")
+    ] = None,
+    record: Annotated[
+        float | None, typer.Option("--record", help="Recording that the law has to reproduce first [s].")
+    ] = None,
+    robot_id: Annotated[str | None, typer.Option("--robot-id", help="Name of this robot in signatures.")] = None,
+    trust: Annotated[Path | None, typer.Option("--trust", help="Public keys that may sign patches.")] = None,
+    folder: Annotated[Path | None, typer.Option("--folder", help="Where commits and former values are kept.")] = None,
+    simulated: Annotated[
+        bool | None, typer.Option("--simulated", help="Nobody can come to harm: simulated operators may approve.")
+    ] = None,
+    sim_time: Annotated[bool | None, typer.Option("--sim-time", help="Time comes from /clock.")] = None,
+) -> None:
+    """For a robot that keeps its own controller: patches are steps of that one's parameters."""
+    from controllers.ros_params import ParamsNode  # noqa: PLC0415
+
+    given = {
+        "robot": robot,
+        "law": None if law is None else str(law),
+        "controller": controller,
+        "record_s": record,
+        "robot_id": robot_id,
+        "trust": None if trust is None else str(trust),
+        "folder": None if folder is None else str(folder),
+        "simulated": simulated,
+        "use_sim_time": sim_time,
+    }
+    _run_host(ParamsNode, given, ros_arguments(context))
+
+
+@ros_app.command("telemetry", context_settings=_LOOSE)
+def telemetry_node(
+    context: typer.Context,
+    topic: Annotated[
+        list[str] | None, typer.Option("--topic", help="NAME:TYPE[:QOS[:DEADLINE_S]]; may be given again.")
+    ] = None,
+    head: Annotated[float | None, typer.Option("--head", help="How long the start counts as healthy [s].")] = None,
+    rate_fa: Annotated[float | None, typer.Option("--rate-fa", help="Admissible false alarms per hour.")] = None,
+    channels: Annotated[
+        Path | None, typer.Option("--channels", help="TOML file with roles, units and limits of channels.")
+    ] = None,
+    sim_time: Annotated[bool | None, typer.Option("--sim-time", help="Time comes from /clock.")] = None,
+) -> None:
+    """Watch topics: health, test ratio and events of what they say."""
+    from core.ros_node import run  # noqa: PLC0415
+    from telemetry.ros_telemetry import TelemetryNode, parse_topic  # noqa: PLC0415
+
+    given = {
+        "head_s": head,
+        "false_alarms_per_hour": rate_fa,
+        "channels": None if channels is None else str(channels),
+        "use_sim_time": sim_time,
+    }
+    overrides = {name: value for name, value in given.items() if value is not None}
+    topics = tuple(map(parse_topic, topic or ()))
+    run(lambda: TelemetryNode(topics, overrides), ros_arguments(context))
 
 
 @ros_app.command("trust")

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Duration
 from nav_msgs.msg import Odometry
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
@@ -32,7 +31,7 @@ from core.frames import Frame
 from core.robot import Robot
 from core.robot_toml import load_robot
 from core.ros_frames import RosFrames, time_of
-from core.ros_node import LATCHED, RELIABLE, ros
+from core.ros_node import LATCHED, RELIABLE, Stop, ros
 from sim.faults.notation import parse_faults
 from sim.kinds import hidden_physics, kind_of, open_plant
 from sim.plant import Plant
@@ -167,49 +166,46 @@ class _Work:
 class _Loop:
     """Physics, paced by the wall clock or by the answers."""
 
-    def __init__(self, wanted: SimulatedRobot, robot: Robot, node: RobotNode, executor: Executor) -> None:
+    def __init__(self, wanted: SimulatedRobot, robot: Robot, node: RobotNode, executor: Executor, stop: Stop) -> None:
+        self._stop = stop
         self._wanted, self._node, self._executor = wanted, node, executor
         self._robot, self._period_ns = robot, round(robot.dt_s * 1e9)
         self._wall_ns = self._period_ns / wanted.rate if wanted.rate else 0.0
         self._now_ns = 0
 
     def run(self, plant: Plant) -> None:
-        """Until ROS shuts down.
+        """Until the process is asked to end.
 
         Raises:
             FloatingPointError: the simulated robot has diverged.
         """
-        node = self._node
-        try:
-            self._wait_for_a_command(plant.measure())
-            work = None
-            if node.work is not None:
-                work = _Work(self._robot, self._wanted.seed, self._now_ns + round(_AHEAD_S * 1e9))
-            due_ns = float(time.monotonic_ns())
-            while rclpy.ok():
-                assert node.command is not None
-                plant.apply(node.command)
-                if work is not None and node.work is not None and (path := work.due(self._now_ns)):
-                    node.work.publish(path)
-                self._now_ns += self._period_ns
-                node.say(plant.measure(), self._now_ns)
-                due_ns = max(due_ns + self._wall_ns, time.monotonic_ns() - 100 * self._wall_ns)  # slept: do not race
-                self._spin_until(due_ns)
-                if self._wanted.lockstep:
-                    self._wait_for_the_answer()
-        except ExternalShutdownException:
-            return
+        node, work = self._node, None
+        self._wait_for_a_command(plant.measure())
+        if node.work is not None:
+            work = _Work(self._robot, self._wanted.seed, self._now_ns + round(_AHEAD_S * 1e9))
+        due_ns = float(time.monotonic_ns())
+        while not self._stop.asked:
+            assert node.command is not None
+            plant.apply(node.command)
+            if work is not None and node.work is not None and (path := work.due(self._now_ns)):
+                node.work.publish(path)
+            self._now_ns += self._period_ns
+            node.say(plant.measure(), self._now_ns)
+            due_ns = max(due_ns + self._wall_ns, time.monotonic_ns() - 100 * self._wall_ns)  # slept: do not race
+            self._spin_until(due_ns)
+            if self._wanted.lockstep:
+                self._wait_for_the_answer()
 
     def _wait_for_a_command(self, held: Frame) -> None:
         """Brakes hold the robot until somebody commands it; what it says goes on."""
-        while rclpy.ok() and self._node.command is None:
+        while not self._stop.asked and self._node.command is None:
             self._now_ns += self._period_ns
             self._node.say(held, self._now_ns)
             self._spin_until(time.monotonic_ns() + max(self._wall_ns, _START_PERIOD_S * 1e9))
 
     def _wait_for_the_answer(self) -> None:
         node, asked_s = self._node, time.monotonic()
-        while rclpy.ok() and not node.is_answered:
+        while not self._stop.asked and not node.is_answered:
             self._executor.spin_once(timeout_sec=_ASK_AGAIN_S)
             if not node.is_answered and time.monotonic() - asked_s > _ASK_AGAIN_S:
                 node.say_again()
@@ -217,11 +213,11 @@ class _Loop:
 
     def _spin_until(self, due_ns: float) -> None:
         """Take what comes until then, and at least what is there already."""
-        while rclpy.ok():
+        while not self._stop.asked:
             left_s = (due_ns - time.monotonic_ns()) * 1e-9
             if left_s <= 0.0:
                 return
-            self._executor.spin_once(timeout_sec=left_s)
+            self._executor.spin_once(timeout_sec=min(left_s, _ASK_AGAIN_S))
 
 
 def simulate(wanted: SimulatedRobot, arguments: Sequence[str] = ()) -> None:
@@ -237,12 +233,15 @@ def simulate(wanted: SimulatedRobot, arguments: Sequence[str] = ()) -> None:
     if not (math.isfinite(wanted.rate) and wanted.rate >= 0.0) or (wanted.rate == 0.0 and not wanted.lockstep):
         raise BadInput(f"--rate {wanted.rate:g}: must be positive, or 0 together with --lockstep; give 1 for real time")
     course = fault_course(robot, wanted.fault, wanted.seed, wanted.learn_s)
-    with ros(arguments), open_plant(robot, hidden_physics(robot, wanted.seed), course, wanted.seed) as plant:
+    with (
+        ros(arguments) as stop,
+        open_plant(robot, hidden_physics(robot, wanted.seed), course, wanted.seed) as plant,
+    ):
         node = RobotNode(robot, wanted.command_topic, wanted.work_topic)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            _Loop(wanted, robot, node, executor).run(plant)
+            _Loop(wanted, robot, node, executor, stop).run(plant)
         except FloatingPointError:
             raise RobotFault("the simulated robot came apart: its motion grew beyond all bounds") from None
         finally:

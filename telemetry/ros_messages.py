@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
@@ -11,6 +12,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 JOINT_STATE = "sensor_msgs/msg/JointState"
 CONTROLLER_STATE = "control_msgs/msg/JointTrajectoryControllerState"
 ARRAY = "std_msgs/msg/Float64MultiArray"
+DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 
 def _axes(names: str, axes: str = "xyz") -> tuple[str, ...]:
@@ -41,7 +43,7 @@ _READERS = {
     ]
     for msgtype, (paths, dull) in _FIELDS.items()
 }
-READ_TYPES = frozenset({JOINT_STATE, CONTROLLER_STATE, ARRAY, *_FIELDS})
+READ_TYPES = frozenset({JOINT_STATE, CONTROLLER_STATE, ARRAY, DIAGNOSTICS, *_FIELDS})
 # A controller's state has a point for what it wants, one for what is measured and one for what it commands.
 _POINTS = (("reference", "reference"), ("feedback", "feedback"), ("output", "command"))
 _POINT_FIELDS = (("positions", "position"), ("velocities", "velocity"), ("effort", "effort"))
@@ -84,8 +86,9 @@ def flatten(topic: str, msgtype: str, message: Any) -> dict[str, float]:
 
     A JointState on `/joint_states` gives `JOINT.position`, `.velocity` and `.effort`; on `/arm/joint_states`
     `/arm/JOINT.position` and so on; on another topic `TOPIC/JOINT.position`. A Float64MultiArray gives `TOPIC/data[0]`
-    and on, the others their fields, such as `TOPIC/angular_velocity.x`. What a message leaves empty is missing, not
-    zero.
+    and on, a DiagnosticArray the values that are numbers and the levels, such as `TOPIC/motor 1/temperature` and
+    `TOPIC/motor 1.level`, the others their fields, such as `TOPIC/angular_velocity.x`. What a message leaves empty is
+    missing, not zero.
     """
     if msgtype == JOINT_STATE:
         base, last = topic.rsplit("/", 1) if "/" in topic else ("", topic)
@@ -97,9 +100,20 @@ def flatten(topic: str, msgtype: str, message: Any) -> dict[str, float]:
         }
     if msgtype == CONTROLLER_STATE:
         return dict(_controller_state(topic, message))
+    if msgtype == DIAGNOSTICS:
+        return dict(_diagnostics(topic, message))
     if msgtype == ARRAY:
         return {f"{topic}/data[{i}]": value for i, value in enumerate(message.data.tolist())}
     return {f"{topic}/{name}": float(read(message)) for name, read in _READERS[msgtype]}
+
+
+def _diagnostics(topic: str, message: Any) -> Iterator[tuple[str, float]]:
+    for status in message.status:
+        level = status.level  # one byte, which rclpy gives as bytes
+        yield f"{topic}/{status.name}.level", float(level[0] if isinstance(level, bytes) else level)
+        for pair in status.values:
+            with suppress(ValueError):
+                yield f"{topic}/{status.name}/{pair.key}", float(pair.value)
 
 
 def _controller_state(topic: str, message: Any) -> Iterator[tuple[str, float]]:

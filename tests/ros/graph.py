@@ -9,11 +9,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 PATIENCE_S = 60.0  # for something to happen on a busy machine
 
@@ -107,3 +114,29 @@ def wait_for(met: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) 
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.02)
     return found
+
+
+@contextmanager
+def listening(*wanted: tuple[Any, str, Callable[[Any], None], Any]) -> Iterator[Node]:
+    """A node in this process that hears (type, topic, callback, quality) in a thread of its own."""
+    context = Context()
+    rclpy.init(context=context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("listener", context=context)
+    for kind, topic, callback, quality in wanted:
+        node.create_subscription(kind, topic, callback, quality)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)

@@ -19,15 +19,12 @@ from controllers.canary import CanaryLimits
 from controllers.controller import Controller
 from controllers.library import find_law
 from controllers.runtime import Stage
-from controllers.signature import PatchManifest, artefact_sha, countersign, sign
-from core.clock import SystemClock
 from core.errors import Refused, SignatureInvalid
-from core.ids import sha256_of
 from core.robot import Robot
-from remend.keys import KeyRing
 from remend.links.ros_link import RosLink
 from sim.catalogue import find_robot
 from tests.ros.graph import PATIENCE_S, Graph, wait_for
+from tests.ros.signing import signed
 
 pytestmark = [pytest.mark.ros, pytest.mark.e2e, pytest.mark.xdist_group("ros")]
 
@@ -56,28 +53,6 @@ def changed(robot: Robot, factor: float) -> Artefact:
     kp = Controller.from_artefact(law, robot.ports).params["cart_kp"]
     assert isinstance(kp, float)
     return with_params(law, {"cart_kp": factor * kp})
-
-
-def signed(home: Path, artefact: Artefact, limits: CanaryLimits, base_sha: str, robot_id: str = "cart-7") -> bytes:
-    now_ns, keys = SystemClock().wall_ns(), KeyRing.load(home)
-    manifest = PatchManifest(
-        robot_id=robot_id,
-        slot="main",
-        law=artefact.name,
-        version=now_ns,
-        base_sha=base_sha,
-        result_sha=artefact_sha(artefact.files),
-        files={name: sha256_of(data) for name, data in artefact.files.items()},
-        report_sha=sha256_of("a report"),
-        approver="a test",
-        not_before_ns=now_ns - 10**9,
-        expires_ns=now_ns + 3600 * 10**9,
-        revert_to=base_sha,
-        needs_revert_trigger=False,
-        canary_sha=limits.sha256,
-    )
-    once = sign(manifest, keys.operator_id, keys.operator)
-    return countersign(once, keys.service_id, keys.service).to_json()
 
 
 def to_canary(link: RosLink, home: Path, artefact: Artefact, limits: CanaryLimits) -> None:
