@@ -25,8 +25,10 @@ from patcher.propose.tune import Tune
 from patcher.race import Runner, Track, mean_error, race
 from patcher.rl.process import HINT, can_train
 from patcher.spent import Spent
+from sim.overasked import overasked_under
 from sim.policy import Policy
 from sim.policy_toml import shipped_policy
+from sim.twin.twin import Twin
 from sim.workers.base import Workers
 
 PROPOSERS: Registry[Proposer] = Registry(
@@ -125,13 +127,19 @@ def search(
     return in_order(ranked)
 
 
-def brought(ranked: Sequence[Ranked]) -> str:
-    """How many candidates there are, in words, and what the best scores if none is to be put before the gates."""
+def brought(ranked: Sequence[Ranked], twin: Twin) -> str:
+    """How many candidates there are, in words; if none is to be put before the gates, the best score and why it may be.
+
+    Args:
+        twin: that they raced in.
+    """
     count = "1 candidate" if len(ranked) == 1 else f"{len(ranked)} candidates"
     if any(each.score < 1.0 and not each.dropped for each in ranked):
         return count
     best = min((each.score for each in ranked), default=1.0)
-    return f"{count}, none better than the controller at work (the best scores {best:.3g}, and 1 is no gain),"
+    none = f"{count}, none better than the controller at work (the best scores {best:.3g}, and 1 is no gain"
+    why = overasked_under(twin)
+    return f"{none}; of {why})," if why else f"{none}),"
 
 
 def in_order(ranked: Sequence[Ranked]) -> list[Ranked]:

@@ -255,7 +255,7 @@ class Pipeline:
             if not ranked:
                 stage.finish("none: the fault costs too little tracking, or no remedy is known")
                 return ranked
-            stage.finish(f"{brought(ranked)} from {healing.search_rollouts} rollouts")
+            stage.finish(f"{brought(ranked, twin)} from {healing.search_rollouts} rollouts")
         return ranked
 
     def prove(self, proposal: Proposal, twin: Twin, healing: Healing) -> ValidationReport:

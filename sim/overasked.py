@@ -11,9 +11,12 @@ from core.records import Gate
 from core.rigid_body import RigidBodyModel
 from core.robot import FIXED_BASE, Robot
 from core.status import Verdict
-from sim.evidence import Pair
+from sim.evidence import Pair, draw_scenarios
 from sim.scenario import Scenario
 from sim.tasks.demand import efforts
+from sim.twin.twin import Twin
+
+_DRAWN = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +49,24 @@ def explained(gate: Gate, robot: Robot, pairs: Sequence[Pair]) -> Gate:
     broken = [pair.scenario for pair in pairs if pair.after.limit_broken]
     if gate.verdict is Verdict.PASS or not broken:
         return gate
-    asked = [(found, scenario) for scenario in broken if (found := demand(robot, scenario)) is not None]
+    words = too_much(robot, broken)
+    return replace(gate, why=f"{gate.why}; {words}" if words else f"{gate.why}; the first is '{broken[0].name}'")
+
+
+def too_much(robot: Robot, scenarios: Sequence[Scenario]) -> str:
+    """In how many of `scenarios` the task is too much to ask, and the worst of them; empty if in none."""
+    asked = [(found, scenario) for scenario in scenarios if (found := demand(robot, scenario)) is not None]
     beyond = [(found, scenario) for found, scenario in asked if found.share > 1.0]
     if not beyond:
-        return replace(gate, why=f"{gate.why}; the first is '{broken[0].name}'")
+        return ""
     worst, scenario = max(beyond, key=lambda each: each[0].share)
-    why = (
-        f"in {len(beyond)} of these {len(broken)} the task asks a motor for more than it has, whatever controls it: "
+    return (
+        f"in {len(beyond)} of these {len(scenarios)} the task asks a motor for more than it has, whatever controls it: "
         f"{worst.joint} for {100 * worst.share:.0f} % in '{scenario.name}'; slow the work down or take load off"
     )
-    return replace(gate, why=f"{gate.why}; {why}")
+
+
+def overasked_under(twin: Twin) -> str:
+    """The same of tasks that are drawn under the diagnosed fault."""
+    words = too_much(twin.robot, draw_scenarios(twin, _DRAWN, seed=0))
+    return f"{_DRAWN} tasks drawn under this fault: {words}" if words else ""

@@ -18,6 +18,7 @@ from patcher.propose.base import Proposal, Proposer, Ranked, Situation, params_p
 from patcher.propose.llm import Llm
 from patcher.score import LOST, score
 from patcher.search import PROPOSERS, brought, choose_proposers, in_order, search
+from sim.effect import Effect
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.scenario import Scenario
@@ -200,7 +201,7 @@ def test_the_words_for_what_was_found_say_when_nothing_of_it_is_worth_the_gates(
 
     def found(*scores: float, dropped: bool = False) -> str:
         each = Ranked(proposal=proposal, score=0.0, bound=1.0, recovery=0.0, dropped=dropped)
-        return brought([replace(each, score=score) for score in scores])
+        return brought([replace(each, score=score) for score in scores], made_up.twin())
 
     assert found(0.1) == "1 candidate"
     assert found(12.6, 0.99) == "2 candidates"
@@ -208,3 +209,11 @@ def test_the_words_for_what_was_found_say_when_nothing_of_it_is_worth_the_gates(
     assert found(33.4, 12.59) == f"2 candidates, {none} 12.6, and 1 is no gain),"
     assert found(1.0) == f"1 candidate, {none} 1, and 1 is no gain),"
     assert found(0.98, dropped=True) == f"1 candidate, {none} 0.98, and 1 is no gain),"
+
+
+def test_where_tasks_ask_a_motor_for_more_than_it_has_that_is_said_as_well() -> None:
+    twin = made_up.twin()
+    heavy = replace(twin.causes[0], effect=lambda _: Effect(payload_kg=30.0))
+    said = brought([], replace(twin, causes=(heavy,)))
+    assert "1 is no gain; of 24 tasks drawn under this fault: in 24 of these 24 the task asks a motor" in said
+    assert said.endswith("slow the work down or take load off),")
