@@ -33,8 +33,8 @@ class KilledError(Exception):
 
 ARM = find_robot("arm2")
 BASE = find_law(ARM, ARM.controller)
-SMALL = Plan(hidden=(8,), rollouts=40, scenarios=8, check_scenarios=2, checks=3)
-TINY = {"rollouts": 16, "checks": 2, "check_scenarios": 1}
+SMALL = Plan(hidden=(8,), rollouts=20, scenarios=8, check_scenarios=2, checks=3)
+TINY = {"rollouts": 8, "checks": 2, "check_scenarios": 1}
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +137,8 @@ def test_a_training_that_diverges_ends_with_what_was_best_before(situation: Situ
 
 
 def test_too_few_rollouts_are_said_with_how_many_are_needed(situation: Situation) -> None:
-    with pytest.raises(BadInput, match="5 rollouts are too few to train with; give at least"):
-        Trainer(short(situation, rollouts=5)).run()
+    with pytest.raises(BadInput, match="3 rollouts are too few to train with; give at least"):
+        Trainer(short(situation, rollouts=3)).run()
     with pytest.raises(BadInput, match="there is no algorithm 'ddpg'"):
         Plan(algorithm="ddpg")
 
@@ -174,13 +174,13 @@ def test_a_training_has_healthy_late_and_other_robots_in_every_environment(situa
 
 def test_the_proposer_brings_a_law_that_a_person_can_read(situation: Situation) -> None:
     workers = InProcess(ARM, trusting=True)
-    proposer = Rl(Plan(hidden=(8,), rollouts=100, scenarios=8, check_scenarios=3, checks=3))
+    proposer = Rl(Plan(hidden=(8,), rollouts=60, scenarios=8, check_scenarios=2, checks=3))
     (proposal,) = proposer.propose(situation, workers)
     candidate = proposal.candidate
     assert (candidate.kind, candidate.proposer, candidate.base_sha) == ("weights", "rl", BASE.sha256)
     assert [change.name for change in candidate.changes] == ["net_authority[0]", "net_authority[1]"]
     assert all(change.old == 0.0 < change.new for change in candidate.changes)
-    assert 60 <= workers.rollouts <= 150
+    assert 40 <= workers.rollouts <= 90
     assert candidate.search_rollouts == workers.rollouts
     assert proposer.spent.seconds > 0
     assert len(proposer.course) == 3
@@ -228,7 +228,7 @@ def test_without_the_extra_the_others_work_and_the_hint_says_what_to_install(
 
 def test_a_training_apart_is_stopped_and_what_it_cannot_do_is_said(situation: Situation, tmp_path: Path) -> None:
     stopped = train_apart(
-        short(situation, checks=8, rollouts=40, check_scenarios=1), tmp_path, stop=(tmp_path / RECORD).exists
+        short(situation, checks=8, rollouts=20, check_scenarios=1), tmp_path, stop=(tmp_path / RECORD).exists
     )
     assert not stopped.finished
     assert 1 <= len(stopped.course) < 8
