@@ -52,7 +52,7 @@ def render_report(story: Story) -> str:
         outcome=() if story.outcome is None else sentences.outcome_rows(story.outcome, story.command_unit),
         truth=tuple(map(views.truth_line, story.truth)),
         recovery=sentences.recovery_sentence(story),
-        diff=tuple((_diff_kind(line), line) for line in story.diff.splitlines()),
+        diff=tuple((diff_kind(line), line) for line in story.diff.splitlines()),
         figures=_figures(plots),
         joints=None if plots is None or plots.before is None else figures.joint_rows(plots),
         provenance=_provenance(story),
@@ -89,7 +89,8 @@ def _incident(story: Story) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def _diff_kind(line: str) -> str:
+def diff_kind(line: str) -> str:
+    """What a line of a unified diff is: "head", "new", "old" or "same"."""
     if line.startswith(("---", "+++", "@@", "diff ", "index ")):
         return "head"
     return {"+": "new", "-": "old"}.get(line[:1], "same")

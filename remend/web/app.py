@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from http import HTTPStatus
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,8 +20,8 @@ from remend.web.attempts import Attempts, TooMany
 from remend.web.guard import Guard
 from remend.web.identity import NotAllowed, SignedOut
 from remend.web.problems import problem, status_of, wants_page
+from remend.web.rendering import STATIC, STYLE, error_page
 
-_STATIC = Path(__file__).parent / "static"
 _LOG = logging.getLogger("remend.web")
 
 
@@ -42,7 +41,8 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(health.router)
     app.include_router(sign_in.router, include_in_schema=False)
     app.include_router(pages.router, include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static/style", StaticFiles(directory=STYLE), name="style")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Guard)
     app.add_exception_handler(RemendError, _known_error)
     app.add_exception_handler(SignedOut, _signed_out)
@@ -56,7 +56,7 @@ def create_app(service: Service) -> FastAPI:
 
 def _answer(request: Request, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> Response:
     if wants_page(request):
-        return pages.error_page(request, status, detail, headers)
+        return error_page(request, status, detail, headers)
     return problem(request, status, detail, headers)
 
 

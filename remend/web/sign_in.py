@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
@@ -15,7 +15,7 @@ from remend.service.accounts import User
 from remend.service.service import Service
 from remend.web.attempts import Attempts
 from remend.web.identity import COOKIE, Served, Viewer, known
-from remend.web.pages import page
+from remend.web.rendering import inside, page
 
 router = APIRouter()
 
@@ -33,9 +33,9 @@ def door(request: Request) -> str:
 def show_sign_in(request: Request, service: Served, next: str = "/") -> Response:
     """Ask for name and password."""
     if known(request) is not None:
-        return RedirectResponse(_inside(next), status_code=_SEE)
+        return RedirectResponse(inside(next), status_code=_SEE)
     return page(
-        request, "sign_in.html.jinja", next=_inside(next), name="", why="", unset=service.setup_token is not None
+        request, "sign_in.html.jinja", next=inside(next), name="", why="", unset=service.setup_token is not None
     )
 
 
@@ -52,12 +52,12 @@ def sign_in(request: Request, service: Served, name: Text, password: Text, next:
             request,
             "sign_in.html.jinja",
             status=HTTPStatus.FORBIDDEN,
-            next=_inside(next),
+            next=inside(next),
             name=name,
             why=str(error),
             unset=service.setup_token is not None,
         )
-    return _let_in(request, service, user, _inside(next))
+    return _let_in(request, service, user, inside(next))
 
 
 @router.post("/sign-out")
@@ -102,10 +102,3 @@ def _let_in(request: Request, service: Service, user: User, path: str) -> Respon
         secure=request.url.scheme == "https",
     )
     return answer
-
-
-def _inside(path: str) -> str:
-    """Only places of this service: a link must not send anybody elsewhere after signing in."""
-    parts = urlsplit(path)
-    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
-    return path if inside else "/"

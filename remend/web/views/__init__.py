@@ -1,0 +1,1 @@
+"""What each page shows, as plain data: records in, words out. Templates only lay it out."""

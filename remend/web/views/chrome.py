@@ -1,0 +1,93 @@
+"""What stands around every page: who looks, how the robots are, whether patching is frozen, what waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from core.status import PatchStatus
+from remend.service.accounts import Role
+from remend.service.freeze import Freeze, frozen
+from remend.service.handling import Handling
+from remend.service.orders import Verb
+from remend.service.service import Service
+from remend.web import queries
+from remend.web.identity import Identity
+from remend.web.resources import robot_shown
+from remend.web.views.states import Pill, robot_pill
+from remend.web.views.times import Moment, moment
+
+_RECORDS = ("incident", "occurrence", "diagnosis", "candidate", "report", "approve", "reject", "outcome")
+_OTHER = ("freeze", "thaw", "answered", "robot", "user_added", "user_removed", "role_changed", "revoked")
+VERBS = " ".join((*_RECORDS, *PatchStatus, *Verb, *Handling, *_OTHER))  # of the stream of events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chip:
+    """One robot in the header."""
+
+    robot_id: str
+    pill: Pill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenBanner:
+    """The freeze that is in force."""
+
+    actor: str
+    reason: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chrome:
+    """The frame of a page."""
+
+    name: str  # empty: nobody has signed in
+    role: str
+    may_operate: bool
+    may_admin: bool
+    robots: tuple[Chip, ...]
+    frozen: FrozenBanner | None
+    waiting: int  # patches that wait for a decision
+    here: str  # where forms of the frame lead back to
+    seq: int  # last row of the audit log
+    verbs: str
+
+
+def chrome_of(service: Service, connection: Connection, who: Identity | None, here: str) -> Chrome:
+    """The frame for one reader; who has not signed in is told nothing."""
+    if who is None:
+        return Chrome(
+            name="",
+            role="",
+            may_operate=False,
+            may_admin=False,
+            robots=(),
+            frozen=None,
+            waiting=0,
+            here="/",
+            seq=0,
+            verbs="",
+        )
+    return Chrome(
+        name=who.name,
+        role=who.role.value,
+        may_operate=who.may(Role.OPERATOR),
+        may_admin=who.may(Role.ADMIN),
+        robots=tuple(
+            Chip(robot_id=care.entry.robot_id, pill=robot_pill(robot_shown(care))) for care in service.cares.values()
+        ),
+        frozen=_banner(frozen(connection), service.clock.wall_ns()),
+        waiting=queries.count_in_status(connection, PatchStatus.AWAITING_APPROVAL),
+        here=here,
+        seq=queries.last_seq(connection),
+        verbs=VERBS,
+    )
+
+
+def _banner(freeze: Freeze | None, now_ns: int) -> FrozenBanner | None:
+    if freeze is None:
+        return None
+    return FrozenBanner(actor=freeze.actor, reason=freeze.reason, at=moment(freeze.at_ns, now_ns))

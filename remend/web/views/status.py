@@ -1,0 +1,75 @@
+"""Whether the service itself is well: caretakers, disk, versions, and what `remend doctor` finds."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib import metadata
+
+from remend import __version__, doctor
+from remend.database import FILE
+from remend.doctor import Finding
+from remend.service.service import Service
+from remend.web.resources import robot_shown
+from remend.web.views.states import Pill, robot_pill
+
+_COMPONENTS = ("fastapi", "uvicorn", "sqlalchemy", "numpy", "pybullet", "pin")
+_MB = 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareRow:
+    """One caretaker."""
+
+    robot_id: str
+    pill: Pill
+    doing: str
+    starts: int
+    model: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusPage:
+    """Everything that the page shows."""
+
+    cares: tuple[CareRow, ...]
+    facts: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...] | None  # None: nobody has asked
+
+
+def status_page(service: Service, *, examine: bool) -> StatusPage:
+    """The page; the doctor takes seconds and is asked only for `examine`."""
+    disk = shutil.disk_usage(service.home)
+    database = service.home / FILE
+    return StatusPage(
+        cares=tuple(
+            CareRow(
+                robot_id=care.entry.robot_id,
+                pill=robot_pill(robot_shown(care)),
+                doing=robot_shown(care).doing or "nothing yet",
+                starts=care.starts,
+                model=care.entry.model,
+                link=care.entry.link,
+            )
+            for care in service.cares.values()
+        ),
+        facts=(
+            ("Home folder", str(service.home)),
+            ("Database", f"{database.stat().st_size / _MB:.3g} MB"),
+            ("Disk", f"{disk.free / 1e9:.3g} GB free of {disk.total / 1e9:.3g} GB"),
+            ("Evidence can be approved for", f"{service.settings.decision_hours:.3g} h"),
+            ("An incident may cost", f"{service.settings.search_rollouts} search rollouts"),
+            ("False alarms", f"{service.settings.false_alarms_per_hour:.3g} an hour are accepted"),
+        ),
+        versions=(("remend", __version__), *((name, _version(name)) for name in _COMPONENTS)),
+        findings=tuple(doctor.examine()) if examine else None,
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
