@@ -45,9 +45,12 @@ def demand(robot: Robot, scenario: Scenario) -> Demand | None:
 
 
 def explained(gate: Gate, robot: Robot, pairs: Sequence[Pair]) -> Gate:
-    """The answer on broken limits, with the run that broke one first, and with the tasks that were too much to ask."""
+    """The answer on broken limits, with the run that broke one first, or with the tasks that were too much to ask.
+
+    Every other answer comes back as it is.
+    """
     broken = [pair.scenario for pair in pairs if pair.after.limit_broken]
-    if gate.verdict is Verdict.PASS or not broken:
+    if gate.name != "limits" or gate.verdict is Verdict.PASS or not broken:
         return gate
     words = too_much(robot, broken)
     return replace(gate, why=f"{gate.why}; {words}" if words else f"{gate.why}; the first is '{broken[0].name}'")

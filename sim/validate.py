@@ -72,7 +72,7 @@ def validate(
     seed = seed_of(seal) if seal is not None else _known_seed(incumbent, candidate)
     before_count = workers.rollouts
     pairs = run_sealed(workers, twin, incumbent, candidate, policy, seed)
-    decisive = sealed_gates(twin.robot, pairs, policy)
+    decisive = [explained(gate, twin.robot, pairs) for gate in sealed_gates(twin.robot, pairs, policy)]
     fitting = [regression for regression in past or () if regression.fits(twin)]
     evidence = Evidence(sealed=pairs)
     if overall(gate.verdict for gate in decisive) is Verdict.PASS:
@@ -124,7 +124,7 @@ def sealed_gates(robot: Robot, pairs: Sequence[Pair], policy: Policy) -> list[Ga
         non_inferior("rms_effort", margins.effort, pairs, alpha=alpha, unit=unit),
         non_inferior("torque_variation", margins.torque_variation, pairs, alpha=alpha, free=free, unit=unit),
         non_inferior("max_tracking_error", margins.max_tracking_error, pairs, alpha=alpha, unit=robot.tracking_unit),
-        explained(limits(pairs, policy.limits), robot, pairs),
+        limits(pairs, policy.limits),
         worst_decile(pairs, policy.worst_decile),
     ]
 

@@ -96,3 +96,5 @@ def test_broken_limits_are_told_with_the_run_and_the_motor_that_was_asked_for_to
         assert f"elbow for {100 * share(ARM, heavier):.0f} % in 'weave 2'" in said
     assert answer(Verdict.FAIL, (heavy, False)) == ""
     assert answer(Verdict.PASS, (heavy, True)) == ""
+    other = Gate(name="superior_tracking", verdict=Verdict.FAIL, why="it does not")
+    assert explained(other, ARM, [Pair(scenario=heavy, before=judged(), after=judged(broken=True))]) == other
