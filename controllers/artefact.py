@@ -65,6 +65,8 @@ def load_artefact(folder: Path) -> Artefact:
     try:
         entries = sorted(folder.iterdir())
         for entry in entries:
+            if entry.name == "__pycache__":  # pip leaves one beside every .py that it installs
+                continue
             label = f"{folder.name}/{entry.name}"
             if entry.name not in SIZE_CAPS:
                 raise BadInput(f"{label}: a controller is made of {_names(SIZE_CAPS)}; remove this entry")

@@ -24,6 +24,7 @@ from controllers.host import Host
 from controllers.inline_messages import (
     HEAD,
     SOURCES,
+    STILLBORN,
     Answer,
     AskStatus,
     BeginCanary,
@@ -49,7 +50,7 @@ from controllers.setpoint import Setpoints
 from controllers.signature import TrustStore
 from core.block import flat_row
 from core.clock import SystemClock
-from core.errors import BadInput, Refused, SignatureInvalid
+from core.errors import BadInput, Refused, RemendError, SignatureInvalid
 from core.frames import Frame
 from core.robot_toml import load_robot
 
@@ -271,7 +272,11 @@ class InlineLoop:
 def inline_main(setup: InlineSetup, line: Connection, link: Connection) -> None:
     """Entry point of the process. The signal SIGUSR1 kills, as it does with every host."""
     with suppress(EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
-        loop = InlineLoop(setup, line, link)
+        try:
+            loop = InlineLoop(setup, line, link)
+        except RemendError as error:
+            link.send((STILLBORN, Refusal(why=str(error), bad=True)))
+            return
         signal.signal(signal.SIGUSR1, lambda *_: loop.kill("signal SIGUSR1"))
         gc.freeze()
         gc.disable()  # a collection in mid-tick is a missed deadline

@@ -15,6 +15,7 @@ from controllers.setpoint import Path as Way
 from controllers.setpoint import Speed
 
 HEAD = struct.Struct("<qq")  # stamp of the measurement [ns, clock of the messages], its age on arrival [ns]
+STILLBORN = -1  # number of the one message of a process that cannot start
 SOURCES = ("a", "b", "mix", "safety")
 
 

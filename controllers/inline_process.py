@@ -12,8 +12,18 @@ from multiprocessing.connection import wait
 from typing import Protocol
 
 from controllers.inline_loop import inline_main
-from controllers.inline_messages import HEAD, SOURCES, InlineSetup, InlineStatus, Refusal, Request, Rows, Stop
-from core.errors import BadInput, Refused, RobotFault, SignatureInvalid
+from controllers.inline_messages import (
+    HEAD,
+    SOURCES,
+    STILLBORN,
+    InlineSetup,
+    InlineStatus,
+    Refusal,
+    Request,
+    Rows,
+    Stop,
+)
+from core.errors import BadInput, Refused, RemendError, RobotFault, SignatureInvalid
 
 Answered = Future[InlineStatus | None]
 
@@ -138,6 +148,9 @@ class InlineProcess:
                 self._on_end()
 
     def _settle(self, number: int, answer: object) -> None:
+        if number == STILLBORN and isinstance(answer, Refusal):
+            self._fail(BadInput(answer.why))
+            return
         with self._lock:
             future = self._asked.pop(number, None)
         if future is None:
@@ -148,7 +161,7 @@ class InlineProcess:
         else:
             future.set_result(answer if isinstance(answer, InlineStatus) else None)
 
-    def _fail(self, fault: RobotFault) -> None:
+    def _fail(self, fault: RemendError) -> None:
         with self._lock:
             waiting, self._asked = list(self._asked.values()), {}
         for future in waiting:

@@ -49,6 +49,7 @@ class RosLink:
         robot_id: the name that it must have.
         namespace: of the host node, such as "/arm".
         host: name of the host node.
+        enclave: of SROS 2, whose keys this link has; by default that of the process.
         simulated: whether nobody can come to harm; the robot has to be started as simulated, too.
         silence_s: a robot that answers nothing, or sends no telemetry, for so long is gone.
         connect_s: how long `__enter__` waits for the lease of a service before, and at least for the robot.
@@ -66,12 +67,14 @@ class RosLink:
         robot_id: str,
         namespace: str = "",
         host: str = "remend_host",
+        enclave: str = "",
         simulated: bool = False,
         silence_s: float = 10.0,
         connect_s: float = 30.0,
     ) -> None:
         self.robot_id, self.simulated = robot_id, simulated
         self._robot, self._silence_s, self._connect_s = robot, silence_s, connect_s
+        self._enclave = ["--ros-args", "--enclave", enclave] if enclave else []
         self._topic = f"{namespace.rstrip('/')}/{host}"
         self._session = f"{robot_id[:40]}-{secrets.token_hex(6)}"
         self._width = 2 + 5 * robot.dof + 2 * len(robot.actuators)
@@ -89,7 +92,7 @@ class RosLink:
 
     def __enter__(self) -> RosLink:
         self._context = Context()
-        rclpy.init(context=self._context, args=[], signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(context=self._context, args=self._enclave, signal_handler_options=SignalHandlerOptions.NO)
         name = f"remend_link_{secrets.token_hex(4)}"
         self._node = node = Node(name, context=self._context, start_parameter_services=False)
         self._heart = node.create_publisher(String, f"{self._topic}/link/heartbeat", 10)

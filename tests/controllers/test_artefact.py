@@ -71,14 +71,23 @@ def test_folders_that_are_no_controller_are_refused(tmp_path: Path) -> None:
         load_artefact(tmp_path / "nowhere")
     folder = tmp_path / "law"
     shutil.copytree(LAWS / "joint_pd", folder)
-    (folder / "__pycache__").mkdir()
-    with pytest.raises(BadInput, match="law/__pycache__: a controller is made of"):
+    (folder / "notes").mkdir()
+    with pytest.raises(BadInput, match="law/notes: a controller is made of"):
         load_artefact(folder)
-    (folder / "__pycache__").rmdir()
+    (folder / "notes").rmdir()
     (folder / "params.toml").unlink()
     (folder / "params.toml").symlink_to(LAWS / "joint_pd" / "params.toml")
     with pytest.raises(BadInput, match=r"law/params\.toml: not a regular file"):
         load_artefact(folder)
+
+
+def test_what_pip_leaves_beside_an_installed_law_is_not_part_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "joint_pd"
+    shutil.copytree(LAWS / "joint_pd", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = load_artefact(folder).sha256
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "law.cpython-311.pyc").write_bytes(b"compiled")
+    assert load_artefact(folder).sha256 == before
 
 
 def test_shipped_laws_are_found_by_name() -> None:
