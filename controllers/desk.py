@@ -15,6 +15,7 @@ from controllers.artefact import Artefact, artefact_from_files
 from controllers.latch import BY_HAND, Kill, KillLatch, check_rearm, write_identity
 from controllers.pointer import CommitFolder, Pointer
 from controllers.signature import PatchManifest, SignedManifest, TrustStore, verify
+from controllers.trust import current_trust
 from core.errors import SignatureInvalid
 
 NOBODY = frozenset({"simulated-operator", "demo"})  # approvers that stand for no person
@@ -52,7 +53,7 @@ class Desk:
         manifest = verify(
             SignedManifest.from_json(signed),
             files,
-            self._trust,
+            self._trusted(),
             robot_id=self.robot_id,
             active_sha=active_sha,
             last_version=last_version,
@@ -72,8 +73,21 @@ class Desk:
         """Move the pointer; a kill that holds is latched first."""
         if kill is not None:
             self.latch.set(kill)
-        # The loop may not know yet of a version that a patch under way has used up.
-        self.disk.write(replace(pointer, version=max(pointer.version, self.disk.read().version)))
+        self._write(pointer)
+
+    def _write(self, pointer: Pointer) -> None:
+        """What only grows, grows: the loop may not know yet of a version that a patch under way has used up."""
+        before = self.disk.read()
+        version, trust = max(pointer.version, before.version), max(pointer.trust, before.trust)
+        self.disk.write(replace(pointer, version=version, trust=trust))
+
+    def _trusted(self) -> TrustStore:
+        """The keys in force now; from here on the robot takes no older list."""
+        before = self.disk.read()
+        trust = current_trust(self._folder, self.robot_id, self._trust, at_least=before.trust)
+        if trust.number > before.trust:
+            self.disk.write(replace(before, trust=trust.number))
+        return trust.keys
 
     def kill_on_disk(self) -> Kill | None:
         """The kill that holds since before this start, whichever of its two traces is left."""
@@ -90,8 +104,8 @@ class Desk:
         """
         signed = self.latch.take_request()
         kill = self.latch.read() or kill
-        check_rearm(signed, self.robot_id, kill.mark, self._trust)
-        self.disk.write(Pointer(committed=None, previous=None, version=version))
+        check_rearm(signed, self.robot_id, kill.mark, self._trusted())
+        self._write(Pointer(committed=None, previous=None, version=version))
         self.latch.release(kill)
 
     def reopened(self) -> Desk:

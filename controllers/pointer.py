@@ -28,6 +28,7 @@ class Pointer:
     previous: str | None
     version: int  # highest patch version ever accepted; only grows
     killed: str | None = None  # mark of the kill that holds; nothing but the baseline is booted then
+    trust: int = 0  # highest exchange of keys ever accepted; only grows
 
     @property
     def is_sound(self) -> bool:
@@ -35,7 +36,9 @@ class Pointer:
         names = (self.committed, self.previous)
         if not (self.killed is None or type(self.killed) is str):
             return False
-        return type(self.version) is int and all(n is None or (type(n) is str and _SHA.fullmatch(n)) for n in names)
+        return type(self.version) is type(self.trust) is int and all(
+            n is None or (type(n) is str and _SHA.fullmatch(n)) for n in names
+        )
 
 
 class CommitFolder:
@@ -54,6 +57,7 @@ class CommitFolder:
                 previous=data["previous"],
                 version=data["version"],
                 killed=data.get("killed"),
+                trust=data.get("trust", 0),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pointer = None
