@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -24,11 +27,21 @@ _GRACE_S = 5  # that open requests get to end
 
 
 class _Server(uvicorn.Server):
-    """Ends streams when it is asked to stop, instead of waiting for their listeners."""
+    """Ends in order when it is asked to: streams first, then requests, and whoever runs it goes on."""
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's own raises the signal again afterwards, and the service would never be closed."""
+        before = {number: signal.signal(number, self._end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
         self.config.app.state.stopping.set()  # type: ignore[union-attr]
-        super().handle_exit(sig, frame)
+        self.should_exit = True
 
 
 def serve(robots: tuple[RobotEntry, ...], config: Path | None, host: str | None, port: int | None) -> None:
@@ -98,6 +111,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # whoever reads the address below is answered, if not at once
     except OSError as error:
         raise BadInput(f"{host}:{port} cannot be served ({error.strerror}); give another --port") from None
     return listener

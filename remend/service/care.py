@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from core.clock import SystemClock
 from core.errors import RemendError
 from core.robot_toml import load_robot
 from patcher.search import choose_proposers
+from remend.home import exclusive
 from remend.keys import KeyRing, seal_key
 from remend.links.simulated import SimulatedLink
 from remend.pipeline import Pipeline
@@ -33,6 +36,8 @@ from sim.catalogue import robot_file
 from sim.policy_toml import SHIPPED, load_policy
 from sim.workers.opening import open_workers
 
+_GRACE_S = 3.0  # to end in order
+_INTERRUPTED = 70  # exit code
 _ALREADY_S = -1e6  # a fault that has set in before the robot's clock began
 
 
@@ -69,9 +74,12 @@ def care_main(setup: CareSetup, channel: Connection) -> None:
 
 
 def _wait_for_the_end(channel: Connection, stop: threading.Event) -> None:
+    """Ask the loop to end when the service hangs up, and end without it if it is in the middle of something long."""
     with suppress(EOFError, OSError):
         channel.recv()
     stop.set()
+    time.sleep(_GRACE_S)
+    os._exit(_INTERRUPTED)  # what is left to do is in the store and on the robot
 
 
 @contextmanager
@@ -84,6 +92,8 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
     keys = KeyRing.load(home)
     folder = home / "robots" / entry.robot_id
     with ExitStack() as stack:
+        folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(exclusive(folder))  # a caretaker that is about to end still has the robot
         store = stack.enter_context(Store.open(home, clock, keys))
         workers = stack.enter_context(open_workers(robot, settings.workers))
         link = stack.enter_context(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, Field
 
 from remend.service.decisions import MAX_REASON
-from remend.web.problems import Problem
+from remend.web.problems import MEDIA_TYPE, Problem
 
 _STATUSES = {400: "what was asked makes no sense", 401: "nobody has signed in", 403: "the answer is no"}
 _STATUSES |= {404: "there is nothing of this name", 409: "the world has moved on", 413: "the body is too long"}
@@ -32,7 +32,10 @@ Key = Annotated[
 
 def routes() -> APIRouter:
     """A router that documents the problems it may answer with."""
-    return APIRouter(responses={status: {"model": Problem, "description": text} for status, text in _STATUSES.items()})
+    problem = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return APIRouter(
+        responses={status: {"description": text, "content": problem} for status, text in _STATUSES.items()}
+    )
 
 
 class Asked(BaseModel):

@@ -18,9 +18,9 @@ router = routes()
 class UserAsked(BaseModel):
     """Somebody who shall sign in."""
 
-    name: str = Field(max_length=40, examples=["anna"])
+    name: str = Field(pattern=r"^[a-z][a-z0-9._-]{0,39}$", examples=["anna"])
     role: Role
-    password: str = Field(max_length=accounts.MAX_PASSWORD)
+    password: str = Field(min_length=accounts.MIN_PASSWORD, max_length=accounts.MAX_PASSWORD)
 
 
 class TokenAsked(BaseModel):
@@ -28,7 +28,7 @@ class TokenAsked(BaseModel):
 
     label: str = Field(max_length=80, examples=["nightly report"])
     role: Role
-    hours: float = Field(gt=0, le=24 * 366, default=24 * 30)
+    hours: float = Field(ge=0.01, le=24 * 366, default=24 * 30)
 
 
 class TokenMade(BaseModel):
