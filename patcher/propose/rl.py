@@ -18,7 +18,7 @@ from controllers.artefact import Artefact
 from controllers.controller import Controller
 from controllers.params import Value
 from core.clock import Clock, SystemClock
-from core.errors import RobotFault
+from core.errors import BadInput, RobotFault
 from patcher.propose.base import Proposal, Situation, values_before, weights_proposal
 from patcher.rl.cuts import cut_runs
 from patcher.rl.plan import Plan, Training, make_training, plan_for
@@ -69,7 +69,7 @@ class Rl:
         folder = None if self.folder is None else self.folder / training.sha256[:16]
         try:
             trained = train_apart(training, folder, limit_s=self.limit_s)
-        except RobotFault as error:
+        except (BadInput, RobotFault) as error:  # too few rollouts, too large a law, or a process that died
             _log.warning("rl: %s", error)
             return []
         self.course = trained.course

@@ -172,15 +172,18 @@ def test_a_training_has_healthy_late_and_other_robots_in_every_environment(situa
 # in a process of its own, and as a proposer
 
 
-def test_the_proposer_brings_a_law_that_a_person_can_read(situation: Situation) -> None:
+def test_the_proposer_brings_a_law_that_a_person_can_read(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patcher.propose.rl.make_training", lambda *_: short(situation, rollouts=25))
     workers = InProcess(ARM, trusting=True)
-    proposer = Rl(Plan(hidden=(8,), rollouts=60, scenarios=8, check_scenarios=2, checks=3))
+    proposer = Rl()
     (proposal,) = proposer.propose(situation, workers)
     candidate = proposal.candidate
     assert (candidate.kind, candidate.proposer, candidate.base_sha) == ("weights", "rl", BASE.sha256)
     assert [change.name for change in candidate.changes] == ["net_authority[0]", "net_authority[1]"]
     assert all(change.old == 0.0 < change.new for change in candidate.changes)
-    assert 40 <= workers.rollouts <= 90
+    assert 30 <= workers.rollouts <= 50
     assert candidate.search_rollouts == workers.rollouts
     assert proposer.spent.seconds > 0
     assert len(proposer.course) == 3
@@ -226,12 +229,14 @@ def test_without_the_extra_the_others_work_and_the_hint_says_what_to_install(
     assert Rl().propose(situation, InProcess(ARM, trusting=True)) == []
 
 
-def test_a_training_apart_is_stopped_and_what_it_cannot_do_is_said(situation: Situation, tmp_path: Path) -> None:
-    stopped = train_apart(
-        short(situation, checks=8, rollouts=20, check_scenarios=1), tmp_path, stop=(tmp_path / RECORD).exists
-    )
+def test_a_training_apart_is_watched_and_stopped(situation: Situation, tmp_path: Path) -> None:
+    training, told = short(situation, checks=8, rollouts=20, check_scenarios=1), list[Any]()
+    board, seen = tmp_path / "board", (tmp_path / RECORD).exists
+    stopped = train_apart(training, tmp_path, report=told.append, stop=seen, tensorboard=board)
     assert not stopped.finished
     assert 1 <= len(stopped.course) < 8
+    assert tuple(told) == stopped.course
+    assert list(board.glob("events.out.*"))
 
 
 def test_ranges_cover_what_practice_has_seen(done: tuple[Path, Any]) -> None:
