@@ -77,11 +77,13 @@ def test_a_route_takes_its_role_and_no_less(signed: Any, patch: Patch, route: tu
 
 
 def pages() -> Iterator[str]:
-    """Every page that can be opened without naming something."""
-    for room in (page_room.router, sign_in.router, health.router):
-        for route in room.routes:
-            if isinstance(route, APIRoute) and "GET" in route.methods and "{" not in route.path:
-                yield route.path
+    """Every page that can be opened without naming something; included routers are inside of their routes."""
+    pending = [*page_room.router.routes, *sign_in.router.routes, *health.router.routes]
+    while pending:
+        route = pending.pop()
+        if isinstance(route, APIRoute) and "GET" in route.methods and "{" not in route.path:
+            yield route.path
+        pending.extend(getattr(getattr(route, "original_router", None), "routes", ()))
 
 
 def test_pages_ask_whoever_has_not_signed_in_to_do_so(signed: Any) -> None:
