@@ -119,9 +119,11 @@ class Helper:
             raise answer
 
     def _state(self) -> LoopState:
-        found = self._lines.state.read()
-        if found is None:
-            raise Refused("the control loop has not begun yet; try again")
+        until = time.monotonic() + _PATIENCE_S
+        while (found := self._lines.state.read()) is None:  # the loop has not begun yet
+            if time.monotonic() > until:
+                raise Refused("the control loop does not begin; look at its machine")
+            self._waiting.wait(0.02)
         state: LoopState = pickle.loads(found[1])  # noqa: S301 from the loop of this robot
         return state
 

@@ -38,7 +38,9 @@ def enter(priority: int = PRIORITY) -> Granted:
     gc.freeze()
     gc.disable()  # a collection in mid-tick is a missed deadline
     libc = ctypes.CDLL(None, use_errno=True)
-    locked = libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0
+    # Under a limit, memory that is locked as it comes would one day not come at all.
+    bounded = os.geteuid() != 0 and resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] != resource.RLIM_INFINITY
+    locked = libc.mlockall(_MCL_CURRENT if bounded else _MCL_CURRENT | _MCL_FUTURE) == 0
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except OSError:

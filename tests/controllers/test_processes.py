@@ -282,17 +282,22 @@ def test_a_kill_reaches_the_loop_on_every_way(
         split.tick()
 
 
-def test_loop_and_helper_end_with_their_bridge(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_loop_and_helper_end_with_their_bridge_and_nothing_uncommitted_stays(tmp_path: Path, seed: int) -> None:
     reading, writing = os.pipe()
     bridge = os.fork()
     if bridge == 0:
         try:
             split = Split(tmp_path)
-            split.tick(2)
+            split.stage(patch(GOOD).to_json(), dict(GOOD.files))
+            split.processes.ask(StartShadow(limits=LIMITS))
+            split.processes.ask(StartCanary())
+            split.tick(int(np.random.default_rng([8, seed]).integers(1, 20)))
             os.write(writing, f"{split.processes.loop_pid} {split.processes.helper_pid}".encode())
             time.sleep(PATIENCE_S)
         finally:
             os._exit(1)
+    os.close(writing)  # so that a bridge that failed is no riddle
     children = [int(pid) for pid in os.read(reading, 100).split()]
     ends = [os.pidfd_open(pid) for pid in children]
     os.kill(bridge, signal.SIGKILL)
@@ -301,8 +306,11 @@ def test_loop_and_helper_end_with_their_bridge(tmp_path: Path) -> None:
     while any(Path(f"/proc/{pid}").exists() and "Z" not in _state(pid) for pid in children):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    for descriptor in (*ends, reading, writing):
+    for descriptor in (*ends, reading):
         os.close(descriptor)
+    again = Robot(tmp_path)
+    assert again.running == BASELINE.sha256
+    again.host.close()
 
 
 def _state(pid: int) -> str:
