@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -56,6 +56,7 @@ class SimulatedLink:
         spec: its hidden fault.
         seed: of its hidden physics, noise, fault onset and work.
         learnt_s: the fault sets in some seconds after this time on the robot's clock.
+        tap: shown every block as it arrives, in the reader's thread, whether or not anybody reads it by then.
     """
 
     simulated = True
@@ -72,6 +73,7 @@ class SimulatedLink:
         spec: str,
         seed: int,
         learnt_s: float,
+        tap: Callable[[Block], None] | None = None,
     ) -> None:
         self.robot_id = robot_id
         self._dt_s = robot.dt_s
@@ -104,7 +106,7 @@ class SimulatedLink:
         self._paced = False
         self._asking, self._sending = threading.Lock(), threading.Lock()
         self._reader = threading.Thread(
-            target=_sort, args=(self._link, robot.ports, self._ring, self._fault, self._replies), daemon=True
+            target=_sort, args=(self._link, robot.ports, self._ring, self._fault, self._replies, tap), daemon=True
         )
         self._reader.start()
 
@@ -216,6 +218,7 @@ def _sort(
     ring: Ring,
     ended: list[RobotFault],
     replies: queue.SimpleQueue[object],
+    tap: Callable[[Block], None] | None,
 ) -> None:
     """Reader thread: telemetry to the ring, answers to a queue, so that a busy service never stalls the host."""
     why = "the host of the robot has ended"
@@ -223,7 +226,10 @@ def _sort(
         while True:
             message = link.recv()
             if isinstance(message, Rows):
-                ring.write(Block.from_bytes(message.data, ports.joints, ports.actuators).data)
+                block = Block.from_bytes(message.data, ports.joints, ports.actuators)
+                ring.write(block.data)
+                if tap is not None:
+                    tap(block)
             elif isinstance(message, Lost):
                 why = message.why
             else:

@@ -96,6 +96,7 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
         stack.enter_context(exclusive(folder))  # a caretaker that is about to end still has the robot
         store = stack.enter_context(Store.open(home, clock, keys))
         workers = stack.enter_context(open_workers(robot, settings.workers))
+        viewing = Viewing(robot, say)
         link = stack.enter_context(
             SimulatedLink(
                 robot,
@@ -108,6 +109,7 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
                 seed=entry.seed,
                 # A robot that was learnt before was degraded before: a restart heals nothing.
                 learnt_s=_ALREADY_S if (folder / HEAD).exists() else LEARN_S,
+                tap=viewing.hear,
             )
         )
         console = PulseConsole(say)
@@ -128,7 +130,7 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
             budget=settings.service.search_rollouts,
             seed=entry.seed,
             false_alarms_per_hour=settings.service.false_alarms_per_hour,
-            view=Viewing(robot, say),
+            view=viewing,
             llm=settings.llm,
         )
         caretaker = Caretaker(pipeline, home, say, round(settings.service.decision_hours * HOUR_NS))

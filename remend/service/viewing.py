@@ -15,7 +15,7 @@ RATE_HZ = 20.0  # rows a second; a screen shows no more
 
 
 class Viewing:
-    """Takes what a pipeline shows, and says it in pulses."""
+    """Says in pulses what a link hears and what a pipeline finds."""
 
     def __init__(self, robot: Robot, say: Callable[[Pulse], None]) -> None:
         self._say = say
@@ -33,6 +33,9 @@ class Viewing:
         )
 
     def show(self, block: Block) -> None:
+        """Nothing: what a pipeline reads has been heard before, and it reads late while it is busy."""
+
+    def hear(self, block: Block) -> None:
         """Some of the rows of a block: `RATE_HZ` of them per second."""
         start = -self._rows % self._every
         self._rows += len(block)
