@@ -106,6 +106,11 @@ def patch(connection: Connection, patch_id: str) -> Patch:
     )
 
 
+def notes(connection: Connection, subject: str, verb: str) -> tuple[Note, ...]:
+    """Notes of one kind on a subject, oldest first."""
+    return tuple(note for note in records(connection, tables.notes, Note, subject=subject) if note.verb == verb)
+
+
 def occurrences(connection: Connection, incident_id: str) -> tuple[Occurrence, ...]:
     """Every time that an incident showed, oldest first."""
     notes = records(connection, tables.notes, Note, subject=incident_id)

@@ -12,10 +12,11 @@ from pathlib import Path
 from threading import Event as Flag
 
 from controllers.artefact import artefact_from_files
-from core.errors import Refused
+from core.errors import BadInput, Refused
 from core.records import Candidate, Diagnosis, Event, ValidationReport
 from core.status import PatchStatus
 from patcher.propose.base import Proposal
+from remend import ledger
 from remend.healing import Healing
 from remend.ledger import Patch
 from remend.pipeline import Pipeline
@@ -31,6 +32,8 @@ from sim.twin.twin import Twin, fit_twin
 
 POLL_S = 0.1  # of telemetry that is taken in at a time
 _SETTLE_S = 8.0  # telemetry that an incident needs from before its alarm
+_TRIES = 3  # deployments of one patch that may end a caretaker
+_DEPLOYING = "deploying"  # verb of the note that counts them
 _LOOK_S = 0.5  # how often the store is asked for decisions
 
 
@@ -102,7 +105,7 @@ class Caretaker:
             while not stop.is_set():
                 if (event := self._watch()) is not None:
                     self._heal(event)
-                self._look()
+                self.look()
 
     def _watch(self) -> Event | None:
         found = None
@@ -110,7 +113,7 @@ class Caretaker:
             found = self._pipeline.observe(block) or found
         return found
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Now and then: what is the robot's condition, and what was decided?"""
         now_ns = self._pipeline.clock.monotonic_ns()
         if now_ns - self._looked_ns < _LOOK_S * 1e9:
@@ -184,12 +187,13 @@ class Caretaker:
         """Bring an approved patch onto the robot."""
         pipeline, candidate = self._pipeline, patch.candidate
         if candidate.base_sha != pipeline.link.status().active_sha:
-            why = "stale: the robot runs another controller than the one that the patch was made for"
-            pipeline.store.move(patch.id, PatchStatus.APPROVED, PatchStatus.REJECTED, "service", why)
+            self._turn_down(patch, "stale: the robot runs another controller than the one that the patch was made for")
+            return
+        if self._tried(patch) >= _TRIES:
+            self._turn_down(patch, f"{_TRIES} times its deployment ended the caretaker; something is wrong with it")
             return
         incident = pipeline.store.incident(candidate.incident_id)
         case = casefile.read_case(self._home / "incidents" / incident.id, pipeline.robot.ports)
-        artefact = artefact_from_files(pipeline.incumbent.name, pipeline.versions.read(candidate.result_sha))
         healing = Healing(
             robot=pipeline.robot.name,
             fault="",
@@ -202,14 +206,25 @@ class Caretaker:
             approval=patch.approval,
         )
         try:
+            artefact = artefact_from_files(pipeline.incumbent.name, pipeline.versions.read(candidate.result_sha))
             twin = self._twin(incident.id, case)
             pipeline.deploy(Proposal(candidate=candidate, artefact=artefact), twin, healing)
-        except Refused as error:  # nothing of it runs
-            with suppress(Refused):
-                pipeline.store.move(patch.id, PatchStatus.APPROVED, PatchStatus.REJECTED, "robot", str(error))
+        except (Refused, BadInput) as error:  # nothing of it runs
+            self._turn_down(patch, str(error))
             return
         if healing.swap is not None and not healing.swap.outcome.rolled_back:
             self._supersede(patch.id)
+
+    def _tried(self, patch: Patch) -> int:
+        """How often a deployment of a patch was begun before; this one is written down."""
+        with self._pipeline.store.journal("service") as journal:
+            begun = ledger.notes(journal.connection, patch.id, _DEPLOYING)
+            journal.note(patch.id, _DEPLOYING, {"time": str(len(begun) + 1)})
+        return len(begun)
+
+    def _turn_down(self, patch: Patch, why: str) -> None:
+        with suppress(Refused):  # it has gone on meanwhile
+            self._pipeline.store.move(patch.id, PatchStatus.APPROVED, PatchStatus.REJECTED, "service", why)
 
     def _supersede(self, patch_id: str) -> None:
         """A patch was committed: the one before it is history."""

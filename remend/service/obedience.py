@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from controllers.runtime import Stage
 from core.clock import Clock
@@ -39,13 +39,18 @@ class Obedience:
 
     def _listen(self) -> None:
         while not self._stop.wait(_EVERY_S):
-            with self._store.reading() as connection:
-                orders = waiting(connection, self._link.robot_id)
-                freeze = frozen(connection)
-            for order in orders:
-                self.obey(order)
-            if freeze is not None and self._store.in_status(self._link.robot_id, *_ON_TRIAL):
-                self._leave_trial(f"patching was frozen by {freeze.actor}")
+            with suppress(RemendError):  # a database that is held for a moment, a robot that is about to be gone
+                self.look()
+
+    def look(self) -> None:
+        """Carry out what waits."""
+        with self._store.reading() as connection:
+            orders = waiting(connection, self._link.robot_id)
+            freeze = frozen(connection)
+        for order in orders:
+            self.obey(order)
+        if freeze is not None and self._store.in_status(self._link.robot_id, *_ON_TRIAL):
+            self._leave_trial(f"patching was frozen by {freeze.actor}")
 
     def obey(self, order: Order) -> None:
         """Carry out one order and write down what came of it."""
