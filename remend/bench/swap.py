@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +23,9 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controllers import realtime
-from controllers.artefact import Artefact, with_params
+from controllers.artefact import Artefact, artefact_from_files, with_params
 from controllers.canary import CanaryLimits
+from controllers.controller import prepare
 from controllers.host import HostStatus
 from controllers.library import find_law
 from controllers.lines import FrameCode
@@ -47,6 +49,7 @@ _ERROR_RAD = 0.005  # how far the still robot is from its reference, so that law
 _FEED_PRIORITY = 70  # below the loop, above everything else
 _PATIENCE_S = 60.0
 _LONGEST_S = 30.0  # of a session
+_SWAP_S = 0.25  # about what a whole swap of this bench takes
 _OPERATOR, _SERVICE = (Ed25519PrivateKey.from_private_bytes(bytes([k]) * 32) for k in (1, 2))  # keys of a bench
 
 
@@ -64,7 +67,7 @@ def run(quick: bool) -> Iterator[Figure]:
     rounds, swaps = (1, 20) if quick else (10, 50)
     yield _command_step()
     for stressed in (False, True):
-        bare, without, with_swaps = [], [], []
+        bare, threaded, without, with_swaps = [], [], [], []
         busy = _busy_processes(os.cpu_count() or 1) if stressed else []
         try:
             for _ in range(rounds):
@@ -73,15 +76,20 @@ def run(quick: bool) -> Iterator[Figure]:
                 seconds = session.timing.ticks * find_robot(_ROBOT).dt_s
                 without.append(_in_process("plain", 0, seconds))
                 bare.append(_in_process("bare", 0, seconds))
+                threaded.append(_in_process("thread", 0, seconds))
         finally:
             for pid in busy:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
-        yield from _figures("busy" if stressed else "idle", bare, without, with_swaps)
+        yield from _figures("busy" if stressed else "idle", bare, threaded, without, with_swaps)
 
 
 def _figures(
-    load: str, bare: Sequence[Session], without: Sequence[Session], with_swaps: Sequence[Session]
+    load: str,
+    bare: Sequence[Session],
+    threaded: Sequence[Session],
+    without: Sequence[Session],
+    with_swaps: Sequence[Session],
 ) -> Iterator[Figure]:
     done = sum(session.swaps for session in with_swaps)
     own = sum(session.timing.late_by_law for session in with_swaps)
@@ -100,7 +108,13 @@ def _figures(
         peer_value=float(sum(session.timing.late_by_law for session in without)),
         note=f"{granted}; {held} swaps were inconclusive because the machine was late",
     )
-    for what, sessions in (("with swaps", with_swaps), ("without swaps", without), ("bare loop", bare)):
+    kinds = {
+        "with swaps": with_swaps,
+        "without swaps": without,
+        "bare loop": bare,
+        "bare loop, laws prepared in a thread of it": threaded,
+    }
+    for what, sessions in kinds.items():
         missed, ticks = sum(s.timing.missed for s in sessions), sum(s.timing.ticks for s in sessions)
         low, high = count_interval(missed)
         wake, longest = max(s.timing.wake_max_us for s in sessions), max(s.timing.tick_max_us for s in sessions)
@@ -204,7 +218,12 @@ def _in_process(kind: str, swaps: int, seconds: float) -> Session:
 def _session(line: Connection, kind: str, swaps: int, seconds: float) -> None:
     robot = _quick(find_robot(_ROBOT))
     with tempfile.TemporaryDirectory(prefix="remend-bench-") as folder:
-        line.send(_bare(robot, seconds) if kind == "bare" else _hosted(robot, Path(folder), swaps, seconds))
+        if kind == "bare":
+            line.send(_bare(robot, seconds))
+        elif kind == "thread":
+            line.send(_threaded(robot, seconds))
+        else:
+            line.send(_hosted(robot, Path(folder), swaps, seconds))
 
 
 def _bare(robot: Robot, seconds: float) -> Session:
@@ -219,6 +238,27 @@ def _bare(robot: Robot, seconds: float) -> Session:
         watch.count(due_ns, began_ns, time.monotonic_ns(), 0)
         due_ns += period_ns
     return Session(timing=watch.read(), swaps=0, inconclusive=0)
+
+
+def _threaded(robot: Robot, seconds: float) -> Session:
+    """A bare loop in whose process a thread prepares laws, as often as swaps come: what the helper is there for."""
+    law, _ = _versions(robot)
+    running = True
+
+    def prepare_again_and_again() -> None:
+        number = 0
+        while running:
+            number += 1
+            prepare(_anew(law, number), robot.ports)
+            time.sleep(_SWAP_S)
+
+    thread = threading.Thread(target=prepare_again_and_again)
+    thread.start()
+    try:
+        return _bare(robot, seconds)
+    finally:
+        running = False
+        thread.join()
 
 
 def _hosted(robot: Robot, folder: Path, swaps: int, seconds: float) -> Session:
@@ -281,8 +321,7 @@ def _swap(robot: Robot, processes: Processes, version: int, artefact: Artefact) 
     """One whole swap, tried again where the machine was late; True if it had to be."""
     limits = _limits(robot)
     before = _status(processes)
-    if before.active_sha == artefact.sha256:  # an inconclusive swap left the other version running
-        artefact = next(law for law in _versions(robot) if law.sha256 != artefact.sha256)
+    artefact = _anew(artefact, version)
     now_ns = SystemClock().wall_ns()
     manifest = PatchManifest(
         robot_id="bench",
@@ -316,6 +355,12 @@ def _swap(robot: Robot, processes: Processes, version: int, artefact: Artefact) 
     if status.rollback_reason is not None and not status.inconclusive:
         raise RuntimeError(f"a swap of the bench was rolled back: {status.rollback_reason}")
     return status.rollback_reason is not None
+
+
+def _anew(artefact: Artefact, number: int) -> Artefact:
+    """The same law in a text of its own, so that nothing of it has been compiled before."""
+    law = artefact.files["law.py"] + f"\n# {number}\n".encode()
+    return artefact_from_files(artefact.name, {**artefact.files, "law.py": law})
 
 
 def _status(processes: Processes) -> HostStatus:

@@ -23,10 +23,10 @@ def session(*, own: int, machine: int, swaps: int) -> swap.Session:
 
 def test_what_the_machine_misses_is_not_put_on_the_swap() -> None:
     quiet, loud = session(own=0, machine=7, swaps=50), session(own=1, machine=0, swaps=50)
-    own, missed, *_ = swap._figures("idle", [quiet], [quiet], [quiet, quiet])
+    own, missed, *_ = swap._figures("idle", [quiet], [quiet], [quiet], [quiet, quiet])
     assert (own.value, own.n, own.met) == (0.0, 100, True)
     assert (missed.value, missed.n) == (7.0, 2000)
-    own, missed, *_ = swap._figures("idle", [quiet], [quiet], [quiet, loud])
+    own, missed, *_ = swap._figures("idle", [quiet], [quiet], [quiet], [quiet, loud])
     assert (own.value, own.met) == (1.0, False)
     assert missed.value == 4.0
 
