@@ -119,6 +119,8 @@ class ParameterProcess:
         self._origin_ns = self._last_ns = 0
         self._recorded: list[tuple[Frame, Reference]] = []
         self._fit: Fit | None = None
+        self._is_compared = False
+        self._done_ns = 0  # stamp of the measurement that was completed last
         self._rows, self._row_count = array("d"), 0
         self._ends = False
         self._thread = threading.Thread(target=self._write, daemon=True)
@@ -162,10 +164,13 @@ class ParameterProcess:
         return answered and (all(self._stamped) or len(self._pending) > _DELAY_TICKS)
 
     def _complete(self, stamp_ns: int, values: list[float]) -> None:
-        reference = _newest(self._references, stamp_ns)
-        command = _newest(self._commands, stamp_ns - 1)
-        if reference is None or command is None:
+        wanted_then, said_before = _newest(self._references, stamp_ns), _newest(self._commands, stamp_ns - 1)
+        if wanted_then is None or said_before is None:
             return  # the controller does nothing yet
+        (for_ns, reference), (answers_ns, command) = wanted_then, said_before
+        # a message that was lost on the way says nothing about the model
+        whole = (not self._stamped[1] or for_ns == stamp_ns) and (not self._stamped[0] or answers_ns == self._done_ns)
+        self._done_ns = stamp_ns
         n, before = self._robot.dof, self._frame
         if before is None:
             self._origin_ns = stamp_ns
@@ -177,7 +182,8 @@ class ParameterProcess:
         frame = Frame(seq, clock_ns, values[:n], values[n : 2 * n], values[2 * n :], command)
         self._frame, wanted = frame, self._host.wanted
         self._host.observe(frame, reference, command if before is None else before.tau_cmd)
-        self._record(frame, reference)
+        if whole:
+            self._record(frame, reference)
         if self._host.wanted is not wanted:
             self._news.notify_all()
         self._rows.extend(flat_row(frame, reference))
@@ -190,7 +196,7 @@ class ParameterProcess:
         """Nothing: the controller is not ours."""
 
     def _record(self, frame: Frame, reference: Reference) -> None:
-        if self._fit is None:
+        if not self._is_compared:
             self._recorded.append((frame, reference))
             if len(self._recorded) * self._robot.dt_s >= self._foreign.record_s:
                 self._news.notify_all()
@@ -275,7 +281,7 @@ class ParameterProcess:
                     self._news.wait(_RETRY_S)
                 ends, wanted, owes = self._ends, self._host.wanted, self._host.owes_a_write
                 record = None
-                if self._fit is None and len(self._recorded) * self._robot.dt_s >= self._foreign.record_s:
+                if not self._is_compared and len(self._recorded) * self._robot.dt_s >= self._foreign.record_s:
                     record = list(self._recorded)
             if ends:
                 deadline_s = min(deadline_s, time.monotonic() + _END_S)
@@ -317,7 +323,7 @@ class ParameterProcess:
     def _compare(self, recorded: list[tuple[Frame, Reference]]) -> None:
         fit = reproduce(self._robot, self._host.active, recorded)
         with self._lock:
-            self._fit, self._recorded = fit, []
+            self._fit, self._recorded, self._is_compared = fit, [], fit.is_good  # else another recording is made
             self._host.objection = None if fit.is_good else f"the model is wrong: {fit.sentence()}"
         self._say(fit.sentence())
 
@@ -387,10 +393,10 @@ class ParamsNode(HostNode):
             self.process.referred(q, qd, stamp_of(message) or None)
 
 
-def _newest(said: Iterable[tuple[int, T]], stamp_ns: int) -> T | None:
-    """The last thing that was said for a stamp up to this one."""
+def _newest(said: Iterable[tuple[int, T]], stamp_ns: int) -> tuple[int, T] | None:
+    """The last thing that was said for a stamp up to this one, with its stamp."""
     found = None
-    for when, what in said:
-        if when <= stamp_ns:
-            found = what
+    for each in said:
+        if each[0] <= stamp_ns:
+            found = each
     return found
