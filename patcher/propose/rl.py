@@ -8,6 +8,7 @@ the same gates, and a person decides. It takes hundreds of rollouts, so it is as
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +22,16 @@ from core.clock import Clock, SystemClock
 from core.errors import BadInput, RobotFault
 from patcher.propose.base import Proposal, Situation, values_before, weights_proposal
 from patcher.rl.cuts import cut_runs
-from patcher.rl.plan import Plan, Training, make_training, plan_for
+from patcher.rl.plan import Plan, make_training, plan_for
 from patcher.rl.process import can_train, train_apart
+from patcher.rl.study import study
 from patcher.rl.trainer import Progress, Trained
 from patcher.spent import Spent
 from sim.evidence import draw_scenarios
 from sim.workers.base import Workers
 
 LEAST = 200  # rollouts below which nobody is trained
+STUDY_FROM = 2000  # rollouts from which on settings are searched too; chosen
 WORTH = 0.97  # score in the check scenarios that a residual has to reach; chosen
 _CUTS = 6  # runs in which the residual is cut at random ticks
 _KEPT_BACK = 20  # rollouts for the cuts and for what the last segment takes on top
@@ -41,7 +44,7 @@ class Rl:
     Args:
         plan: of the training; by default one for the budget.
         folder: where trainings leave checkpoints and records, each in a folder named by its hash; None keeps nothing.
-        limit_s: wall time of a training.
+        limit_s: wall time of a training; a study has several.
     """
 
     name = "rl"
@@ -64,11 +67,21 @@ class Rl:
             return []
         base, before = _base(situation)
         plan = replace(self.plan or plan_for(situation.budget - _KEPT_BACK), seed=situation.seed)
-        training = make_training(situation.twin, base, plan, situation.seed + 11)
         began_ns = self._clock.monotonic_ns()
-        folder = None if self.folder is None else self.folder / training.sha256[:16]
+
+        def train(
+            chosen: Plan, report: Callable[[Progress], None] | None = None, stop: Callable[[], bool] | None = None
+        ) -> Trained:
+            training = make_training(situation.twin, base, chosen, situation.seed + 11)
+            folder = None if self.folder is None else self.folder / training.sha256[:16]
+            return train_apart(training, folder, report=report, stop=stop, limit_s=self.limit_s)
+
         try:
-            trained = train_apart(training, folder, limit_s=self.limit_s)
+            if situation.budget >= STUDY_FROM:
+                studied = study(plan, train)
+                plan, trained = studied.plan, replace(studied.trained, rollouts=studied.rollouts)
+            else:
+                trained = train(plan)
         except (BadInput, RobotFault) as error:  # too few rollouts, too large a law, or a process that died
             _log.warning("rl: %s", error)
             return []
@@ -83,7 +96,7 @@ class Rl:
             return []
         m = len(situation.twin.robot.actuators)
         neutral: dict[str, Value] = {**before, "net_authority": [0.0] * m}
-        said = _said(training, trained)
+        said = _said(situation, plan, trained)
         found = weights_proposal(situation, self.name, trained.law, neutral, said, trained.rollouts + 2 * _CUTS)
         return [found] if found else []
 
@@ -111,9 +124,9 @@ def _survives_cuts(situation: Situation, workers: Workers, base: Artefact, law: 
     return all(run.limit_broken <= own.limit_broken for run, own in zip(runs, alone, strict=True))
 
 
-def _said(training: Training, trained: Trained) -> str:
+def _said(situation: Situation, plan: Plan, trained: Trained) -> str:
     """How it was trained, what bounds it, and how fast it may change."""
-    law, plan, robot = trained.law, training.plan, training.robot
+    law, robot = trained.law, situation.twin.robot
     assert law is not None
     controller = Controller.from_artefact(law, robot.ports)
     authority = controller.params["net_authority"]

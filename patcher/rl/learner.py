@@ -37,11 +37,16 @@ class Learner:
         self.model.set_logger(logger)
         self._zero_last_layer()
 
-    def learn(self, steps: int, seed: int) -> None:
-        """About so many actions over all environments, from fresh episodes on, with random numbers of its own."""
+    def learn(self, steps: int, seed: int, rate: float) -> None:
+        """About so many actions over all environments, from fresh episodes on, with random numbers of its own.
+
+        Args:
+            rate: of learning.
+        """
         from stable_baselines3.common.utils import set_random_seed  # noqa: PLC0415
 
         set_random_seed(seed)
+        self.model.lr_schedule = lambda _: rate
         self.model.action_space.seed(seed)
         self._env.seed(seed)
         self.model._last_obs = None  # what went before leaves nothing behind, so that a resumed run is the same

@@ -37,6 +37,7 @@ _LOOKS = 6  # rollouts that tell how large the inputs are
 _ROOM = 0.5  # standard deviations beyond what was seen that still count as trained
 _RARE = 0.001  # share of what was seen on each side that is left out of the range
 _LEAST_SPREAD = 1e-3  # of an input in its own unit; one that never changes is left as soon as it does
+_LAST_RATE = 0.1  # of the rate of learning, towards which it falls: late steps that are large undo what was learnt
 _FLOOR = 0.2  # of the squared error under the whole fault: where less is lost, errors count by this; chosen
 _NEEDED = 0.99  # quantile of it
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.3  # of half the command range that a policy may have as its authority; chosen
@@ -179,7 +180,8 @@ class Trainer:
                 env.scored.clear()
                 env.visited.clear()
                 env.ticks = 0
-            learner.learn(actions, seed=plan.seed + 1000 * segment)
+            rate = plan.learning_rate * (1.0 - (1.0 - _LAST_RATE) * (segment - 1) / plan.checks)
+            learner.learn(actions, plan.seed + 1000 * segment, rate)
             standing.segment = segment
             standing.spent += sum(env.ticks for env in envs) / self.training.run_ticks
             value, note = self._weigh(learner, envs, standing, ranges)

@@ -84,7 +84,7 @@ def measure(cell: Cell, seed: int, tuned: int = _TUNED, trained: int = _TRAINED,
         replace(situation, budget=trained, tried=tried), InProcess(situation.twin.robot, trusting=True)
     )
     rival = _law(best, situation.incumbent)
-    ours = found[0].artefact if found else _law(under, situation.incumbent)
+    ours = found[0].artefact if found else rival  # nothing is claimed where nothing was trained
     errors = {
         name: _errors(cell, seed, law, pairs)
         for name, law in (("incumbent", situation.incumbent), ("rival", rival), ("ours", ours))

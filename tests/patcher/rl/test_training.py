@@ -19,7 +19,7 @@ from patcher.rl import process
 from patcher.rl.curriculum import weights_at
 from patcher.rl.plan import Plan, Training, make_training
 from patcher.rl.process import train_apart
-from patcher.rl.trainer import CHECKPOINT, RECORD, Trainer
+from patcher.rl.trainer import CHECKPOINT, RECORD, Trained, Trainer
 from patcher.search import choose_proposers
 from remend.console import Console
 from remend.validation import twin_of_fault
@@ -209,6 +209,21 @@ def test_it_builds_on_the_best_law_so_far(situation: Situation, monkeypatch: pyt
     assert asked[0].base.sha256 == ranked[0].proposal.artefact.sha256
     assert Rl().propose(situation, workers) == []
     assert asked[1].base.sha256 == BASE.sha256
+
+
+def test_a_large_budget_searches_settings_too(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[Plan] = []
+
+    def train(training: Training, *_: Any, **__: Any) -> Any:
+        met.append(training.plan)
+        return Trained(law=None, score=1.0, rollouts=training.plan.rollouts, course=(), finished=True)
+
+    monkeypatch.setattr("patcher.propose.rl.train_apart", train)
+    workers = InProcess(ARM, trusting=True)
+    assert Rl().propose(replace(situation, budget=2400), workers) == []
+    assert len({plan.hidden for plan in met}) > 1
+    assert 0.9 * 2400 < workers.rollouts <= 2400
+    assert met[-1].rollouts > max(plan.rollouts for plan in met[:-1])
 
 
 def test_a_small_budget_trains_nobody(situation: Situation) -> None:
