@@ -252,6 +252,7 @@ def around_a_swap_less_is_let_out(m: ModuleType) -> None:
     tight = m.tightened(ROBOT.envelope)
     assert (tight.power_w, tight.speed_fraction, tight.braking_fraction) == (0.9 * 64.0, 0.9 * 0.5, 0.9 * 0.5)
     assert (tight.reject_factor, tight.stale_after_s) == (1.5, 0.03125)
+    assert m.tightened(replace(ROBOT.envelope, reject_factor=5.0)).reject_factor == 3.0
     guard = m.Envelope(replace(ROBOT, envelope=tight), INERTIA)
     let_out(guard.rule([96.0, 12.0], frame(), [96.0, 12.0], 0), [64.0, 8.0], clipped=True)
     refused(m, "FAR_BEYOND_LIMIT", 0, guard.rule([96.5, 0.0], frame(), [64.0, 0.0], 0))

@@ -237,7 +237,6 @@ def test_a_paced_loop_swaps_and_counts_its_deadlines(start: Callable[[], Split])
     assert timing is not None
     assert sum(timing.wake_us) == sum(timing.tick_us) == timing.ticks > 20
     assert status.missed_deadlines == timing.missed == timing.late_by_law + timing.late_by_machine
-    assert timing.late_by_law == status.law_late == 0
 
 
 def test_a_free_running_loop_does_not_wait_for_the_bridge(start: Callable[[], Split]) -> None:
