@@ -200,6 +200,20 @@ def verify_home(home: Path, service_keys: Mapping[str, Ed25519PublicKey] | None 
         return verify(connection, service_keys, data)
 
 
+def export(home: Path, file: Path) -> int:
+    """Write every row to `file`, oldest first, as one JSON object a line; how many they were.
+
+    Raises:
+        BadInput: there is no database, or it is damaged.
+    """
+    count = 0
+    with read_only(home) as connection, file.open("w", encoding="utf-8") as out:
+        for row in connection.execute(select(tables.audit).order_by(tables.audit.c.seq)):
+            out.write(canonical_json(dict(row._mapping)) + "\n")
+            count += 1
+    return count
+
+
 def verify(
     connection: Connection, service_keys: Mapping[str, Ed25519PublicKey], head_file: bytes | None
 ) -> AuditVerdict:

@@ -321,6 +321,16 @@ def audit_verify() -> None:
     typer.echo(f"audit log intact: {verdict.rows} rows, head {verdict.head[:16]}")
 
 
+@audit_app.command("export")
+def audit_export(out: Annotated[Path, typer.Argument(help="File to write: one row a line, as JSON.")]) -> None:
+    """Write the audit log to a file, oldest row first."""
+    from remend.audit import export  # noqa: PLC0415
+    from remend.home import home_path  # noqa: PLC0415
+
+    require_place(str(out))
+    typer.echo(f"{out}: {export(home_path(os.environ), out)} rows")
+
+
 @app.command()
 def kill(
     robot: Annotated[str | None, typer.Argument(metavar="ROBOT", help="Id of the robot.")] = None,

@@ -19,6 +19,7 @@ from remend.service.orders import Order, Verb, place
 from remend.service.robots import RobotEntry, enter, entered
 from remend.service.settings import ServiceSettings
 from remend.service.supervision import Care
+from remend.service.webhooks import webhooks
 from remend.store import Store
 
 _SETUP = "setup.token"  # digest of the one-time token; gone once somebody can sign in
@@ -59,11 +60,14 @@ class Service:
             known = entered(journal.connection)
         self.cares = {robot_id: Care(self.home, entry, self.clock, config) for robot_id, entry in known.items()}
         self.setup_token = self._new_setup_token()
+        self._webhooks = webhooks(settings.webhooks, self.store, self.home, settings.webhook_variable)
 
     def start(self) -> None:
-        """Begin to look after the robots."""
+        """Begin to look after the robots, and to tell others."""
         for care in self.cares.values():
             care.start()
+        for webhook in self._webhooks:
+            webhook.start()
 
     def close(self) -> None:
         """End everything; robots go on with what they are committed to."""
@@ -71,6 +75,8 @@ class Service:
             care.stop()
         for care in self.cares.values():
             care.join()
+        for webhook in self._webhooks:
+            webhook.stop()
         self.store.close()
 
     def __enter__(self) -> Self:

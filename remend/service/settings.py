@@ -19,6 +19,8 @@ class ServiceSettings:
     session_hours: float = 12.0
     decision_hours: float = 24.0  # evidence older than this cannot be approved any more
     search_rollouts: int = 300  # that an incident may cost
+    webhooks: tuple[str, ...] = ()  # addresses that are told of every row of the audit log
+    webhook_variable: str = ""  # environment variable with the secret that signs what they are told
 
 
 def read_service_settings(table: Table) -> ServiceSettings:
@@ -43,6 +45,11 @@ def read_service_settings(table: Table) -> ServiceSettings:
         search_rollouts=(
             table.whole("search_rollouts", 0, 100_000) if table.has("search_rollouts") else default.search_rollouts
         ),
+        webhooks=table.texts("webhooks") if table.has("webhooks") else default.webhooks,
+        webhook_variable=table.text("webhook_variable") if table.has("webhook_variable") else default.webhook_variable,
     )
+    for url in read.webhooks:
+        if not url.startswith(("http://", "https://")):
+            raise table.fail("webhooks", f"{url!r} is no address; it begins with https:// or http://")
     table.close()
     return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -240,3 +241,13 @@ def test_database_without_tables_is_bad_input(lived: Path) -> None:
 
 def test_every_table_of_records_is_covered_by_the_check() -> None:
     assert set(tables.metadata.tables.values()) == {*tables.RECORDS, tables.audit, tables.audit_heads}
+
+
+def test_an_export_holds_every_row_in_order(store: Store, samples: ModuleType, tmp_path: Path) -> None:
+    for number in range(3):
+        store.add_incident(samples.incident(f"inc_{number}"))
+    file = tmp_path / "audit.jsonl"
+    assert audit.export(store.home, file) == 3
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(row["seq"], row["subject"]) for row in rows] == [(1, "inc_0"), (2, "inc_1"), (3, "inc_2")]
+    assert rows[2]["prev_sha"] == rows[1]["sha256"]
