@@ -3,10 +3,12 @@
   "use strict";
   const body = document.body;
   const lost = document.getElementById("lost");
-  let source = null, seq = body.dataset.seq, heard = 0, timer = 0;
+  let source = null, seq = Number(body.dataset.seq), heard = 0, timer = 0, pending = null;
+  const looked = new Map(); // panel -> when it was asked for itself
 
   // a panel is an element with an id and data-live: "all", or the id of what it shows
   function refresh(subject) {
+    pending = null;
     for (const panel of document.querySelectorAll("[data-live]")) {
       if (panel.dataset.live === "all" || panel.dataset.live === subject || subject === null) again(panel);
     }
@@ -15,6 +17,7 @@
   function again(panel) {
     if (!panel.id || document.hidden || panel.dataset.busy || panel.contains(document.activeElement) && typing()) return;
     panel.dataset.busy = "1";
+    looked.set(panel.id, Date.now());
     const done = () => { const now = document.getElementById(panel.id); if (now) delete now.dataset.busy; moved(); };
     const address = location.pathname + location.search;
     window.htmx.ajax("GET", address, { source: panel, target: panel, select: "#" + panel.id, swap: "outerMorph" }).then(done, done);
@@ -31,13 +34,18 @@
   }
 
   function happened(event) {
-    if (event.lastEventId) seq = event.lastEventId;
+    const subject = JSON.parse(event.data);
+    const missed = event.type === "hello" && Number(subject) > seq; // between this page and this line
+    seq = Math.max(seq, Number(event.lastEventId) || 0);
     heard = Date.now();
     lost.hidden = true;
+    if (missed) refresh(null);
     if (event.type === "hello" || event.type === "heartbeat") return;
-    body.dispatchEvent(new CustomEvent("remend:" + event.type, { detail: event.data }));
+    body.dispatchEvent(new CustomEvent("remend:" + event.type, { detail: subject }));
+    const all = pending !== null && pending !== subject; // several things within a moment
+    pending = all ? "" : subject;
     clearTimeout(timer);
-    timer = setTimeout(refresh, 150, event.data);
+    timer = setTimeout(refresh, 150, all ? null : subject);
   }
 
   function listen() {
@@ -46,7 +54,6 @@
     source = new EventSource("/api/v1/events");
     for (const verb of ["hello", "heartbeat", ...body.dataset.verbs.split(" ")]) source.addEventListener(verb, happened);
     source.onerror = () => { lost.hidden = false; };
-    source.onopen = () => { if (!lost.hidden) refresh(null); lost.hidden = true; };
   }
 
   function hush() {
@@ -69,13 +76,10 @@
   // what changes without a row in the audit log is looked at now and then
   const every = () => {
     for (const panel of document.querySelectorAll("[data-live][data-every]")) {
-      const period = 1000 * panel.dataset.every;
-      if (Date.now() - (panel.dataset.at || 0) >= period) { panel.dataset.at = Date.now(); again(panel); }
+      if (!looked.has(panel.id)) looked.set(panel.id, Date.now());
+      if (Date.now() - looked.get(panel.id) >= 1000 * panel.dataset.every) again(panel);
     }
-    const chips = document.getElementById("chips");
-    if (chips && Date.now() - (chips.dataset.at || 0) >= 5000) { chips.dataset.at = Date.now(); again(chips); }
   };
-  for (const panel of document.querySelectorAll("[data-live]")) panel.dataset.at = Date.now();
   setInterval(every, 1000);
   listen();
 })();

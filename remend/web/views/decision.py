@@ -92,9 +92,8 @@ def _ending(patch: Patch) -> str:
         return f"Superseded: {last.why}."
     if approval is not None:
         said = "approved" if approval.decision == "approve" else "rejected"
-        return views.sentence(
-            f"{approval.actor} {said} this patch" + (f": {approval.reason}" if approval.reason else "")
-        )
+        says = f"{approval.actor} {said} this patch" + (f": {approval.reason}" if approval.reason else "")
+        return says if says.endswith((".", "!", "?")) else f"{says}."
     return views.sentence(f"{patch.status.value.replace('_', ' ')}: {last.why}")
 
 
