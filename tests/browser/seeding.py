@@ -118,9 +118,8 @@ def _patches(service: Service, clock: Clock, more: int) -> None:
     base = versions.keep(_files(625.0))
     versions.commit(ROBOT, _files(625.0), None, "built-in controller", "remend")
     told = stories.full()
-    channels = [
-        f"joint_{k}.{what}" for k, what in zip((4, 6, 1, 7, 5, 3, 2), ("travel", "delay") * 4, strict=False)
-    ]  # each another trouble
+    joints, whats = (4, 6, 1, 7, 5, 3, 2), ("travel", "delay", "travel", "delay", "travel", "delay", "travel")
+    channels = [f"joint_{k}.{what}" for k, what in zip(joints, whats, strict=True)]  # each another trouble
     ended = (S.EXPIRED, S.INCONCLUSIVE, S.ROLLED_BACK, S.SUPERSEDED, S.ACTIVE, S.CANARY, S.VALIDATING)
     for k, status in enumerate(ended):
         at_ns = now_ns - (40 - 4 * k) * 60 * _MINUTE_NS

@@ -6,7 +6,6 @@ from fastapi import APIRouter
 
 from remend.web.pages import audit, freeze, inbox, incident, patch, people, robot, status
 
-
 router = APIRouter()
 for room in (inbox, patch, incident, robot, audit, people, status, freeze):
     router.include_router(room.router)

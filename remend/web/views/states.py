@@ -10,7 +10,6 @@ from remend.web.views.times import duration
 from telemetry.incidents import Severity
 
 STALE_S = 3.0  # telemetry that is older is not shown as what is so now
-BUSY_S = 120.0  # a caretaker that searches or proves is given this long before it is told
 
 _PLAIN, _OPEN, _BAD = "plain", "open", "bad"
 _S = PatchStatus
@@ -57,9 +56,8 @@ def severity_pill(severity: Severity) -> Pill:
 
 
 def is_lost(robot: RobotShown) -> bool:
-    """Whether a robot says nothing any more. A caretaker at work takes telemetry in later, and that is no loss."""
-    busy = robot.doing not in (None, "watching")
-    return robot.silent_s is not None and robot.silent_s > (BUSY_S if busy else STALE_S)
+    """Whether a robot says nothing any more."""
+    return robot.silent_s is not None and robot.silent_s > STALE_S
 
 
 def robot_pill(robot: RobotShown) -> Pill:
