@@ -30,6 +30,7 @@ class Slot:
     def __init__(self, robot: Robot, law: Artefact | Controller, like: Slot | None = None) -> None:
         self.controller = law if isinstance(law, Controller) else Controller.from_artefact(law, robot.ports)
         self.sha256 = self.controller.sha256
+        self.width = len(robot.actuators)  # how many commands there have to be
         shared = like is not None and like.controller.signals == self.controller.signals
         # Model terms remember nothing from one call to the next.
         self._terms: ModelTerms | None = like._terms if like and shared else self._make_terms(robot)
@@ -62,14 +63,26 @@ class Slot:
 
     def compute(self, frame: Frame, reference: Reference) -> list[float]:
         """(m,) command that the law wants for this measurement, within the limits that its manifest declares."""
+        return self.respond(frame.q, frame.qd, frame.tau_meas, *reference)
+
+    def respond(
+        self,
+        q: list[float],
+        qd: list[float],
+        tau_meas: list[float],
+        q_ref: list[float],
+        qd_ref: list[float],
+        qdd_ref: list[float],
+    ) -> list[float]:
+        """The same, for all of a frame and a reference that a law can read."""
         signals = self._signals
-        signals["q"], signals["qd"], signals["tau_meas"] = frame.q, frame.qd, frame.tau_meas
-        signals["q_ref"], signals["qd_ref"], signals["qdd_ref"] = reference.q_ref, reference.qd_ref, reference.qdd_ref
+        signals["q"], signals["qd"], signals["tau_meas"] = q, qd, tau_meas
+        signals["q_ref"], signals["qd_ref"], signals["qdd_ref"] = q_ref, qd_ref, qdd_ref
         if self._terms is not None:
-            position = frame.q
+            position = q
             if self._has_offset:  # the model is asked about the position that the law believes in
-                position = [q - offset for q, offset in zip(position, self.position_offset, strict=True)]
-            self._terms.compute(position, frame.qd, signals)
+                position = [measured - offset for measured, offset in zip(q, self.position_offset, strict=True)]
+            self._terms.compute(position, qd, signals)
         tau = self.controller.step(signals)
         if self._limit is not None:
             tau = [_clip(t, -m, m) for t, m in zip(tau, self._limit, strict=True)]

@@ -7,13 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from core.errors import RobotFault
 from core.metrics import Array
 from patcher.propose.base import Situation
 from sim.evidence import draw_scenarios
 from sim.workers.base import Workers
-from sim.workers.outcome import Lost
-from sim.workers.replays import ReplayJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +53,15 @@ def curves_of(situation: Situation, workers: Workers, severity: float = 1.0, whi
     """
     robot = situation.twin.robot
     scenario = draw_scenarios(situation.twin, which + 1, situation.seed, severity=severity)[which]
-    (rolled,) = workers.roll([(situation.incumbent, scenario)])
-    (answer,) = workers.replay([ReplayJob(robot=robot, scenarios=(scenario,), commands=(rolled.command,))])
-    if isinstance(answer, Lost):
-        raise RobotFault(f"a run of {situation.incumbent.name} was lost ({answer.reason}: {answer.what}); start again")
-    frames = answer[0].frames
-    references = scenario.task(robot).references()[: len(frames)]
+    (rolled,) = workers.roll([(situation.incumbent, scenario)], lockstep=situation.incumbent)
+    assert rolled.exchange is not None
+    signals = rolled.exchange.signals(robot)
     return Curves(
-        t_s=np.array([1e-9 * frame.stamp_ns for frame in frames]),
-        q_ref=np.array([reference.q_ref for reference in references]),
-        qd_ref=np.array([reference.qd_ref for reference in references]),
-        qdd_ref=np.array([reference.qdd_ref for reference in references]),
-        q=np.array([frame.q for frame in frames]),
-        qd=np.array([frame.qd for frame in frames]),
+        t_s=np.arange(len(rolled.command), dtype=float) * robot.dt_s,
+        q_ref=signals["q_ref"],
+        qd_ref=signals["qd_ref"],
+        qdd_ref=signals["qdd_ref"],
+        q=signals["q"],
+        qd=signals["qd"],
         command=rolled.command,
     )

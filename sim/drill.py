@@ -1,8 +1,8 @@
 """Drills: candidates known to be bad, or to lie, go the way of the one that has just passed, and must not pass.
 
 A gate that lets everything through looks like one that had only good candidates. So whenever a candidate passes, a law
-with half the commands of the incumbent meets a few of the same sealed scenarios, and claims that flatter and claims of
-other commands are put up for confirmation.
+with half the commands of the incumbent meets a few of the same sealed scenarios, and runs with other commands than the
+law's are put up for confirmation: some that differ in the last bit, and some that are its answers to another run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from sim.workers.answer import Rolled
 from sim.workers.base import Workers
 from sim.workers.confirm import confirm
 
-_FLATTERED = 0.5  # of its tracking error is left in a claim that lies
 _WEAK = 0.5  # of the incumbent's commands
 
 
@@ -51,11 +50,11 @@ def drill(workers: Workers, twin: Twin, incumbent: Artefact, policy: Policy, see
     pairs = run_sealed(workers, twin, incumbent, weakened(incumbent, twin.robot), policy, seed)
     verdict = overall(gate.verdict for gate in sealed_gates(twin.robot, pairs, policy))
     weak = Drill(name="half the commands", refused=verdict is not Verdict.PASS)
-    (scenario,) = draw_scenarios(twin, 1, seed)
-    (honest,) = workers.roll([(incumbent, scenario)])
-    lies = dict(_lies(honest))
+    scenarios = draw_scenarios(twin, 2, seed)
+    honest = workers.roll([(incumbent, scenario) for scenario in scenarios], lockstep=incumbent)
     return weak, *(
-        Drill(name=name, refused=bool(confirm(workers, incumbent, [(scenario, lies[name])]))) for name in lies
+        Drill(name=name, refused=bool(confirm(workers, incumbent, [(scenarios[0], lie)])))
+        for name, lie in _lies(*honest)
     )
 
 
@@ -69,8 +68,11 @@ def weakened(law: Artefact, robot: Robot) -> Artefact:
     return artefact_from_files("weakened", {**law.files, "law.py": ast.unparse(tree).encode()})
 
 
-def _lies(honest: Rolled) -> Iterator[tuple[str, Rolled]]:
-    metrics = dict(honest.judgement.metrics)
-    metrics["rms_tracking_error"] *= _FLATTERED
-    yield "figures that flatter", replace(honest, judgement=replace(honest.judgement, metrics=metrics))
-    yield "commands that the law did not give", replace(honest, command=np.nextafter(honest.command, np.inf))
+def _lies(honest: Rolled, other: Rolled) -> Iterator[tuple[str, Rolled]]:
+    assert honest.exchange is not None
+    assert other.exchange is not None
+    said = honest.exchange.said
+    nudged = replace(honest.exchange, said=np.nextafter(said, np.inf))
+    elsewhere = replace(honest.exchange, said=np.resize(other.exchange.said, said.shape))
+    yield "commands that the law did not give", replace(honest, exchange=nudged)
+    yield "answers to another run", replace(honest, exchange=elsewhere)

@@ -22,7 +22,7 @@ class Pair:
     scenario: Scenario
     before: Judgement
     after: Judgement
-    claim: Rolled | None = None  # the candidate's run as a worker tells it, which `after` is part of
+    run: Rolled | None = None  # the candidate's, which `after` is part of, with what its law was shown and said
 
     @property
     def change(self) -> float:

@@ -25,12 +25,17 @@ _FIRST_LOOK = 3  # sealed pairs; the next looks are at twice as many each
 def run_pairs(
     workers: Workers, incumbent: Artefact, candidate: Artefact, scenarios: Sequence[Scenario]
 ) -> tuple[Pair, ...]:
-    """Both laws in every scenario."""
-    rolled = iter(workers.roll([(law, scenario) for scenario in scenarios for law in (incumbent, candidate)]))
+    """Both laws in every scenario, the candidate in lockstep.
+
+    Raises:
+        Forged: the candidate's process did not keep to the exchange.
+    """
+    asked = [(law, scenario) for scenario in scenarios for law in (incumbent, candidate)]
+    rolled = iter(workers.roll(asked, lockstep=candidate))
     found = []
     for scenario in scenarios:
-        before, claim = next(rolled), next(rolled)
-        found.append(Pair(scenario=scenario, before=before.judgement, after=claim.judgement, claim=claim))
+        before, run = next(rolled), next(rolled)
+        found.append(Pair(scenario=scenario, before=before.judgement, after=run.judgement, run=run))
     return tuple(found)
 
 

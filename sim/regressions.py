@@ -82,19 +82,19 @@ def run_regressions(
 ) -> tuple[Pair, ...]:
     """Both laws in every past incident. What `memory` knows of the incumbent is not run again.
 
-    The candidate runs all of them: what is said of it has to be such that it can be replayed.
+    The candidate runs all of them, in lockstep: what is said of it must have been seen.
     """
     scenarios = {regression.scenario.sha256: regression.scenario for regression in past}
     known = dict(memory.recall(incumbent.sha256)) if memory else {}
     unknown = [sha for sha in scenarios if sha not in known]
     jobs = [(incumbent, scenarios[sha]) for sha in unknown] + [(candidate, scenario) for scenario in scenarios.values()]
-    rolled = workers.roll(jobs)
+    rolled = workers.roll(jobs, lockstep=candidate)
     new = {sha: found.judgement for sha, found in zip(unknown, rolled, strict=False)}
     _keep(memory, incumbent, new)
     known |= new
     return tuple(
-        Pair(scenario=scenario, before=known[sha], after=claim.judgement, claim=claim)
-        for (sha, scenario), claim in zip(scenarios.items(), rolled[len(unknown) :], strict=True)
+        Pair(scenario=scenario, before=known[sha], after=run.judgement, run=run)
+        for (sha, scenario), run in zip(scenarios.items(), rolled[len(unknown) :], strict=True)
     )
 
 

@@ -1,48 +1,25 @@
-"""A control loop without its plant: the law meets recorded frames again, and must give the recorded commands.
+"""A law without its plant: it is shown again what it was shown in a run, and must say again what it said.
 
-A replay proves that commands have a score, not that they came from the law: they may have been planned by a process
-that knew the scenario. Whoever runs this is told what sensors said, and nothing of plant, fault, seed or commands.
+A run in lockstep proves that commands have a score, not that they came from the law: whoever answers for it may look
+at the runs beside, at the clock, or at a plan. Whoever runs this is told what sensors and references of one run said,
+and nothing of plant, fault, seed, commands, or of a run beside.
 
-    law, frames, references  ->  commands, ticks clipped, ticks of the safety law
+    law, what it was shown  ->  what it says
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from controllers.artefact import Artefact
-from core.frames import Frame, Reference
+from controllers.slot import Slot
 from core.metrics import Array
 from core.robot import Robot
-from sim.rollout import make_runtime
+from sim.lockstep import say, split
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rerun:
-    """What the control loop commands for the frames of one rollout."""
-
-    command: Array  # (N, m) [unit of the robot's commands]
-    clipped: int  # ticks with a clipped command
-    safety: int  # ticks in which the safety law had to command
-
-
-def rerun(
-    robot: Robot,
-    artefact: Artefact,
-    frames: Sequence[Frame],
-    references: Sequence[Reference],
-    safety: Artefact | None = None,
-) -> Rerun:
-    """Show N recorded frames to a fresh control loop of `artefact`, one per tick, with the references of the ticks."""
-    runtime = make_runtime(robot, artefact, safety)
-    commands = [
-        runtime.tick(frame, reference, frame.stamp_ns) for frame, reference in zip(frames, references, strict=True)
-    ]
-    return Rerun(
-        command=np.array([command.tau for command in commands]),
-        clipped=sum(command.clipped for command in commands),
-        safety=sum(command.source == "safety" for command in commands),
-    )
+def rerun(robot: Robot, artefact: Artefact, shown: Array) -> Array:
+    """(N, m) commands of a fresh slot of `artefact` for the N rows of an `Exchange`, before the envelope."""
+    slot = Slot(robot, artefact)
+    rows = zip(*(part.tolist() for part in split(robot, shown)), strict=True)
+    return np.array([say(slot, row) for row in rows]).reshape(len(shown), slot.width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -19,6 +19,7 @@ from core.robot import Robot
 from sim.faults.course import FaultCourse
 from sim.plant import Plant
 from sim.scenario import Scenario
+from sim.tasks.task import Task
 from sim.worlds import borrow
 
 _LOST = 10.0  # error [rad or m] and, times a thousand, effort of a diverged run: it never looks good in a mean
@@ -46,6 +47,9 @@ class Trace:
         return {name: m.compute(error if m.of == "error" else self.command) for name, m in METRICS.items()}
 
 
+Steps = Generator[tuple[Frame, Reference], Command, Trace]
+
+
 class Driver(Protocol):
     """What gives the commands of a rollout: the control loop of a robot, or a record of one."""
 
@@ -62,8 +66,24 @@ def make_runtime(robot: Robot, artefact: Artefact, safety: Artefact | None = Non
 
 def run(plant: Plant, driver: Driver, references: Sequence[Reference]) -> Trace:
     """Let `driver` drive `plant` along `references`, one per tick; stops early when the simulation breaks down."""
+    tick = driver.tick
+    steps = stepping(plant, references)
+    asked = next(steps)
+    try:
+        while True:
+            frame, reference = asked
+            asked = steps.send(tick(frame, reference, frame.stamp_ns))
+    except StopIteration as end:
+        trace: Trace = end.value
+        return trace
+
+
+def stepping(plant: Plant, references: Sequence[Reference]) -> Steps:
+    """A rollout that asks for each command: it yields frame and reference of a tick, is sent the command, and returns
+    the trace. Rollouts of different plants may take turns.
+    """
     robot, n = plant.robot, plant.robot.dof
-    measure, tick, apply, state = plant.measure, driver.tick, plant.apply, plant.true_state
+    measure, apply, state = plant.measure, plant.apply, plant.true_state
     # All ticks in one list: that is half the time of a list for each, and nothing for the garbage collector.
     true: list[Array] = []
     measured: list[float] = []
@@ -72,7 +92,7 @@ def run(plant: Plant, driver: Driver, references: Sequence[Reference]) -> Trace:
     diverged = False
     for reference in references:
         frame = measure()
-        command = tick(frame, reference, frame.stamp_ns)
+        command = yield frame, reference
         true.append(state()[0])
         measured += frame.q
         commands += command.tau
@@ -109,7 +129,12 @@ def rollout(robot: Robot, artefact: Artefact, scenario: Scenario, safety: Artefa
 def drive(robot: Robot, driver: Driver, scenario: Scenario) -> Trace:
     """One run of whatever drives, in a scenario, from rest."""
     task = scenario.task(robot)
+    return run(placed(robot, scenario, task), driver, task.references())
+
+
+def placed(robot: Robot, scenario: Scenario, task: Task) -> Plant:
+    """The plant of a scenario at the start of its task; whoever asks for its physics next gets the same plant."""
     plant = borrow(robot, scenario.physics)
     plant.restart(FaultCourse.constant(scenario.effect), scenario.noise_seed)
     plant.reset(task.q[0])
-    return run(plant, driver, task.references())
+    return plant

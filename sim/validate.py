@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from sim.gates.law_cost import law_cost
 from sim.gates.limits import limits
 from sim.gates.non_inferiority import non_inferior
 from sim.gates.novelty import novelty
-from sim.gates.replay import claims_of, replayed
+from sim.gates.replay import broken_off, replayed, runs_of
 from sim.gates.superiority import superior_tracking
 from sim.gates.worst_decile import worst_decile
 from sim.gather import run_sealed, run_the_rest
@@ -40,6 +41,7 @@ from sim.twin.twin import Twin
 from sim.visited import Stretch
 from sim.workers.base import Workers
 from sim.workers.confirm import confirm
+from sim.workers.forgery import Forged
 
 
 def validate(
@@ -71,13 +73,27 @@ def validate(
     policy = policy or shipped_policy()
     seed = seed_of(seal) if seal is not None else _known_seed(incumbent, candidate)
     before_count = workers.rollouts
-    pairs = run_sealed(workers, twin, incumbent, candidate, policy, seed)
-    decisive = [explained(gate, twin.robot, pairs) for gate in sealed_gates(twin.robot, pairs, policy)]
+    about: _About = {
+        "base_sha": incumbent.sha256,
+        "result_sha": candidate.sha256,
+        "fidelity": fidelity,
+        "policy": policy,
+        "patch_id": patch_id,
+        "seal": seal,
+        "seed": seed,
+    }
+    evidence = Evidence(sealed=())
     fitting = [regression for regression in past or () if regression.fits(twin)]
-    evidence = Evidence(sealed=pairs)
-    if overall(gate.verdict for gate in decisive) is Verdict.PASS:
-        evidence = run_the_rest(workers, twin, incumbent, candidate, policy, seed, pairs)
-        evidence = replace(evidence, regressions=run_regressions(workers, incumbent, candidate, fitting, memory))
+    try:
+        pairs = run_sealed(workers, twin, incumbent, candidate, policy, seed)
+        evidence = Evidence(sealed=pairs)
+        decisive = [explained(gate, twin.robot, pairs) for gate in sealed_gates(twin.robot, pairs, policy)]
+        if overall(gate.verdict for gate in decisive) is Verdict.PASS:
+            evidence = run_the_rest(workers, twin, incumbent, candidate, policy, seed, pairs)
+            evidence = replace(evidence, regressions=run_regressions(workers, incumbent, candidate, fitting, memory))
+    except Forged as forged:
+        rollouts = workers.rollouts - before_count
+        return report_of(twin, evidence, (broken_off(forged.forgery),), armed=True, rollouts=rollouts, **about)
     gates, armed = further_gates(twin.robot, evidence, policy)
     if past is not None:
         answered, also = regressions(evidence.regressions, policy.elsewhere, len(past) - len(fitting))
@@ -88,24 +104,23 @@ def validate(
     gates += [] if seal is None else [alpha_budget(seal, policy.alpha)]
     gates = [*decisive, *gates]
     if overall(gate.verdict for gate in gates) is Verdict.PASS:
-        forgeries = confirm(workers, candidate, claims_of(evidence.pairs))
+        forgeries = confirm(workers, candidate, runs_of(evidence.pairs))
         gates.append(replayed(evidence.pairs, forgeries))
         if gates[-1].verdict is Verdict.PASS:
             remember(memory, candidate, evidence.regressions or ())
-    return report_of(
-        twin,
-        evidence,
-        gates,
-        base_sha=incumbent.sha256,
-        result_sha=candidate.sha256,
-        fidelity=fidelity,
-        policy=policy,
-        patch_id=patch_id,
-        seal=seal,
-        seed=seed,
-        armed=armed,
-        rollouts=workers.rollouts - before_count,
-    )
+    return report_of(twin, evidence, gates, armed=armed, rollouts=workers.rollouts - before_count, **about)
+
+
+class _About(TypedDict):
+    """What a report is about, whatever comes of it."""
+
+    base_sha: str
+    result_sha: str
+    fidelity: float
+    policy: Policy
+    patch_id: str
+    seal: Seal | None
+    seed: int
 
 
 def _known_seed(incumbent: Artefact, candidate: Artefact) -> int:

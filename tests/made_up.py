@@ -13,20 +13,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import sim
 from controllers.artefact import Artefact, artefact_from_files, load_artefact, shipped_laws
 from controllers.controller import Controller
-from core.frames import Frame
+from core.metrics import Array
 from core.records import Seal
 from core.robot_toml import load_robot
 from patcher.propose.base import Situation
 from sim.effect import NO_EFFECT, Effect
 from sim.judge import Judgement
-from sim.replay import Replayed
-from sim.rerun import Rerun
+from sim.lockstep import Exchange
 from sim.scenario import Scenario
 from sim.sealing import signed
 from sim.twin.twin import RankedCause, Twin
 from sim.workers.answer import Rolled
 from sim.workers.outcome import Lost
-from sim.workers.replays import ReplayJob
 from sim.workers.reruns import RerunJob
 from telemetry.calibration import Calibration
 
@@ -150,45 +148,34 @@ class FakeWorkers:
         self.robot, self.rollouts = IIWA, 0
         self.jobs: list[tuple[Artefact, Scenario]] = []
         self._formula = formula
-        self._known: list[Judgement] = []
 
     def judge(self, jobs: Sequence[tuple[Artefact, Scenario]]) -> list[Judgement]:
         self.rollouts += len(jobs)
         self.jobs += jobs
         return [self._formula(*job) for job in jobs]
 
-    def roll(self, pairs: Sequence[tuple[Artefact, Scenario]]) -> list[Rolled]:
-        """What a worker would claim: the formula's judgement, and commands that name it."""
-        self._known += self.judge(pairs)
-        names = range(len(self._known) - len(pairs), len(self._known))
-        return [Rolled(judgement=self._known[k], command=np.full((1, len(IIWA.actuators)), float(k))) for k in names]
-
-    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
-        found = []
-        for job in jobs:
-            names = [int(command[0, 0]) for command in job.commands]
-            still = [0.0] * N
-            frames = [Frame(0, name, still, still, still, still) for name in names]
-            found.append(
-                tuple(
-                    Replayed(judgement=self.replayed(self._known[name]), frames=(frame,))
-                    for name, frame in zip(names, frames, strict=True)
-                )
-            )
-        return list(found)
-
-    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+    def roll(self, pairs: Sequence[tuple[Artefact, Scenario]], lockstep: Artefact | None = None) -> list[Rolled]:
+        """The formula's judgement, and of the runs of `lockstep` an exchange of one tick: shown a number, said it."""
+        judged = self.judge(pairs)
         return [
-            tuple(
-                Rerun(command=np.full((1, len(IIWA.actuators)), float(frame.stamp_ns)), clipped=0, safety=0)
-                for (frame,), _ in job.seen
-            )
-            for job in jobs
+            Rolled(judgement=judgement, command=_said(k), exchange=_exchange(k) if law is lockstep else None)
+            for k, ((law, _), judgement) in enumerate(zip(pairs, judged, strict=True))
         ]
 
-    def replayed(self, judgement: Judgement) -> Judgement:
-        """What a replay finds; a test may find something else."""
-        return judgement
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Array, ...] | Lost]:
+        return [tuple(self.said_again(shown) for shown in job.shown) for job in jobs]
+
+    def said_again(self, shown: Array) -> Array:
+        """What the law says when it is asked again; a test may say something else."""
+        return _said(shown[0, 0])
+
+
+def _said(number: float) -> Array:
+    return np.full((1, len(IIWA.actuators)), float(number))
+
+
+def _exchange(number: float) -> Exchange:
+    return Exchange(shown=np.full((1, 5 * N + len(IIWA.actuators)), float(number)), said=_said(number))
 
 
 def load_cancelled(artefact: Artefact, scenario: Scenario) -> Judgement:

@@ -118,14 +118,28 @@ def test_every_ignored_rule_has_a_reason() -> None:
             assert all(rule.startswith(family) for rule in rules), f"no reason for {', '.join(rules)}"
 
 
-def test_no_file_names_a_registry_or_the_machine_it_was_written_on() -> None:
+def tracked() -> list[str]:
+    """Files of the repository; the test that asks is skipped where there is none."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listed = subprocess.run(
         ["git", "-c", "safe.directory=*", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
+    return list(filter(None, listed.stdout.split("\0")))
+
+
+def test_top_level_holds_what_is_known_and_nothing_else() -> None:
+    """What a library leaves in the working folder is not committed."""
+    files = {".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "pyproject.toml"}
+    files |= {"requirements.lock", "requirements-dev.lock", ".dockerignore"}
+    files |= {"package.xml", "setup.cfg", "setup.py"}  # of the ament package
+    folders = {*PACKAGES, ".ci", "docs", "launch", "resource", "tests"}
+    assert {name.partition("/")[0] for name in tracked()} == files | folders
+
+
+def test_no_file_names_a_registry_or_the_machine_it_was_written_on() -> None:
     found = []
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in tracked():
         path = ROOT / name
         if not path.is_file():
             continue

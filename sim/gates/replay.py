@@ -1,7 +1,7 @@
-"""Replay: what workers said of the candidate's runs is true.
+"""Replay: what the candidate's runs came to is what its law commands, and nothing else.
 
-Asked last and only of a candidate that has passed everything else: until then its figures are claims of processes that
-ran it, and a claim may refuse but never promote.
+Its law had a process apart from plant and score in every one of them. Whether the commands were the law's is asked
+last, and only of a candidate that has passed everything else; who did not keep to the exchange is refused at once.
 """
 
 from __future__ import annotations
@@ -12,29 +12,35 @@ from core.records import Gate
 from core.status import Verdict
 from sim.evidence import Pair
 from sim.gates.answer import answer
-from sim.workers.confirm import Claim, Forgery
+from sim.workers.confirm import Run
+from sim.workers.forgery import Forgery
 
 NAME = "replay"
 
 
-def claims_of(pairs: Sequence[Pair]) -> list[Claim]:
-    """What workers said of the candidate's runs; runs of which nobody kept the commands are left out."""
-    return [(pair.scenario, pair.claim) for pair in pairs if pair.claim is not None]
+def runs_of(pairs: Sequence[Pair]) -> list[Run]:
+    """The candidate's runs, in order; those of which nobody kept the exchange with the law are left out."""
+    return [(pair.scenario, pair.run) for pair in pairs if pair.run is not None and pair.run.exchange is not None]
 
 
 def replayed(pairs: Sequence[Pair], forgeries: Sequence[Forgery]) -> Gate:
-    """Every run that a gate looked at came out the same, to the last bit.
+    """Every run that a gate looked at was driven apart from the law, which says the same again, to the last bit.
 
     Args:
-        forgeries: the claims about these pairs that did not come true.
+        forgeries: the runs of these pairs of which that is not so.
     """
     runs = len(pairs)
     if forgeries:
         first = forgeries[0]
-        why = f"{len(forgeries)} of {runs} runs are not what was claimed; {first.scenario.name}: {first.what}"
+        why = f"{len(forgeries)} of {runs} runs are not the law's; {first.scenario.name}: {first.what}"
         return answer(NAME, Verdict.FAIL, why)
-    unproven = sum(pair.claim is None or pair.claim.judgement != pair.after for pair in pairs)
+    unproven = sum(pair.run is None or pair.run.exchange is None or pair.run.judgement != pair.after for pair in pairs)
     if unproven or not runs:
-        return answer(NAME, Verdict.INCONCLUSIVE, f"the commands of {unproven} of {runs} runs were not kept")
-    why = f"all figures of {runs} runs came out the same when commands were replayed and the law was asked again"
+        return answer(NAME, Verdict.INCONCLUSIVE, f"{unproven} of {runs} runs were not driven apart from the law")
+    why = f"all {runs} runs were driven apart from the law, and it gave the same commands when it was asked again"
     return answer(NAME, Verdict.PASS, why)
+
+
+def broken_off(forgery: Forgery) -> Gate:
+    """A run that the process of the law broke off."""
+    return answer(NAME, Verdict.FAIL, f"{forgery.scenario.name}: {forgery.what}")

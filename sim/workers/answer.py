@@ -19,6 +19,7 @@ import numpy as np
 from core.metrics import METRICS, Array
 from core.robot import Robot
 from sim.judge import Judgement
+from sim.lockstep import Exchange
 from sim.visited import Visited, quantities
 
 _HEAD = struct.Struct("<4sI")
@@ -32,10 +33,11 @@ class Malformed(ValueError):  # noqa: N818 it is what the answer is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled:
-    """One rollout as a worker tells it: a claim."""
+    """One rollout as a worker tells it: a claim, unless it was run in lockstep, apart from its law."""
 
     judgement: Judgement
     command: Array  # (N, m) commands of the ticks until its end [unit of the robot's commands]
+    exchange: Exchange | None = None  # with the law, of a run in lockstep
 
 
 def most_bytes(robot: Robot, ticks: Sequence[int]) -> int:

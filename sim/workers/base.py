@@ -12,22 +12,21 @@ from controllers.artefact import Artefact
 from controllers.controller import Controller
 from controllers.library import find_law
 from core.errors import BadInput, Refused, RobotFault
+from core.metrics import Array
 from core.robot import Robot
 from sim.judge import Judgement
-from sim.replay import Replayed
-from sim.rerun import Rerun
 from sim.scenario import Scenario
 from sim.workers.answer import Rolled
+from sim.workers.forgery import Forged, Forgery
 from sim.workers.job import Job
 from sim.workers.layers import Layers
 from sim.workers.outcome import Lost, Reason
-from sim.workers.replays import ReplayJob
 from sim.workers.reruns import RerunJob
 
 Pair = tuple[Artefact, Scenario]
 Answer = tuple[Rolled, ...] | Lost
-_MOST_TOGETHER = 8  # scenarios of a job: a lost job loses no more, and its worlds are warm
-_AGAIN = (Reason.KILLED, Reason.MACHINE)
+MOST_TOGETHER = 8  # scenarios of a job: a lost job loses no more, and its worlds are warm
+_AGAIN = (Reason.KILLED, Reason.MACHINE, Reason.EXCHANGE)  # a law may be late because the machine is busy
 
 
 class Workers(Protocol):
@@ -61,12 +60,8 @@ class Workers(Protocol):
         """The answer to each job, in their order."""
 
     @abstractmethod
-    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
-        """Judgements and frames of recorded commands, in processes that meet no controller."""
-
-    @abstractmethod
-    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
-        """Commands of a controller for recorded frames, in processes that are told nothing else."""
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Array, ...] | Lost]:
+        """What a law says to what it was shown in some rollouts, in processes that are told nothing else."""
 
     def __enter__(self) -> Self:
         return self
@@ -96,19 +91,22 @@ class Workers(Protocol):
         """Judge every (controller, scenario) pair, as `roll` does."""
         return [rolled.judgement for rolled in self.roll(pairs)]
 
-    def roll(self, pairs: Sequence[Pair]) -> list[Rolled]:
+    def roll(self, pairs: Sequence[Pair], lockstep: Artefact | None = None) -> list[Rolled]:
         """Roll out every (controller, scenario) pair. A job that is lost by no doing of its own is asked once more.
+
+        Args:
+            lockstep: the controller whose runs decide something. Its law gets a process apart from plant and score, so
+                that what is told of these runs is no claim.
 
         Raises:
             BadInput: a controller is no law, or a scenario cannot be had.
+            Forged: the process of `lockstep` did not keep to the exchange.
             Refused: a law is new, and this machine lacks the layers to run a new law behind.
             RobotFault: a job was lost; what is missing in evidence cannot be made up for.
         """
         groups = together(pairs, self.count)
-        jobs = [
-            Job(robot=self.robot, artefact=pairs[group[0]][0], scenarios=tuple(pairs[k][1] for k in group))
-            for group in groups
-        ]
+        apart = lockstep.sha256 if lockstep is not None else ""
+        jobs = [self._job(pairs[group[0]][0], [pairs[k][1] for k in group], apart) for group in groups]
         answers = self.run(jobs)
         again = [k for k, answer in enumerate(answers) if isinstance(answer, Lost) and answer.reason in _AGAIN]
         for k, answer in zip(again, self._run([jobs[k] for k in again]), strict=True):
@@ -116,9 +114,13 @@ class Workers(Protocol):
         found: dict[int, Rolled] = {}
         for group, answer in zip(groups, answers, strict=True):
             if isinstance(answer, Lost):
-                raise self._complaint(pairs[group[0]][0], answer)
+                raise self._complaint(*pairs[group[0]], answer)
             found |= dict(zip(group, answer, strict=True))
         return [found[k] for k in range(len(pairs))]
+
+    def _job(self, artefact: Artefact, scenarios: Sequence[Scenario], apart: str) -> Job:
+        lockstep = bool(apart) and artefact.sha256 == apart
+        return Job(robot=self.robot, artefact=artefact, scenarios=tuple(scenarios), lockstep=lockstep)
 
     def _require_walls(self, artefact: Artefact) -> None:
         """Refuse a new law where a door of this machine is open."""
@@ -132,7 +134,7 @@ class Workers(Protocol):
                 f"{', '.join(doors)}; 'remend doctor' says what is missing"
             )
 
-    def _complaint(self, artefact: Artefact, lost: Lost) -> Exception:
+    def _complaint(self, artefact: Artefact, scenario: Scenario, lost: Lost) -> Exception:
         """What to raise for a lost job; what a worker says is not believed where it can be found out."""
         if lost.reason is Reason.INPUT:
             return BadInput(lost.what)
@@ -140,6 +142,8 @@ class Workers(Protocol):
             Controller.from_artefact(artefact, self.robot.ports)
         except BadInput as error:
             return error
+        if lost.reason is Reason.EXCHANGE:
+            return Forged(Forgery(scenario=scenario, what=f"its law did not keep to the exchange: {lost.what}"))
         return RobotFault(
             f"{artefact.name}: its simulation was lost ({lost.reason}: {lost.what}); evidence has a hole, start again"
         )
@@ -155,7 +159,7 @@ def together(pairs: Sequence[Pair], count: int) -> list[list[int]]:
 
     Controllers that alternate over the same scenarios get jobs that follow each other, so that a zygote has the worlds.
     """
-    most = max(1, min(_MOST_TOGETHER, math.ceil(len(pairs) / (2 * count))))
+    most = max(1, min(MOST_TOGETHER, math.ceil(len(pairs) / (2 * count))))
     groups: list[list[int]] = []
     open_: dict[str, list[int]] = {}
     names: dict[int, str] = {}  # by identity: a hash of weights takes time

@@ -1,8 +1,8 @@
 """Workers on a Ray cluster: the same confined jobs on other machines, and the same bits.
 
 Every processor of the cluster has a station (`sim.workers.station`), which is taken on once a rollout comes out there
-as it does here. A node that is lost costs the jobs that run on it. What was claimed there is confirmed here: replays
-and reruns stay on this machine.
+as it does here. A node that is lost costs the jobs that run on it. Jobs in lockstep have both of their processes on one
+node. That a law's commands are its own is asked on this machine.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import BadInput, RobotFault
+from core.metrics import Array
 from core.robot import Robot
-from sim.replay import Replayed
-from sim.rerun import Rerun
 from sim.workers.answer import write_answer
 from sim.workers.base import Answer, Workers
 from sim.workers.job import Job, sample_job
@@ -27,7 +26,6 @@ from sim.workers.layers import Layers, combined
 from sim.workers.outcome import Lost, Reason
 from sim.workers.parcel import pack
 from sim.workers.pool import Pool
-from sim.workers.replays import ReplayJob
 from sim.workers.reruns import RerunJob
 from sim.workers.settings import WorkerSettings
 from sim.workers.station import Station
@@ -87,10 +85,7 @@ class Cluster(Workers):
             self._connected = False
         self._here.close()
 
-    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
-        return self._here.replay(jobs)
-
-    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Array, ...] | Lost]:
         return self._here.rerun(jobs)
 
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:

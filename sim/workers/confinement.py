@@ -31,16 +31,17 @@ class Confinement:
     memory: int  # bytes that a job may take on top of the warm process
     cpu_s: int
 
-    def apply(self, *, channel: int, user: int, parent: int) -> None:
-        """Confine this process. Only `channel` stays open.
+    def apply(self, *, channel: int, user: int, parent: int, wire: int | None = None) -> None:
+        """Confine this process. Only `channel` stays open, and `wire` as its standard input.
 
         Args:
             channel: descriptor that the answer is written to.
             user: the worker's user, where it gets one.
             parent: process number of the zygote, with which the worker ends.
+            wire: descriptor of the socket to the worker beside, where there is one.
         """
         memory = limits.address_space() + self.memory
-        limits.close_descriptors({channel} if self.ruleset is None else {channel, self.ruleset})
+        limits.close_descriptors({channel} if self.ruleset is None else {channel, self.ruleset}, wire)
         if self.own_user:
             limits.become(user)
         limits.give_up_privileges()

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import socket
+import struct
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.clock import Clock
 from sim.workers.keeper import Keeper, Note
-from sim.workers.limits import worker_user
+from sim.workers.limits import SLOTS, worker_user
 from sim.workers.outcome import Lost, Reason, outcome, too_much
 
 _CHUNK = 1 << 20
 _PATIENCE_NS = 600 * 10**9  # a zygote that has not prepared a job by then hangs
 _MOST_DEATHS = 3  # of zygotes, in one call
+_EXCHANGE_S = 10  # a law takes microseconds; a machine under any load gives it a turn by then
+_NOT_NEEDED = Lost(reason=Reason.KILLED, what="the worker beside has ended")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,8 @@ class Request:
     work: int  # index of the work
     data: bytes
     most_answer: int  # bytes
+    blind: bool = False  # its worker comes from the zygote that reads no scenario
+    beside: Request | None = None  # for a second worker, at the other end of a wire; its answer is not asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,7 @@ class _Running:
     """A job that was handed over; it is over when the zygote says how its worker ended."""
 
     slot: int
+    beside: int | None  # number of the worker at the other end of the wire
     reading: int  # descriptor of its answer
     most: int  # bytes of its answer
     handle: int | None = None  # descriptor of its process, once that has started
@@ -71,7 +79,7 @@ class Dispatch:
         self._timeout_ns = round(timeout_s * 1e9)
         self._waiting = deque(range(len(requests)))
         self._free = deque(range(count))
-        self._running: dict[int, _Running] = {}  # by index of the request
+        self._running: dict[int, _Running] = {}  # by index of the request; of those beside, after the last of these
         self._found: dict[int, bytes | Lost] = {}
         self._usage = Usage(zygote_s=0.0, workers_s=(0.0,) * count)
         self._deaths = 0
@@ -86,13 +94,23 @@ class Dispatch:
             while self._waiting or self._running:
                 self._keeper.layers()
                 with selectors.DefaultSelector() as selector:
-                    selector.register(self._keeper.line, selectors.EVENT_READ)
+                    for line in self._keeper.lines:
+                        selector.register(line, selectors.EVENT_READ)
                     if not self._serve(selector):
                         self._mourn()
         except BaseException:
             self._mourn()  # nobody waits for these workers any more
             raise
-        return [self._found[job] for job in range(len(self._requests))], self._usage
+        return [self._told(job) for job in range(len(self._requests))], self._usage
+
+    def _told(self, job: int) -> bytes | Lost:
+        """The answer to a request; a worker beside is asked for none, but may be why there is none."""
+        found, beside = self._found[job], self._found.get(job + len(self._requests))
+        if not isinstance(found, Lost) or not isinstance(beside, Lost) or beside is _NOT_NEEDED:
+            return found
+        if found.reason is not Reason.EXCHANGE or beside.reason in (Reason.KILLED, Reason.MACHINE, Reason.INPUT):
+            return beside
+        return Lost(reason=Reason.EXCHANGE, what=f"{found.what} ({beside.reason}: {beside.what})")
 
     def _serve(self, selector: selectors.BaseSelector) -> bool:
         """Until all is done; False if the zygote has died."""
@@ -103,7 +121,7 @@ class Dispatch:
             for key, _ in selector.select(self._wait_s()):
                 if key.data is not None:
                     self._read(selector, key.data)
-                elif not self._hear(selector):
+                elif not self._hear(selector, key.fileobj):
                     return False
             if not self._kill_late():
                 return False
@@ -111,16 +129,40 @@ class Dispatch:
 
     def _start(self, selector: selectors.BaseSelector) -> bool:
         job, slot = self._waiting[0], self._free[0]
-        request = self._requests[job]
+        request, other = self._requests[job], job + len(self._requests)
+        if request.beside is None:
+            if not self._fork(selector, job, request, slot):
+                return False
+            self._waiting.popleft()
+            self._free.popleft()
+            return True
+        ours, theirs = _wire()
+        with ours, theirs:
+            if not self._fork(selector, job, request, slot, other, ours.fileno()):
+                return False
+            self._waiting.popleft()
+            self._free.popleft()
+            return self._fork(selector, other, request.beside, slot, job, theirs.fileno())
+
+    def _fork(
+        self,
+        selector: selectors.BaseSelector,
+        number: int,
+        request: Request,
+        slot: int,
+        beside: int | None = None,
+        wire: int | None = None,
+    ) -> bool:
+        """Hand over one request; False if the zygote has died."""
+        # A second worker has the user of a slot that is free as long as half of them are enough.
+        user = _user(slot if number < len(self._requests) else SLOTS // 2 + slot)
         try:
-            reading = self._keeper.fork(job, request.work, _user(slot), request.data)
+            reading = self._keeper.fork(number, request.work, user, request.data, blind=request.blind, wire=wire)
         except OSError:
             return False
-        self._waiting.popleft()
-        self._free.popleft()
         until_ns = self._clock.monotonic_ns() + _PATIENCE_NS
-        running = _Running(slot=slot, reading=reading, most=request.most_answer + 1, until_ns=until_ns)
-        self._running[job] = running
+        running = _Running(slot=slot, beside=beside, reading=reading, most=request.most_answer + 1, until_ns=until_ns)
+        self._running[number] = running
         selector.register(reading, selectors.EVENT_READ, running)
         return True
 
@@ -133,9 +175,9 @@ class Dispatch:
         if len(running.answer) > running.most:
             self._kill(running, too_much(running.most))
 
-    def _hear(self, selector: selectors.BaseSelector) -> bool:
-        """Take a note of the zygote; False if it has died."""
-        note = self._keeper.note()
+    def _hear(self, selector: selectors.BaseSelector, line: Any) -> bool:
+        """Take a note of a zygote; False if it has died."""
+        note = self._keeper.note(line)
         if note is None:
             return False
         running = self._running[note.job]
@@ -150,8 +192,11 @@ class Dispatch:
             if running.reading in selector.get_map():
                 selector.unregister(running.reading)
             self._charge(running.slot, note.cpu_s)
-            self._found[note.job] = running.killed or _outcome(note, running)
+            unneeded = running.killed is _NOT_NEEDED and note.exit_code != -signal.SIGKILL  # it had ended by itself
+            self._found[note.job] = (None if unneeded else running.killed) or _outcome(note, running)
             self._release(note.job)
+            if running.beside in self._running and note.job < len(self._requests):
+                self._kill(self._running[running.beside], _NOT_NEEDED)
         return True
 
     def _charge(self, slot: int, cpu_s: float) -> None:
@@ -164,7 +209,8 @@ class Dispatch:
         running.reading = -1
         if running.handle is not None:
             os.close(running.handle)
-        self._free.append(running.slot)
+        if running.beside not in self._running:
+            self._free.append(running.slot)
 
     def _wait_s(self) -> float | None:
         ends = [running.until_ns for running in self._running.values() if running.until_ns is not None]
@@ -197,6 +243,14 @@ class Dispatch:
         self._deaths += 1
         while self._deaths >= _MOST_DEATHS and self._waiting:
             self._found[self._waiting.popleft()] = Lost(reason=Reason.MACHINE, what="the zygote dies again and again")
+
+
+def _wire() -> tuple[socket.socket, socket.socket]:
+    """Two ends, of which the first waits for the second no longer than an exchange may take."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _EXCHANGE_S, 0))
+    return ours, theirs
 
 
 def _pull(running: _Running) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controllers.artefact import Artefact
+from core.metrics import Array
 from core.robot import Robot
-from sim.replay import Replayed
-from sim.rerun import Rerun
 from sim.workers.base import Answer, Workers
 from sim.workers.job import Job, run_job
 from sim.workers.layers import Layers, no_layers
+from sim.workers.lockstep import run_lockstep
 from sim.workers.outcome import Lost
-from sim.workers.replays import ReplayJob, run_replays
 from sim.workers.reruns import RerunJob, run_reruns
 
 
@@ -40,12 +39,9 @@ class InProcess(Workers):
         """There is nothing to end."""
 
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:
-        return [run_job(job) for job in jobs]
+        return [run_lockstep(job) if job.lockstep else run_job(job) for job in jobs]
 
-    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
-        return [run_replays(job) for job in jobs]
-
-    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Array, ...] | Lost]:
         return [run_reruns(job) for job in jobs]
 
     def _require_walls(self, artefact: Artefact) -> None:

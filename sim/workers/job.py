@@ -39,6 +39,7 @@ class Job:
     robot: Robot
     artefact: Artefact
     scenarios: tuple[Scenario, ...]
+    lockstep: bool = False  # the law in a process of its own; it decides who has to be trusted, and no result
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.scenarios) <= MOST_SCENARIOS:
@@ -58,7 +59,7 @@ class Job:
 
 
 def run_job(job: Job, safety: Artefact | None = None) -> tuple[Rolled, ...]:
-    """Do a job in this process; `safety` is the robot's safety law, if it has been read already."""
+    """Do a job in this process, law and all; `safety` is the robot's safety law, if it has been read already."""
     rolled = []
     for scenario in job.scenarios:
         trace = rollout(job.robot, job.artefact, scenario, safety)
@@ -80,6 +81,13 @@ def sample_job(robot: Robot) -> Job:
     return Job(robot=robot, artefact=find_law(robot, robot.controller), scenarios=(scenario,))
 
 
+def hold_all(robot: Robot) -> None:
+    """Read the files of a robot that a law may ask for; a confined process reads none."""
+    hold(robot)
+    if robot.kind == FIXED_BASE:
+        RigidBodyModel(robot)  # model terms
+
+
 class _Rollouts:
     """The work of a worker (`sim.workers.zygote.Work`)."""
 
@@ -98,9 +106,7 @@ class _Rollouts:
     def prepare(self, request: bytes) -> tuple[Job, Artefact]:
         """Read all files and load the worlds of a job; they stay, for other controllers in the same scenarios."""
         job: Job = pickle.loads(request)  # noqa: S301 from the service
-        hold(job.robot)
-        if job.robot.kind == FIXED_BASE:
-            RigidBodyModel(job.robot)  # laws may ask for model terms
+        hold_all(job.robot)
         for scenario in job.scenarios:
             require_task(job.robot, scenario.task_kind)
             borrow(job.robot, scenario.physics)

@@ -72,7 +72,8 @@ class Keeper:
         )
         self._readable, self._with_bubblewrap = tuple(map(str, readable)), with_bubblewrap
         self._process: subprocess.Popen[bytes] | None = None
-        self._line: socket.socket | None = None
+        self._line: socket.socket | None = None  # to the zygote
+        self._blind: socket.socket | None = None  # to the one that reads no scenario
         self._complaints: IO[bytes] | None = None
         self._layers: Layers | None = None
 
@@ -107,8 +108,14 @@ class Keeper:
             self._layers = found
         return self._layers
 
-    def fork(self, number: int, work: int, user: int, request: bytes) -> int:
+    def fork(
+        self, number: int, work: int, user: int, request: bytes, *, blind: bool = False, wire: int | None = None
+    ) -> int:
         """Hand over a job; the descriptor to read its answer from.
+
+        Args:
+            blind: to the zygote that reads no scenario.
+            wire: descriptor of the socket to the worker beside.
 
         Raises:
             OSError: the zygote is gone.
@@ -119,8 +126,10 @@ class Keeper:
         try:
             with os.fdopen(os.dup(held), "wb") as file:
                 file.write(request)
-            assert self._line is not None
-            socket.send_fds(self._line, [JOB.pack(number, work, user)], [held, writing])
+            line = self._blind if blind else self._line
+            assert line is not None
+            descriptors = [held, writing] if wire is None else [held, writing, wire]
+            socket.send_fds(line, [JOB.pack(number, work, user)], descriptors)
         except BaseException:
             os.close(reading)
             raise
@@ -131,14 +140,15 @@ class Keeper:
         return reading
 
     @property
-    def line(self) -> socket.socket:
-        """Readable when there is a note, or the zygote has died."""
+    def lines(self) -> tuple[socket.socket, ...]:
+        """Readable when there is a note, or a zygote has died."""
         assert self._line is not None
-        return self._line
+        assert self._blind is not None
+        return self._line, self._blind
 
-    def note(self) -> Note | None:
-        """The next note; None if the zygote has died."""
-        found, descriptors = self._receive()
+    def note(self, line: socket.socket) -> Note | None:
+        """The next note of one line; None if the zygote has died."""
+        found, descriptors = _receive(line)
         if found is None:
             return None
         return Note(
@@ -152,8 +162,9 @@ class Keeper:
 
     def close(self) -> None:
         """End the zygote, and its workers with it."""
-        if self._line is not None:
-            self._line.close()
+        for line in (self._line, self._blind):
+            if line is not None:
+                line.close()
         if self._process is not None:
             try:
                 self._process.wait(timeout=_GOODBYE_S)
@@ -162,24 +173,27 @@ class Keeper:
                 self._process.wait()
         if self._complaints is not None:
             self._complaints.close()
-        self._line = self._process = self._complaints = self._layers = None
+        self._line = self._blind = self._process = self._complaints = self._layers = None
 
     def _launch(self, setup: SetUp, program: str | None) -> None:
         self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._line.settimeout(_PATIENCE_S)
+        self._blind, another = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for line in self.lines:
+            line.settimeout(_PATIENCE_S)
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 it lives as long as the process
-        command = [sys.executable, "-m", "sim.workers.zygote", str(other.fileno())]
+        theirs = other.fileno(), another.fileno()
+        command = [sys.executable, "-m", "sim.workers.zygote", *map(str, theirs)]
         path = [str(Path(entry).absolute()) for entry in sys.path if Path(entry).exists()]
         if program is not None:
             readable = [*path, _OWN_CODE, sys.prefix, sys.base_prefix, sys.executable, *self._readable]
             command = bubblewrap.wrapped(program, command, readable, as_root=os.geteuid() == 0)
-        with other:
+        with other, another:
             self._process = subprocess.Popen(  # noqa: S603 this interpreter, and bubblewrap from the user's PATH
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._complaints,
-                pass_fds=(other.fileno(),),
+                pass_fds=theirs,
                 env=_environment(path),
                 start_new_session=True,  # an interrupt from the keyboard is for the service
             )
@@ -192,7 +206,7 @@ class Keeper:
 
     def _greeting(self) -> tuple[Layers | None, str]:
         """The layers that the zygote has found, or its last words."""
-        found, _ = self._receive()
+        found, _ = _receive(self.lines[0])
         if found is not None:
             return read_layers(found["layers"]), ""
         assert self._complaints is not None
@@ -202,12 +216,13 @@ class Keeper:
         lines = self._complaints.read().decode(errors="replace").strip().splitlines()
         return None, lines[-1] if lines else f"it ended with {self._process.returncode}"
 
-    def _receive(self) -> tuple[dict[str, Any] | None, list[int]]:
-        try:
-            message, descriptors, _, _ = socket.recv_fds(self.line, LONGEST_NOTE, 1)
-        except (ConnectionResetError, TimeoutError):
-            return None, []
-        return (json.loads(message) if message else None), list(descriptors)
+
+def _receive(line: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    try:
+        message, descriptors, _, _ = socket.recv_fds(line, LONGEST_NOTE, 1)
+    except (ConnectionResetError, TimeoutError):
+        return None, []
+    return (json.loads(message) if message else None), list(descriptors)
 
 
 def _environment(path: Sequence[str]) -> dict[str, str]:

@@ -17,11 +17,11 @@ _SERVICES = (2**31 - _FIRST_USER) // SLOTS
 _SETGID, _SETUID = 1 << 6, 1 << 7  # capabilities
 
 
-def close_descriptors(keep: Collection[int]) -> None:
-    """Close all descriptors but `keep`; the standard streams lead nowhere."""
+def close_descriptors(keep: Collection[int], wire: int | None = None) -> None:
+    """Close all descriptors but `keep`; of the standard streams the input is `wire`, and the others lead nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
+    for stream, leads in ((0, null if wire is None else wire), (1, null), (2, null)):
+        os.dup2(leads, stream)
     last = 2
     for descriptor in sorted(keep):
         os.closerange(last + 1, descriptor)

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sim.workers.zygote import ERROR, MOST_TEXT, RESULT, UNCONFINED
+from sim.workers.zygote import BLAMED, ERROR, MOST_TEXT, RESULT, UNCONFINED
 
 
 class Reason(StrEnum):
@@ -19,6 +19,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"  # it asked the kernel for something that no controller needs, and was killed
     CRASH = "crash"  # it ended without an answer, or said that it failed
     ANSWER = "answer"  # its answer was not one
+    EXCHANGE = "exchange"  # the worker beside, which has the law, did not keep to the exchange
     MACHINE = "machine"  # not the job's doing: the zygote died, or a worker could not be confined
 
 
@@ -35,6 +36,9 @@ _ENDS = {  # signal that ended a worker -> what that means
     signal.SIGKILL: Lost(reason=Reason.KILLED, what="killed by the kernel, or by somebody"),
     signal.SIGXCPU: Lost(reason=Reason.TIME, what="killed by the kernel for its CPU time"),
 }
+
+
+_FAILED = {ERROR: Reason.CRASH, BLAMED: Reason.EXCHANGE}
 
 
 def outcome(exit_code: int, answer: bytes, most: int) -> bytes | Lost:
@@ -64,6 +68,6 @@ def _failure(kind: bytes, said: bytes) -> Lost:
     words = "".join(c if c.isprintable() else " " for c in said.decode(errors="replace"))[:MOST_TEXT]
     if kind == UNCONFINED:
         return Lost(reason=Reason.MACHINE, what=f"a worker could not be confined: {words}")
-    if kind == ERROR:
-        return Lost(reason=Reason.CRASH, what=words)
+    if kind in _FAILED:
+        return Lost(reason=_FAILED[kind], what=words)
     return Lost(reason=Reason.ANSWER, what="an answer of no known kind")

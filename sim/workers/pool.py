@@ -11,11 +11,10 @@ from functools import partial
 from typing import TypeVar
 
 from core.clock import Clock, SystemClock
+from core.metrics import Array
 from core.robot import Robot
-from sim.replay import Replayed
-from sim.rerun import Rerun
 from sim.workers import job as jobs_
-from sim.workers import replays, reruns, self_test
+from sim.workers import lockstep, reruns, self_test
 from sim.workers.answer import Malformed, most_bytes, read_answer
 from sim.workers.base import Answer, Workers
 from sim.workers.dispatch import Dispatch, Request, Usage
@@ -23,11 +22,11 @@ from sim.workers.job import Job
 from sim.workers.keeper import Keeper
 from sim.workers.layers import Layers
 from sim.workers.outcome import Lost, Reason
-from sim.workers.replays import ReplayJob
 from sim.workers.reruns import RerunJob
 from sim.workers.settings import WorkerSettings
+from sim.workers.zygote import MOST_TEXT
 
-_ROLLOUTS, _PROBE, _REPLAYS, _RERUNS = range(4)  # works of the zygote
+_ROLLOUTS, _PROBE, _PLANTS, _LAWS, _RERUNS = range(5)  # works of the zygote
 T = TypeVar("T")
 
 
@@ -45,7 +44,13 @@ class Pool(Workers):
         self._count = self._settings.count or len(os.sched_getaffinity(0))
         self.usage = Usage(zygote_s=0.0, workers_s=(0.0,) * self._count)  # so far
         self._keeper = Keeper(
-            ((jobs_.NAME, pickle.dumps(robot)), (self_test.NAME, b""), (replays.NAME, b""), (reruns.NAME, b"")),
+            (
+                (jobs_.NAME, pickle.dumps(robot)),
+                (self_test.NAME, b""),
+                (lockstep.PLANTS_NAME, b""),
+                (lockstep.LAWS_NAME, b""),
+                (reruns.NAME, b""),
+            ),
             memory=self._settings.memory_mb << 20,
             cpu_s=math.ceil(self._settings.timeout_s),
             readable=(robot.folder, robot.urdf.parent),
@@ -79,19 +84,28 @@ class Pool(Workers):
 
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:
         ticks = [jobs_.ticks_of(self.robot, job.scenarios) for job in jobs]
-        requests = [
-            Request(work=_ROLLOUTS, data=job.to_bytes(), most_answer=most_bytes(self.robot, each))
+        requests = [self._request(job, each) for job, each in zip(jobs, ticks, strict=True)]
+        readers = [
+            partial(lockstep.read_driven if job.lockstep else read_answer, robot=self.robot, ticks=each)
             for job, each in zip(jobs, ticks, strict=True)
         ]
-        readers = [partial(read_answer, robot=self.robot, ticks=each) for each in ticks]
         return self._ask(requests, readers)
 
-    def replay(self, jobs: Sequence[ReplayJob]) -> list[tuple[Replayed, ...] | Lost]:
-        requests = [Request(work=_REPLAYS, data=job.to_bytes(), most_answer=job.most_bytes()) for job in jobs]
-        return self._ask(requests, [partial(replays.read_replays, job=job) for job in jobs])
+    def _request(self, job: Job, ticks: Sequence[int]) -> Request:
+        if not job.lockstep:
+            return Request(work=_ROLLOUTS, data=job.to_bytes(), most_answer=most_bytes(self.robot, ticks))
+        law = lockstep.LawJob(robot=job.robot, artefact=job.artefact, lanes=len(job.scenarios))
+        return Request(
+            work=_PLANTS,
+            data=job.to_bytes(),
+            most_answer=lockstep.most_driven(self.robot, ticks),
+            beside=Request(work=_LAWS, data=law.to_bytes(), most_answer=MOST_TEXT, blind=True),
+        )
 
-    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Rerun, ...] | Lost]:
-        requests = [Request(work=_RERUNS, data=job.to_bytes(), most_answer=job.most_bytes()) for job in jobs]
+    def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Array, ...] | Lost]:
+        requests = [
+            Request(work=_RERUNS, data=job.to_bytes(), most_answer=job.most_bytes(), blind=True) for job in jobs
+        ]
         return self._ask(requests, [partial(reruns.read_reruns, job=job) for job in jobs])
 
     def _ask(self, requests: Sequence[Request], readers: Sequence[Callable[[bytes], T]]) -> list[T | Lost]:

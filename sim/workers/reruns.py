@@ -1,35 +1,30 @@
-"""The work of asking a controller again: what it commands for recorded frames, without scenario, plant or score.
+"""The work of asking a law again: what it says to what it was shown, without scenario, plant or score.
 
-answer = for each rollout: ticks, actuators, ticks clipped, ticks of the safety law, commands
+answer = for each rollout the (N, m) commands
 """
 
 from __future__ import annotations
 
 import pickle
-import struct
 from dataclasses import dataclass
 
 import numpy as np
 
 from controllers.artefact import Artefact
-from controllers.library import find_law
-from core.frames import Frame, Reference
-from core.rigid_body import RigidBodyModel, hold
-from core.robot import FIXED_BASE, Robot
-from sim.rerun import Rerun, rerun
+from core.metrics import Array
+from core.robot import Robot
+from sim.rerun import rerun
 from sim.workers.answer import Malformed
-
-_HEAD = struct.Struct("<IIII")
-Seen = tuple[tuple[Frame, ...], tuple[Reference, ...]]  # of the ticks of one rollout
+from sim.workers.job import hold_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RerunJob:
-    """A controller, and what it is to be shown: rollout by rollout."""
+    """A law, and what it is to be shown: rollout by rollout."""
 
     robot: Robot
     artefact: Artefact
-    seen: tuple[Seen, ...]
+    shown: tuple[Array, ...]  # of each rollout as in `sim.lockstep.Exchange`
 
     def to_bytes(self) -> bytes:
         """For a zygote, which trusts the service."""
@@ -37,33 +32,24 @@ class RerunJob:
 
     def most_bytes(self) -> int:
         """Size of the answer."""
-        m = len(self.robot.actuators)
-        return sum(_HEAD.size + 8 * m * len(frames) for frames, _ in self.seen)
+        return 8 * len(self.robot.actuators) * sum(map(len, self.shown))
 
 
-def run_reruns(job: RerunJob, safety: Artefact | None = None) -> tuple[Rerun, ...]:
-    """Do a job in this process; `safety` is the robot's safety law, if it has been read already."""
-    return tuple(rerun(job.robot, job.artefact, frames, references, safety) for frames, references in job.seen)
+def run_reruns(job: RerunJob) -> tuple[Array, ...]:
+    """Do a job in this process: the (N, m) commands for each rollout."""
+    return tuple(rerun(job.robot, job.artefact, shown) for shown in job.shown)
 
 
-def read_reruns(data: bytes, job: RerunJob) -> tuple[Rerun, ...]:
+def read_reruns(data: bytes, job: RerunJob) -> tuple[Array, ...]:
     """What a worker answered.
 
     Raises:
         Malformed: it is no answer to this job.
     """
-    found, at, m = [], 0, len(job.robot.actuators)
     if len(data) != job.most_bytes():
         raise Malformed(f"{len(data)} bytes, of {job.most_bytes()}")
-    for frames, _ in job.seen:
-        ticks, actuators, clipped, safety = _HEAD.unpack_from(data, at)
-        if (ticks, actuators) != (len(frames), m) or max(clipped, safety) > ticks:
-            raise Malformed(f"{ticks} ticks of {actuators} actuators, of {len(frames)} ticks of {m}")
-        at += _HEAD.size
-        command = np.frombuffer(data, dtype="<f8", count=ticks * m, offset=at).astype(float).reshape(ticks, m)
-        at += 8 * ticks * m
-        found.append(Rerun(command=command, clipped=clipped, safety=safety))
-    return tuple(found)
+    said = np.frombuffer(data, dtype="<f8").astype(float).reshape(-1, len(job.robot.actuators))
+    return tuple(np.split(said, np.cumsum([len(shown) for shown in job.shown])[:-1]))
 
 
 class _Reruns:
@@ -72,20 +58,14 @@ class _Reruns:
     def warm_up(self, data: bytes) -> None:
         """The rollouts have warmed up everything."""
 
-    def prepare(self, request: bytes) -> tuple[RerunJob, Artefact]:
+    def prepare(self, request: bytes) -> RerunJob:
         """Read what a law may ask for."""
         job: RerunJob = pickle.loads(request)  # noqa: S301 from the service
-        hold(job.robot)
-        if job.robot.kind == FIXED_BASE:
-            RigidBodyModel(job.robot)
-        return job, find_law(job.robot, job.robot.safety_controller)
+        hold_all(job.robot)
+        return job
 
-    def perform(self, prepared: tuple[RerunJob, Artefact]) -> bytes:
-        parts = []
-        for each in run_reruns(*prepared):
-            parts.append(_HEAD.pack(*each.command.shape, each.clipped, each.safety))
-            parts.append(np.ascontiguousarray(each.command, dtype="<f8").tobytes())
-        return b"".join(parts)
+    def perform(self, prepared: RerunJob) -> bytes:
+        return b"".join(np.ascontiguousarray(said, dtype="<f8").tobytes() for said in run_reruns(prepared))
 
 
 RERUNS = _Reruns()

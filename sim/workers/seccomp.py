@@ -1,5 +1,7 @@
 """seccomp: the kernel kills a worker that asks it for anything but memory, time, and writing its answer.
 
+It may read one descriptor, its standard input: that leads to the worker beside, or nowhere.
+
 The filter is libseccomp's, which knows the numbers of system calls on every architecture.
 """
 
@@ -22,9 +24,10 @@ ALLOWED = (*_MEMORY, *_WRITING, *_TIME, *_WHO, *_THREAD, *_SIGNALS, *_END)
 # Libraries look for files and descriptors that they can do without; they are told that they may not.
 _OPEN = ("access", "faccessat", "faccessat2", "open", "openat", "openat2", "pipe", "pipe2", "unlink", "unlinkat")
 _LOOK = ("fstatfs", "getcwd", "getdents64", "lstat", "newfstatat", "readlink", "readlinkat", "stat", "statfs", "statx")
-_READ = ("dup", "dup2", "dup3", "fcntl", "ioctl", "poll", "ppoll", "pread64", "read", "readv")
+_READ = ("dup", "dup2", "dup3", "fcntl", "ioctl", "poll", "ppoll", "pread64", "readv")
 _SYSTEM = ("prlimit64", "sysinfo", "uname")
 REFUSED = (*_OPEN, *_LOOK, *_READ, *_SYSTEM)
+_INPUT = "read"  # of the standard input; of any other descriptor: refused
 _EXECUTABLE = ("mmap", "mprotect")  # with memory that may be executed: refused
 _PROT_EXEC = 4
 
@@ -32,7 +35,7 @@ _ALLOW = 0x7FFF0000
 _KILL_PROCESS = 0x80000000
 _REFUSE = 0x00050000 | errno.EPERM
 _SET_BAD_ARCHITECTURE = 2  # an attribute: what happens to a call of another architecture
-_MASKED_EQUAL = 7
+_NOT_EQUAL, _EQUAL, _MASKED_EQUAL = 1, 4, 7
 _NUMBER = {"x86_64": 317, "aarch64": 277}  # of seccomp(2) itself
 _GET_ACTION_AVAILABLE = 2
 
@@ -95,6 +98,8 @@ def build() -> int:
             _rule(context, _ALLOW, name)
     for name in REFUSED:
         _rule(context, _REFUSE, name)
+    _rule(context, _ALLOW, _INPUT, _Compare(0, _EQUAL, 0, 0))
+    _rule(context, _REFUSE, _INPUT, _Compare(0, _NOT_EQUAL, 0, 0))
     return context
 
 

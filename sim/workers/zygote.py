@@ -4,7 +4,11 @@ It reads only what the service wrote: its set-up on standard input, and jobs on 
 wrote; that goes to the service, on a pipe of the job's own. A job's request is prepared before the fork, with all that
 it may load; what runs the controller comes after the confinement.
 
-    service -> zygote   `JOB` number, work, user     + descriptors: request (a file in memory), answer (end of a pipe)
+There are two of it. The blind one is forked from the other once that is warm, before it reads a job: what a worker
+inherits from it says nothing of any scenario. Laws that must not know what they are judged by come from there.
+
+    service -> zygote   `JOB` number, work, user     + descriptors: request (a file in memory), answer (end of a pipe),
+                                                       and wire (a socket), where a worker has one beside it
     zygote -> service   JSON: layers once; for each job a descriptor of the process, then "ended"; or "refused"
 """
 
@@ -25,11 +29,13 @@ from typing import Any, Protocol
 
 from core.errors import RemendError
 from sim.workers.confinement import Confinement, prepare
+from sim.workers.limits import end_with
+from sim.workers.wire import Blamed
 
 JOB = struct.Struct("<IIq")  # number, index of the work, user
 LONGEST_NOTE = 16384  # bytes of a message from the zygote
 MOST_TEXT = 400  # characters of an error
-RESULT, ERROR, UNCONFINED = b"R", b"E", b"U"  # first byte of an answer
+RESULT, ERROR, BLAMED, UNCONFINED = b"R", b"E", b"B", b"U"  # first byte of an answer
 
 
 class Work(Protocol):
@@ -60,9 +66,9 @@ class SetUp:
     why_no_bubblewrap: str
 
 
-def main(control: int) -> None:
-    """Serve until the service closes its end of the socket `control`."""
-    line = socket.socket(fileno=control)
+def main(control: int, blind: int) -> None:
+    """Serve until the service closes its ends of the sockets `control` and `blind`."""
+    line, other = socket.socket(fileno=control), socket.socket(fileno=blind)
     setup: SetUp = pickle.load(sys.stdin.buffer)  # noqa: S301 the service is the one that started this process
     works = []
     for name, data in zip(setup.works, setup.data, strict=True):
@@ -80,8 +86,17 @@ def main(control: int) -> None:
     )
     gc.collect()
     gc.freeze()  # a collection in a worker would touch, and so copy, every page
+    parent = os.getpid()
+    process = os.fork()
+    if process == 0:
+        line.close()
+        end_with(parent)
+        _serve(other, works, confinement)
+        os._exit(0)
+    other.close()
     _note(line, layers=confinement.layers.plain())
     _serve(line, works, confinement)
+    os.waitpid(process, 0)
 
 
 def _serve(line: socket.socket, works: list[Work], confinement: Confinement) -> None:
@@ -93,7 +108,7 @@ def _serve(line: socket.socket, works: list[Work], confinement: Confinement) -> 
                     selector.unregister(key.fileobj)
                     _bury(line, *key.data)
                     continue
-                message, descriptors, _, _ = socket.recv_fds(line, JOB.size, 2)
+                message, descriptors, _, _ = socket.recv_fds(line, JOB.size, 3)
                 if not message:  # the service is gone, and each worker ends with this process
                     return
                 born = _take(line, works, confinement, message, descriptors)
@@ -107,36 +122,49 @@ def _take(
     """Prepare a job and fork its worker: number of the job, of the process, and descriptor of the process."""
     began_s = time.process_time()
     number, index, user = JOB.unpack(message)
-    request, channel = descriptors
+    request, channel, *rest = descriptors
+    wire = rest[0] if rest else None
     try:
         work = works[index]
         prepared = work.prepare(_read_all(request))
     except Exception as error:
         _note(line, job=number, refused=_said(error), is_input=isinstance(error, RemendError))
-        os.close(channel)
+        for descriptor in (channel, *rest):
+            os.close(descriptor)
         return None
     finally:
         os.close(request)
     parent = os.getpid()
     process = os.fork()
     if process == 0:
-        _live(work, prepared, confinement, channel, user, parent)
-    os.close(channel)
+        _live(work, prepared, confinement, channel, user, parent, wire)
+    for descriptor in (channel, *rest):
+        os.close(descriptor)
     handle = os.pidfd_open(process)
     _note(line, handle, job=number, cpu_s=time.process_time() - began_s)
     return number, process, handle
 
 
-def _live(work: Work, prepared: Any, confinement: Confinement, channel: int, user: int, parent: int) -> None:
+def _live(
+    work: Work,
+    prepared: Any,
+    confinement: Confinement,
+    channel: int,
+    user: int,
+    parent: int,
+    wire: int | None = None,
+) -> None:
     """The worker, from its first instruction to its last."""
     try:
         try:
-            confinement.apply(channel=channel, user=user, parent=parent)
+            confinement.apply(channel=channel, user=user, parent=parent, wire=wire)
         except BaseException as error:
             _answer(channel, UNCONFINED, _said(error).encode())
         else:
             try:
                 answer = work.perform(prepared)
+            except Blamed as error:
+                _answer(channel, BLAMED, str(error).encode())
             except BaseException as error:
                 _answer(channel, ERROR, _said(error).encode())
             else:
@@ -174,4 +202,4 @@ def _said(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

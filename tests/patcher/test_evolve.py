@@ -36,9 +36,9 @@ def situation(fault: str, law: str, budget: int) -> Situation:
 class Watched(InProcess):
     """Workers that remember whom they met."""
 
-    def roll(self, pairs):  # type: ignore[no-untyped-def]
+    def roll(self, pairs, lockstep=None):  # type: ignore[no-untyped-def]
         self.met = [*getattr(self, "met", []), *pairs]
-        return super().roll(pairs)
+        return super().roll(pairs, lockstep)
 
 
 def recovery(proposal: Proposal, incident: Situation) -> float:

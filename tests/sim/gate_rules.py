@@ -20,9 +20,10 @@ from core.status import Verdict
 from sim import policy
 from sim.evidence import Evidence, Pair
 from sim.judge import Judgement
+from sim.lockstep import Exchange
 from sim.visited import Stretch, Visited
 from sim.workers.answer import Rolled
-from sim.workers.confirm import Forgery
+from sim.workers.forgery import Forgery
 
 Rule = Callable[[ModuleType], None]
 NOWHERE: Any = None  # the gates never look at the scenario
@@ -689,32 +690,43 @@ def an_attempt_spends_its_share_of_alpha(m: ModuleType) -> None:
     says(m.alpha_spent("not before noon"), "alpha_budget", OPEN, "not before noon")
 
 
-def claimed(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The same pairs with what a worker said of each."""
-    return tuple(replace(pair, claim=Rolled(judgement=pair.after, command=NO_COMMAND)) for pair in pairs)
+def driven(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The same pairs with each of the candidate's runs in lockstep."""
+    exchange = Exchange(shown=NO_COMMAND, said=NO_COMMAND)
+    return tuple(
+        replace(pair, run=Rolled(judgement=pair.after, command=NO_COMMAND, exchange=exchange)) for pair in pairs
+    )
 
 
 def runs_that_came_out_the_same_pass(m: ModuleType) -> None:
-    says(m.replayed(claimed(SOUND), ()), "replay", PASS, "2 runs")
+    says(m.replayed(driven(SOUND), ()), "replay", PASS, "2 runs")
 
 
 def one_run_that_did_not_fails_whatever_the_others_did(m: ModuleType) -> None:
     somewhere: Any = Named("reach 3")
-    forged = Forgery(scenario=somewhere, what="its figures are others")
-    says(m.replayed(claimed(SOUND), [forged]), "replay", FAIL, "1 of 2 runs", "reach 3", "its figures are others")
+    forged = Forgery(scenario=somewhere, what="the law commands something else")
+    says(m.replayed(driven(SOUND), [forged]), "replay", FAIL, "1 of 2 runs", "reach 3", "commands something else")
     says(m.replayed(SOUND, [forged, forged]), "replay", FAIL, "2 of 2 runs")
 
 
-def runs_without_a_claim_are_open(m: ModuleType) -> None:
+def a_run_that_the_law_broke_off_fails(m: ModuleType) -> None:
+    somewhere: Any = Named("reach 3")
+    says(m.broken_off(Forgery(scenario=somewhere, what="no answer")), "replay", FAIL, "reach 3", "no answer")
+
+
+def runs_that_were_not_driven_apart_are_open(m: ModuleType) -> None:
     says(m.replayed((), ()), "replay", OPEN, "0 of 0")
-    says(m.replayed((*claimed(SOUND), SOUND[0]), ()), "replay", OPEN, "1 of 3")
-    other = replace(claimed(SOUND)[0], after=judged(0.5))
-    says(m.replayed((other, claimed(SOUND)[1]), ()), "replay", OPEN, "1 of 2")
+    says(m.replayed((*driven(SOUND), SOUND[0]), ()), "replay", OPEN, "1 of 3")
+    first, second = driven(SOUND)
+    says(m.replayed((replace(first, after=judged(0.5)), second), ()), "replay", OPEN, "1 of 2")
+    claim = Rolled(judgement=first.after, command=NO_COMMAND)
+    says(m.replayed((replace(first, run=claim), second), ()), "replay", OPEN, "1 of 2")
 
 
-def claims_are_those_of_the_candidate_in_order(m: ModuleType) -> None:
-    first, second = claimed(tracked([2.0, 2.0], [1.0, 1.5]))
-    assert m.claims_of([first, SOUND[0], second]) == [(NOWHERE, first.claim), (NOWHERE, second.claim)]
+def runs_are_those_of_the_candidate_in_order(m: ModuleType) -> None:
+    first, second = driven(tracked([2.0, 2.0], [1.0, 1.5]))
+    claim = replace(first, run=Rolled(judgement=first.after, command=NO_COMMAND))
+    assert m.runs_of([first, SOUND[0], claim, second]) == [(NOWHERE, first.run), (NOWHERE, second.run)]
 
 
 def who_is_known_to_be_bad_must_have_been_refused(m: ModuleType) -> None:
@@ -801,8 +813,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "replay": (
         runs_that_came_out_the_same_pass,
         one_run_that_did_not_fails_whatever_the_others_did,
-        runs_without_a_claim_are_open,
-        claims_are_those_of_the_candidate_in_order,
+        a_run_that_the_law_broke_off_fails,
+        runs_that_were_not_driven_apart_are_open,
+        runs_are_those_of_the_candidate_in_order,
     ),
     "alpha": (an_attempt_spends_its_share_of_alpha,),
     "drill": (who_is_known_to_be_bad_must_have_been_refused,),

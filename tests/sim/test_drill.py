@@ -44,11 +44,11 @@ def test_all_are_refused_in_real_workers(name: str) -> None:
     twin = fit_twin(robot, head, record(robot, 33.0, fault="payload:onset=30", seed=1).between(30.2, 33.0))
     with Pool(robot) as workers:
         found = drill(workers, twin, find_law(robot, robot.controller), POLICY, 7)
-        assert workers.rollouts <= 13
+        assert workers.rollouts <= 14
     assert [each.name for each in found] == [
         "half the commands",
-        "figures that flatter",
         "commands that the law did not give",
+        "answers to another run",
     ]
     assert all(each.refused for each in found)
 
@@ -70,7 +70,7 @@ def test_a_report_that_passes_says_who_was_refused() -> None:
     assert found.verdict is Verdict.PASS
     assert found.gates[:-1] == before.gates
     assert found.gates[-1].name == NAME
-    assert "half the commands, figures that flatter, commands that the law did not give" in found.gates[-1].why
+    assert "half the commands, commands that the law did not give, answers to another run" in found.gates[-1].why
     assert after(workers, found) == found  # once
 
 
@@ -99,7 +99,7 @@ def test_a_patch_is_held_where_lies_are_believed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sim.drill.confirm", lambda workers, law, claims: ())
     found = after(workers, before)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "let through: figures that flatter, commands that the law did not give" in found.gates[-1].why
+    assert "let through: commands that the law did not give, answers to another run" in found.gates[-1].why
 
 
 def test_a_drill_meets_the_scenarios_of_the_candidate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from controllers.artefact import Artefact, with_params
 from core.block import Block
 from core.ids import sha256_of
+from core.metrics import Array
 from core.records import Gate
 from core.status import Verdict
 from sim.canary_limits import canary_limits, canary_peaks
@@ -27,6 +29,8 @@ from sim.scenario import Scenario
 from sim.sealing import seed_of
 from sim.validate import held, validate
 from sim.visited import Visited, stretch
+from sim.workers.answer import Rolled
+from sim.workers.forgery import Forged, Forgery
 from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, IIWA, FakeWorkers, N, judged
 
@@ -238,13 +242,42 @@ def test_a_patch_that_cancels_the_load_passes_every_gate() -> None:
 
 def test_a_worker_that_lied_about_a_patch_is_found_out_and_the_patch_refused() -> None:
     class Liars(FakeWorkers):
-        def replayed(self, judgement: Judgement) -> Judgement:
-            return replace(judgement, metrics={**judgement.metrics, "rms_effort": 1.5})
+        def said_again(self, shown: Array) -> Array:
+            return np.nextafter(super().said_again(shown), np.inf)
 
     report = report_of(Liars(made_up.load_cancelled))
     assert [gate.name for gate in report.gates if gate.verdict is not Verdict.PASS] == ["replay"]
-    assert "rms_effort" in gate_of(report, "replay").why
+    assert "the law commands something else at tick 0" in gate_of(report, "replay").why
     assert report.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("runs", [0, 118])
+def test_a_law_that_breaks_off_a_run_is_refused_at_once(runs: int) -> None:
+    """At the first sealed scenarios, and at the first of the others."""
+
+    class Breaking(FakeWorkers):
+        def roll(self, pairs: Sequence[tuple[Artefact, Scenario]], lockstep: Artefact | None = None) -> list[Rolled]:
+            rolled = super().roll(pairs, lockstep)
+            if self.rollouts > runs:
+                raise Forged(Forgery(scenario=pairs[0][1], what="no answer in time"))
+            return rolled
+
+    workers = Breaking(made_up.load_cancelled)
+    report = report_of(workers)
+    assert [(gate.name, gate.verdict) for gate in report.gates] == [("replay", Verdict.FAIL)]
+    assert "no answer in time" in gate_of(report, "replay").why
+    assert (report.verdict, report.needs_revert_trigger) == (Verdict.FAIL, True)
+    assert len(report.scenarios) == runs // 2
+    assert report.rollouts == workers.rollouts
+
+
+def test_only_the_candidate_is_run_in_lockstep() -> None:
+    class Watching(FakeWorkers):
+        def roll(self, pairs: Sequence[tuple[Artefact, Scenario]], lockstep: Artefact | None = None) -> list[Rolled]:
+            assert lockstep is REMEDY
+            return super().roll(pairs, lockstep)
+
+    assert report_of(Watching(made_up.load_cancelled)).verdict is Verdict.PASS
 
 
 def test_nothing_is_replayed_of_a_patch_that_is_refused_anyway() -> None:

@@ -18,7 +18,7 @@ from sim.judge import Judgement
 from sim.regressions import Regression, regression_of, run_regressions, world_sha
 from sim.scenario import Scenario
 from sim.validate import validate
-from sim.workers.confirm import Forgery
+from sim.workers.forgery import Forgery
 from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, IIWA, FakeWorkers, judged
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from sim.catalogue import robot_file
 from sim.workers import parcel as parcel_
 from sim.workers.answer import Rolled
 from sim.workers.cluster import Cluster
+from sim.workers.confirm import confirm
 from sim.workers.job import Job, sample_job
 from sim.workers.layers import Door, Layer, Layers, combined
 from sim.workers.opening import open_workers
@@ -46,9 +48,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 class Nodes:
-    """Ray as a user starts it, one process for each node."""
+    """Ray as a user starts it, one process for each node; what it writes goes to `folder`."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         with socket.socket() as free:
             free.bind((HEAD, 0))
             self.address = f"{HEAD}:{free.getsockname()[1]}"
@@ -59,7 +62,7 @@ class Nodes:
     def start(self, ip: str, *options: str) -> None:
         command = [str(Path(sys.executable).with_name("ray")), "start", *options, f"--node-ip-address={ip}", "--block"]
         command += ["--object-store-memory=80000000", "--disable-usage-stats"]
-        node = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        node = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._started.append(node)
         assert node.stdout is not None
         assert any(b"Ray runtime started" in line for line in node.stdout)
@@ -103,11 +106,13 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    with pytest.MonkeyPatch.context() as patch:
+    # A short name: Ray has sockets below it, whose paths must be short. Ray's own default is a folder of all users.
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_AUTH_MODE", "token")  # Ray listens on all addresses of a machine
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        nodes = Nodes()
+        nodes = Nodes(Path(folder))
         try:
             for ip in NODES:
                 nodes.add(ip)
@@ -135,7 +140,18 @@ def test_a_cluster_gives_the_bits_of_this_machine(settings: WorkerSettings) -> N
         assert there.layers().active == here.layers().active
         assert_equal(there.roll(pairs), here.roll(pairs))
         assert there.rollouts == here.rollouts == len(pairs)
+        runs = there.roll(pairs[1::3], lockstep=softer())
+        assert_equal(runs, here.roll(pairs[1::3], lockstep=softer()))
+        assert confirm(there, softer(), list(zip(TRIALS, runs, strict=True))) == ()
     assert not sys.modules["ray"].is_initialized()
+
+
+def test_a_cluster_writes_into_no_folder_but_a_temporary_one(nodes: Nodes, settings: WorkerSettings) -> None:
+    before = set(os.listdir())
+    with Cluster(ARM, settings) as there:
+        there.roll([(LAW, TRIALS[0])])
+    assert set(os.listdir()) == before
+    assert (nodes.folder / "ray" / "session_latest").exists()
 
 
 def test_doctor_counts_the_processors_of_a_cluster(settings: WorkerSettings) -> None:

@@ -1,6 +1,6 @@
-"""The three lies about a result: no layer stops one, and each is found out when the commands are replayed.
+"""The three lies about a result: no layer stops one, and each is another number than the commands earn.
 
-That is why an answer is a claim: it ranks candidates, and promotes none.
+That is why an answer of a process with plant and law is a claim: it ranks candidates, and promotes none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from controllers.artefact import Artefact
 from core.clock import SystemClock
 from core.robot import Robot
-from sim.replay import replay
+from sim.replay import retrace
 from sim.scenario import Scenario
 from sim.trial import draw_trial
 from sim.workers.answer import Rolled, most_bytes, read_answer
@@ -52,7 +52,7 @@ def claims(keeper: Keeper, job: Job, *sources: str) -> list[Rolled]:
 
 def replayed(robot: Robot, scenario: Scenario, rolled: Rolled) -> dict[str, float]:
     """Metrics of the commands themselves, applied to the same plant with no law in the loop."""
-    return replay(robot, scenario, rolled.command).judgement.metrics
+    return retrace(robot, scenario, rolled.command).metrics()
 
 
 def test_replay_of_an_honest_answer_gives_its_figures_to_the_last_bit(keeper: Keeper, job: Job) -> None:

@@ -109,20 +109,21 @@ class _Chatty:
 
     def __init__(self) -> None:
         self.line, self._zygote = socket.socketpair()
+        self.lines = (self.line,)
         self.worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
         self._handle = os.pidfd_open(self.worker.pid)
         self._late = threading.Timer(0.2, self._zygote.send, (b"e",))
 
     def layers(self) -> None: ...
 
-    def fork(self, *_: object) -> int:
+    def fork(self, *_: object, **__: object) -> int:
         reading, writing = os.pipe()
         os.write(writing, b"R" * 100)
         os.close(writing)
         self._zygote.send(b"s")
         return reading
 
-    def note(self) -> Note:
+    def note(self, line: socket.socket) -> Note:
         if self.line.recv(1) == b"s":
             self._late.start()
             return Note(job=0, handle=self._handle)

@@ -217,3 +217,110 @@ for name, metric in catalogue.items():
     object.__setattr__(metric, "compute", lambda array: 1e-9)
 """,
 }
+
+BREACHES = {  # what the process of a law can do to an exchange, and what is said of it
+    "short": (
+        "an answer of",
+        """
+def answer(exchange, honest):
+    return honest[:-8]
+""",
+    ),
+    "long": (
+        "an answer of",
+        """
+def answer(exchange, honest):
+    return honest + bytes(8)
+""",
+    ),
+    "empty": (
+        "has ended",
+        """
+def answer(exchange, honest):
+    return b""
+""",
+    ),
+    "one exchange late": (
+        "an answer to exchange",
+        """
+held = []
+def answer(exchange, honest):
+    held.append(honest)
+    return held[max(0, len(held) - 2)]
+""",
+    ),
+    "two answers at once": (
+        "an answer to exchange",
+        """
+def answer(exchange, honest):
+    os.write(WIRE, honest)
+    return honest
+""",
+    ),
+    "never": (
+        "no answer in time",
+        """
+while True:
+    pass
+""",
+    ),
+    "ends": (
+        "has ended",
+        """
+os._exit(0)
+""",
+    ),
+    "asks the kernel for a socket": (
+        "forbidden",
+        """
+socket.socket()
+""",
+    ),
+    "talks without listening": (
+        "an answer to exchange",
+        """
+for number in range(1, 1000):
+    os.write(WIRE, struct.pack("<Q", number) + bytes(16 * job.lanes))
+""",
+    ),
+    "forges the plants' answer": (
+        "",
+        """
+for descriptor in range(1, 1000):
+    try:
+        os.write(descriptor, b"R" + bytes(100000))
+    except OSError:
+        pass
+""",
+    ),
+}
+
+LIES = {  # what keeps to the exchange, and is not what the law says
+    "commands that are no numbers": """
+def answer(exchange, honest):
+    return honest[:8] + np.full((len(honest) - 8) // 8, np.nan).tobytes()
+""",
+    "commands for the run beside": """
+def answer(exchange, honest):
+    said = np.frombuffer(honest, offset=8).reshape(len(marshal.loads(exchange)[1]), -1)
+    return honest[:8] + np.roll(said, 1, axis=0).tobytes()
+""",
+    "the command of the tick before": """
+held = []
+def answer(exchange, honest):
+    held.append(honest[8:] if not held or len(held[-1]) == len(honest) - 8 else held[-1])
+    return honest[:8] + held[max(0, len(held) - 2)][: len(honest) - 8]
+""",
+    "a mean of what runs beside need": """
+def answer(exchange, honest):
+    said = np.frombuffer(honest, offset=8).reshape(len(marshal.loads(exchange)[1]), -1)
+    return honest[:8] + (0.5 * said + 0.5 * said.mean(axis=0)).tobytes()
+""",
+    "the last bit of one command": """
+def answer(exchange, honest):
+    said = np.frombuffer(honest, offset=8).copy()
+    if marshal.loads(exchange)[0] == 100:
+        said[-1] = np.nextafter(said[-1], np.inf)
+    return honest[:8] + said.tobytes()
+""",
+}
