@@ -53,7 +53,7 @@ def law(weight: Any, bias: Any = (0.0, 0.0), authority: float = 0.2) -> Artefact
 
 def ran_away() -> Artefact:
     """Weights a million times too large: it switches between its ends."""
-    return law(1e6 * np.random.default_rng(3).normal(size=(2, D)))
+    return law(1e6 * np.random.default_rng(3).normal(size=(2, D)), authority=0.6)
 
 
 def paid_for_ease() -> Artefact:
