@@ -39,8 +39,8 @@ def seeding() -> ModuleType:
 class Served:
     """A seeded service at an address. Telemetry of one robot goes on until it is told to stop."""
 
-    def __init__(self, home: Path, seeding: ModuleType) -> None:
-        self.seeded = seeding.seed(home, more=6)
+    def __init__(self, home: Path, seeding: ModuleType, more: int = 6) -> None:
+        self.seeded = seeding.seed(home, more=more)
         self.service = self.seeded.service
         self.talks = True
         self.cookies: dict[str, Any] = {}  # of who has signed in; trying too often is refused

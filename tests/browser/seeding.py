@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from core.clock import Clock, SystemClock
@@ -22,7 +23,7 @@ from remend.service.pulse import Condition, Doing, Layout, Ratio, Said, Sample
 from remend.service.robots import RobotEntry
 from remend.service.service import Service
 from remend.service.settings import ServiceSettings
-from remend.story import Contender, Story, Strip
+from remend.story import Contender, Plots, Story, Strip
 from remend.versions import Versions
 from sim.filmstrip import Picture
 from telemetry.incidents import Severity
@@ -256,8 +257,28 @@ def _story(told: Story, incident: Incident, candidate: Candidate, report: Valida
         report=report,
         approval=None,
         outcome=None,
+        plots=told.plots if candidate.id == "pat_active" else _until_now(told.plots),
         units=("rad",) * 7,
         strips=(_strip("In the incident", "spring, pick"), _strip("Where the patch gains least", "weave 50")),
+    )
+
+
+def _until_now(plots: Plots | None) -> Plots:
+    """The telemetry up to the moment at which a patch waits for a decision."""
+    assert plots is not None
+    rows = slice(int(np.searchsorted(plots.t_s, stories.SWAP_S)))
+    return replace(
+        plots,
+        t_s=plots.t_s[rows],
+        test_ratio=plots.test_ratio[rows],
+        error=plots.error[rows],
+        reference=plots.reference[rows],
+        position=plots.position[rows],
+        after=None,
+        swap_s=None,
+        commit_s=None,
+        canary=None,
+        fault_s=None,
     )
 
 

@@ -63,7 +63,8 @@ def is_lost(robot: RobotShown) -> bool:
 def robot_pill(robot: RobotShown) -> Pill:
     """What a robot is up to, the worst first."""
     if robot.silent_s is None:
-        return Pill(word=robot.doing or "not started", tone=_PLAIN)
+        word = "no telemetry yet" if robot.doing in (None, "watching") else robot.doing
+        return Pill(word=word, tone=_PLAIN)
     if is_lost(robot):
         return Pill(word=f"no data for {duration(robot.silent_s)}", tone=_BAD)
     if robot.stage in ("shadow", "canary", "ready"):
