@@ -33,7 +33,7 @@ from tests import made_up
 from tests.made_up import COMPUTED_TORQUE, IIWA, FakeWorkers, N
 
 TWIN = made_up.twin()
-PROOF, DRILL = 186, 13  # rollouts of a proof that passes, and of the drill after it
+PROOF, DRILL = 186, 14  # rollouts of a proof that passes, and of the drill after it
 
 
 def wide(artefact: Artefact, scenario: Scenario) -> Judgement:
