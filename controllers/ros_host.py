@@ -18,7 +18,7 @@ from typing import Any
 from geometry_msgs.msg import Twist
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
@@ -108,6 +108,8 @@ class HostNode(LifecycleNode):
         self._intake: Intake | None = None
         self._patching = Patching(self)
         self._lock = threading.Lock()
+        self._commands: LifecyclePublisher[Float64MultiArray] | None = None
+        self._own_topics = {publisher.topic_name for publisher in self.publishers}  # of any node
 
     def text(self, name: str) -> str:
         """A parameter of type string."""
@@ -208,6 +210,11 @@ class HostNode(LifecycleNode):
         self._entities.append(self.create_timer(0.1, self._keep_house, clock=self._steady))
         self._intake = Intake(self, self._frames.sources, quality, self._measured, self._first_of_all())
 
+    def let_go(self, entities: Sequence[Any]) -> None:
+        """Destroy subscriptions, services and timers."""
+        for entity in entities:
+            any(destroy(entity) for destroy in (self.destroy_subscription, self.destroy_service, self.destroy_timer))
+
     def _open_drives(self) -> None:
         """The way to the drives."""
         self._commands = self.create_lifecycle_publisher(Float64MultiArray, "commands", RELIABLE)
@@ -246,9 +253,13 @@ class HostNode(LifecycleNode):
         if self._intake is not None:
             self._intake.close()
             self._intake = None
-        for entity in self._entities:
-            entity.destroy()
+        self.let_go(self._entities)
         self._entities = []
+        for publisher in [each for each in self.publishers if each.topic_name not in self._own_topics]:
+            if publisher is self._commands:
+                self.destroy_lifecycle_publisher(publisher)
+            else:
+                self.destroy_publisher(publisher)
         self._patching.close()
         if self.process is not None:
             self.process.close()
@@ -290,7 +301,7 @@ class HostNode(LifecycleNode):
         message = Float64MultiArray(data=command)
         self._layout.label = str(stamp_ns)
         message.layout.dim.append(self._layout)
-        if self._is_active:
+        if self._is_active and self._commands is not None:
             self._commands.publish(message)
 
     def _rows(self, data: bytes) -> None:

@@ -69,8 +69,7 @@ class Patching:
 
     def close(self) -> None:
         """Stop listening."""
-        for entity in self._entities:
-            entity.destroy()
+        self._node.let_go(self._entities)
         self._entities = []
 
     # requests

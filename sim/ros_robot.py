@@ -106,22 +106,24 @@ class RobotNode(Node):
     def say(self, frame: Frame, now_ns: int) -> None:
         """Publish one measurement: the clock first, joint states last, so that a frame is complete with them."""
         self.said_ns, self.is_answered, stamp = now_ns, False, time_of(now_ns)
+        said: list[tuple[Publisher[Any], Any]] = []
         if now_ns - self._clock_ns >= _CLOCK_PERIOD_NS:
             self._clock_ns = now_ns
             self._clock_topic.publish(Clock(clock=stamp))
         if self._odometry is not None:
             odometry = self.frames.odometry(frame, stamp)
-            self._odometry.publish(odometry)
+            said.append((self._odometry, odometry))
             if self._transforms is not None:
                 self._transforms.publish(self._transform_type(transforms=[self.frames.transform(odometry)]))
         if self._imu is not None:
-            self._imu.publish(self.frames.imu(frame, stamp))
-        self._said = self.frames.joint_state(frame, stamp)
-        self._states.publish(self._said)
+            said.append((self._imu, self.frames.imu(frame, stamp)))
+        self._said = [*said, (self._states, self.frames.joint_state(frame, stamp))]
+        self.say_again()
 
     def say_again(self) -> None:
-        """The last joint states once more, for whoever did not get them."""
-        self._states.publish(self._said)
+        """The last measurement once more, for whoever did not get it."""
+        for publisher, message in self._said:
+            publisher.publish(message)
 
 
 class _Work:

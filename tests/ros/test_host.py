@@ -168,10 +168,14 @@ def test_an_operator_drives_patches_freezes_and_kills_a_base(graph: Graph) -> No
         assert not done
         assert "remend rearm" in why
 
-        assert operator.change(Transition.TRANSITION_DEACTIVATE)
-        before = operator.commands
-        assert operator.change(Transition.TRANSITION_ACTIVATE)
-        wait_for(lambda: operator.commands > before, "commands after the activation")
+        configure = (Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE)
+        for steps in ((), configure):
+            assert operator.change(Transition.TRANSITION_DEACTIVATE)
+            assert all(operator.change(step) for step in steps)
+            before = operator.commands
+            assert operator.change(Transition.TRANSITION_ACTIVATE)
+            wait_for(lambda n=before: operator.commands > n, "commands after the activation")
+        assert operator.node.count_publishers("/commands") == 1
 
 
 def test_a_simulated_robot_is_no_faster_than_real_time_unless_it_is_told_to(graph: Graph) -> None:
