@@ -101,9 +101,13 @@ def search(
         left = situation.budget - (workers.rollouts - start) - count
         if left < 0:
             break
-        name, why = bandit.choose(list(waiting))
+        able = [each.name for each in waiting.values() if _least(each) <= left]
+        if not able:
+            break
+        name, why = bandit.choose(able)
         proposer = waiting.pop(name)
-        share = left if not waiting else max(left - left // _KEPT_BACK, min(left, _LEAST))
+        others = any(_least(each) <= left // _KEPT_BACK for each in waiting.values())
+        share = left if not others else max(left - left // _KEPT_BACK, min(left, _LEAST))
         tried = tuple(in_order(ranked))
         before, bound = workers.rollouts, _best_bound(ranked)
         proposals = proposer.propose(replace(situation, budget=share, tried=tried), workers)
@@ -140,6 +144,11 @@ def brought(ranked: Sequence[Ranked], twin: Twin) -> str:
     none = f"{count}, none better than the controller at work (the best scores {best:.3g}, and 1 is no gain"
     why = overasked_under(twin)
     return f"{none}; of {why})," if why else f"{none}),"
+
+
+def _least(proposer: Proposer) -> int:
+    """Rollouts below which it brings nothing; for it nothing is kept back then, and it is not asked."""
+    return int(getattr(proposer, "least", 0))
 
 
 def in_order(ranked: Sequence[Ranked]) -> list[Ranked]:

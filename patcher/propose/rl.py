@@ -48,6 +48,7 @@ class Rl:
     """
 
     name = "rl"
+    least = LEAST
 
     def __init__(
         self,

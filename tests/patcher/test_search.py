@@ -152,6 +152,21 @@ def test_nothing_proposed_is_nothing_found() -> None:
     assert run([]) == []
 
 
+def test_nothing_is_kept_back_for_who_could_not_use_it() -> None:
+    """A training needs hundreds of rollouts; with fewer it is not asked, and others get what they got without it."""
+    first, demanding = Fake("tune", []), Fake("rl", [])
+    demanding.least = 200  # type: ignore[attr-defined]
+    run([first, demanding], 150, FakeWorkers(made_up.load_cancelled))
+    alone = Fake("tune", [])
+    run([alone], 150, FakeWorkers(made_up.load_cancelled))
+    assert first.budgets == alone.budgets
+    assert demanding.budgets == []
+    first, demanding.budgets = Fake("tune", []), []
+    run([first, demanding], 900, FakeWorkers(made_up.load_cancelled))
+    assert first.budgets[0] < 700
+    assert demanding.budgets
+
+
 def test_auto_is_every_proposer_and_a_model_if_there_is_one() -> None:
     assert [proposer.name for proposer in choose_proposers("auto")] == ["memory", "skills", "tune", "evolve", "rl"]
     model = LlmSettings(model="small")
