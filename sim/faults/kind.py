@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from core.rigid_body import load_held_at_home
 from core.robot import Robot
 from sim.effect import Effect
-from sim.tasks.demand import load_through_tasks
 
 FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED = "fixed_base", "quadrotor", "diffdrive", "legged"
 ALL = frozenset({FIXED_BASE, QUADROTOR, DIFFDRIVE, LEGGED})
@@ -103,6 +102,8 @@ class FaultKind:
         """
         parameters = tuple(self._sized(parameter, robot) for parameter in self.parameters)
         if robot.kind == FIXED_BASE:
+            from sim.tasks.demand import load_through_tasks  # noqa: PLC0415 tasks load the simulation; most readers need none
+
             most_kg = min(_COMFORT * load_held_at_home(robot), load_through_tasks(robot))
             parameters = tuple(_carried(parameter, most_kg) for parameter in parameters)
         elif robot.mode == "thrust":
