@@ -80,9 +80,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, seeding: ModuleType) -> Ite
     opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium."""
+    """Debian's Chromium. It is closed with its module: while it is open, nobody else here can run a loop of asyncio."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium in PATH: apt-get install chromium")
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; it is in the dev extra")

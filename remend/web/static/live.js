@@ -15,7 +15,7 @@
   }
 
   function again(panel) {
-    if (!panel.id || document.hidden || panel.dataset.busy || panel.contains(document.activeElement) && typing()) return;
+    if (!panel.id || document.hidden || panel.dataset.busy || panel.querySelector("details[open]") || panel.contains(document.activeElement) && typing()) return;
     panel.dataset.busy = "1";
     looked.set(panel.id, Date.now());
     const done = () => { const now = document.getElementById(panel.id); if (now) delete now.dataset.busy; moved(); };

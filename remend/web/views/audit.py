@@ -50,7 +50,8 @@ def audit_page(
     service: Service, connection: Connection, before: int | None, wanted: dict[str, str], *, check: bool
 ) -> AuditPage:
     """A page of the log, newest first."""
-    where: dict[str, str | None] = {name: value or None for name, value in wanted.items()}
+    where: dict[str, str | None] = {name: value.strip() or None for name, value in wanted.items()}
+    where["verb"] = (where["verb"] or "").replace(" ", "_") or None  # as the page writes it
     found = ledger.audit_rows(connection, ROWS + 1, before, **where)
     now_ns = service.clock.wall_ns()
     return AuditPage(

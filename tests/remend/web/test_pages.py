@@ -201,6 +201,7 @@ def test_the_audit_page_filters_and_verifies(signed: Any, service: Service, patc
     rows = signed(V).get("/audit?verb=candidate").text
     assert 'href="/patches/pat_1"' in rows
     assert ">incident<" not in rows
+    assert 'href="/patches/pat_1"' in signed(V).get("/audit?verb=awaiting approval&subject=pat_1").text
     assert "chain verified" in signed(V).get("/audit?check=true").text
     lines = signed(V).get("/audit.csv").text.splitlines()
     assert lines[0].startswith("seq,at_ns,actor")
