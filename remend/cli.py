@@ -69,7 +69,11 @@ def demo(
 @app.command()
 def serve(
     sim: Annotated[bool, typer.Option("--sim", help="Bring a simulated robot along.")] = False,
+    link: Annotated[str | None, typer.Option("--link", help="Reach a robot over ROS 2: ros.")] = None,
     robot: RobotName = "iiwa",
+    robot_id: Annotated[str | None, typer.Option("--robot-id", help="Id that the robot's host was given.")] = None,
+    namespace: Annotated[str, typer.Option("--namespace", help="Of the robot's ROS 2 nodes, such as /arm.")] = "",
+    simulated: Annotated[bool, typer.Option("--simulated", help="With --link: the robot is a simulated one.")] = False,
     fault: FaultSpec = "payload:onset=20",
     seed: Seed = 1,
     config: Annotated[Path | None, typer.Option("--config", help="Settings; by default remend.toml at home.")] = None,
@@ -77,10 +81,17 @@ def serve(
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = None,
 ) -> None:
     """The service: looks after robots, and asks an operator on its pages."""
+    from remend.serving import ros_robot  # noqa: PLC0415
     from remend.serving import serve as serve_robots  # noqa: PLC0415
     from remend.simulation import simulated_robot  # noqa: PLC0415
 
+    if link not in (None, "ros") or (link is not None and (sim or robot_id is None)):
+        raise BadInput(
+            "--link ros reaches one robot and needs its --robot and --robot-id; --sim brings a simulated one"
+        )
     robots = (simulated_robot(robot, fault, seed),) if sim else ()
+    if link is not None:
+        robots = (ros_robot(robot, str(robot_id), namespace, seed, simulated=simulated),)
     serve_robots(robots, config, host, port)
 
 

@@ -15,13 +15,16 @@ from types import FrameType
 import typer
 import uvicorn
 
+from core.clock import SystemClock
 from core.errors import BadInput, Refused
+from core.robot_toml import load_robot
 from remend.home import home_folder, home_path
 from remend.service.robots import RobotEntry
 from remend.service.service import Service
 from remend.service.settings import ServiceSettings
 from remend.settings import load_settings
 from remend.web.app import create_app
+from sim.catalogue import robot_file
 
 _GRACE_S = 5  # that open requests get to end
 
@@ -42,6 +45,25 @@ class _Server(uvicorn.Server):
     def _end(self, number: int, frame: FrameType | None) -> None:
         self.config.app.state.stopping.set()  # type: ignore[union-attr]
         self.should_exit = True
+
+
+def ros_robot(model: str, robot_id: str, namespace: str, seed: int, *, simulated: bool) -> RobotEntry:
+    """A robot that is reached over ROS 2.
+
+    Raises:
+        BadInput: there is no such model.
+    """
+    load_robot(robot_file(model))
+    return RobotEntry(
+        robot_id=robot_id,
+        model=model,
+        link="ros",
+        fault="none",
+        seed=seed,
+        at_ns=SystemClock().wall_ns(),
+        namespace=namespace,
+        simulated=simulated,
+    )
 
 
 def serve(robots: tuple[RobotEntry, ...], config: Path | None, host: str | None, port: int | None) -> None:

@@ -7,18 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from controllers.artefact import Artefact
 from controllers.library import find_law
 from core.clock import SystemClock
-from core.errors import RemendError
+from core.errors import BadInput, RemendError
+from core.robot import Robot
 from core.robot_toml import load_robot
 from patcher.search import choose_proposers
 from remend.home import exclusive
 from remend.keys import KeyRing, seal_key
+from remend.links.link import RobotLink
 from remend.links.simulated import SimulatedLink
 from remend.pipeline import Pipeline
 from remend.service.accounts import HOUR_NS
@@ -65,7 +68,8 @@ def care_main(setup: CareSetup, channel: Connection) -> None:
     try:
         with _opened(setup, say) as (caretaker, link):
             caretaker.begin(LEARN_S)
-            link.pace()
+            if isinstance(link, SimulatedLink):
+                link.pace()
             say(Doing(what="watching"))
             caretaker.run(stop)
     except RemendError as error:
@@ -82,8 +86,39 @@ def _wait_for_the_end(channel: Connection, stop: threading.Event) -> None:
     os._exit(_INTERRUPTED)  # what is left to do is in the store and on the robot
 
 
+def _link(
+    entry: RobotEntry, robot: Robot, toml: Path, incumbent: Artefact, keys: KeyRing, folder: Path, viewing: Viewing
+) -> AbstractContextManager[RobotLink]:
+    """The way to a robot.
+
+    Raises:
+        BadInput: ROS 2 is not installed.
+    """
+    if entry.link == "ros":
+        try:
+            from remend.links.ros_link import RosLink  # noqa: PLC0415 an extra
+        except ModuleNotFoundError as error:
+            raise BadInput(
+                f"{error.name} is not installed; source a ROS 2 setup, or pip install 'remend[ros]'"
+            ) from None
+        return RosLink(robot, robot_id=entry.robot_id, namespace=entry.namespace, simulated=entry.simulated)
+    return SimulatedLink(
+        robot,
+        toml,
+        robot_id=entry.robot_id,
+        baseline=incumbent,
+        trust=keys.trust(),
+        folder=folder,
+        spec=entry.fault,
+        seed=entry.seed,
+        # A robot that was learnt before was degraded before: a restart heals nothing.
+        learnt_s=_ALREADY_S if (folder / HEAD).exists() else LEARN_S,
+        tap=viewing.hear,
+    )
+
+
 @contextmanager
-def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Caretaker, SimulatedLink]]:
+def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Caretaker, RobotLink]]:
     home, entry, clock = setup.home, setup.entry, SystemClock()
     settings = load_settings(home, setup.config)
     toml = robot_file(entry.model)
@@ -96,22 +131,8 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
         stack.enter_context(exclusive(folder))  # a caretaker that is about to end still has the robot
         store = stack.enter_context(Store.open(home, clock, keys))
         workers = stack.enter_context(open_workers(robot, settings.workers))
-        viewing = Viewing(robot, say)
-        link = stack.enter_context(
-            SimulatedLink(
-                robot,
-                toml,
-                robot_id=entry.robot_id,
-                baseline=incumbent,
-                trust=keys.trust(),
-                folder=folder,
-                spec=entry.fault,
-                seed=entry.seed,
-                # A robot that was learnt before was degraded before: a restart heals nothing.
-                learnt_s=_ALREADY_S if (folder / HEAD).exists() else LEARN_S,
-                tap=viewing.hear,
-            )
-        )
+        viewing = Viewing(robot, say, heard=entry.link == "sim")
+        link = stack.enter_context(_link(entry, robot, toml, incumbent, keys, folder, viewing))
         console = PulseConsole(say)
         pipeline = Pipeline(
             robot=robot,

@@ -17,10 +17,12 @@ class RobotEntry:
 
     robot_id: str  # name in signatures and records
     model: str  # catalogue name, or path of a robot.toml
-    link: str  # how it is reached: "sim"
+    link: str  # how it is reached: "sim" or "ros"
     fault: str  # hidden fault of a simulated robot, in the catalogue's notation; "none" for others
-    seed: int  # of a simulated robot's physics, noise and work
+    seed: int  # of a simulated robot's physics, noise and work; of searches
     at_ns: int  # UTC
+    namespace: str = ""  # of its ROS 2 nodes
+    simulated: bool = True  # whether nobody can come to harm
 
 
 def enter(journal: Journal, entry: RobotEntry) -> None:

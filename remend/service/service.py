@@ -153,4 +153,4 @@ class Service:
     def is_simulated(self, robot_id: str) -> bool:
         """Whether nobody can come to harm by a robot."""
         care = self.cares.get(robot_id)
-        return care is not None and care.entry.link == "sim"
+        return care is not None and care.entry.simulated

@@ -15,10 +15,14 @@ RATE_HZ = 20.0  # rows a second; a screen shows no more
 
 
 class Viewing:
-    """Says in pulses what a link hears and what a pipeline finds."""
+    """Says in pulses what a link hears and what a pipeline finds.
 
-    def __init__(self, robot: Robot, say: Callable[[Pulse], None]) -> None:
-        self._say = say
+    Args:
+        heard: the link calls `hear` with all that arrives; else what the pipeline reads is said, late while it is busy.
+    """
+
+    def __init__(self, robot: Robot, say: Callable[[Pulse], None], *, heard: bool) -> None:
+        self._say, self._heard = say, heard
         self._every = max(1, round(robot.control_rate_hz / RATE_HZ))
         self._rows = 0
         self._scored_s = -np.inf
@@ -33,7 +37,9 @@ class Viewing:
         )
 
     def show(self, block: Block) -> None:
-        """Nothing: what a pipeline reads has been heard before, and it reads late while it is busy."""
+        """What the pipeline reads, unless it was heard before."""
+        if not self._heard:
+            self.hear(block)
 
     def hear(self, block: Block) -> None:
         """Some of the rows of a block: `RATE_HZ` of them per second."""

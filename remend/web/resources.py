@@ -123,7 +123,7 @@ def robot_shown(care: Care) -> RobotShown:
         robot_id=entry.robot_id,
         model=entry.model,
         title=now.layout.title if now.layout else None,
-        simulated=entry.link == "sim",
+        simulated=entry.simulated,
         stage=condition.stage if condition else None,
         share=condition.share if condition else None,
         active_sha=condition.active_sha if condition else None,
