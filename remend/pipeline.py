@@ -63,6 +63,7 @@ HISTORY_S = 5.0  # telemetry from before an alarm that the twin is judged by
 AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
 KEPT_S = 5.0  # how long a committed patch is watched before the healing is called done
 _SETTLED_S = 0.05  # the first moments after an alarm may still belong to the change itself
+SWAPPING = "swapping the patch in"  # title of a stage
 _LOOK_AGAIN = 4  # times that newer telemetry is tried when the twin does not repeat the incident
 
 
@@ -362,7 +363,7 @@ class Pipeline:
             take_back=lambda: self._take_back(proposal),
         )
         armed = healing.report.needs_revert_trigger
-        with self.console.stage("swapping the patch in") as stage:
+        with self.console.stage(SWAPPING) as stage:
             self.catch_up()
             limits = canary_limits(healing.report, self.robot.dof)
             swap = deployment.run(healing.approval, proposal.artefact, limits, armed_revert=armed)

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 from controllers.artefact import artefact_from_files
+from controllers.host import HostStatus
 from core.errors import BadInput, Refused
 from core.records import Candidate, Diagnosis, Event, ValidationReport
 from core.status import PatchStatus
@@ -32,6 +33,7 @@ from sim.twin.twin import Twin, fit_twin
 
 POLL_S = 0.1  # of telemetry that is taken in at a time
 _SETTLE_S = 8.0  # telemetry that an incident needs from before its alarm
+_STALE = "stale: the robot runs another controller than the one that the patch was made for"
 _TRIES = 3  # deployments of one patch that may end a caretaker
 _DEPLOYING = "deploying"  # verb of the note that counts them
 _LOOK_S = 0.5  # how often the store is asked for decisions
@@ -119,7 +121,7 @@ class Caretaker:
         if now_ns - self._looked_ns < _LOOK_S * 1e9:
             return
         self._looked_ns = now_ns
-        self._say_condition()
+        self._say_condition(self._pipeline.link.status())
         self._follow()
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
@@ -130,10 +132,9 @@ class Caretaker:
         for patch in self._pipeline.store.in_status(self._pipeline.link.robot_id, PatchStatus.APPROVED):
             self._carry_out(patch)
         for patch in self._pipeline.store.in_status(self._pipeline.link.robot_id, PatchStatus.AWAITING_APPROVAL):
-            self._expire(patch)
+            self._age(patch)
 
-    def _say_condition(self) -> None:
-        status = self._pipeline.link.status()
+    def _say_condition(self, status: HostStatus) -> None:
         self._say(
             Condition(
                 stage=status.stage.value,
@@ -169,6 +170,10 @@ class Caretaker:
             pipeline.tape.release()
             self._healing = None
 
+    def deployed(self) -> None:
+        """A patch was committed or taken back: whoever looks need not wait until it was watched."""
+        self._say_condition(self._pipeline.link.status())
+
     def diagnosed(self, diagnosis: Diagnosis) -> None:
         """An incident was explained: keep what with, before anything is proposed on the strength of it."""
         case = CaseFile(around=self._pipeline.around, after=self._pipeline.explained)
@@ -187,7 +192,7 @@ class Caretaker:
         """Bring an approved patch onto the robot."""
         pipeline, candidate = self._pipeline, patch.candidate
         if candidate.base_sha != pipeline.link.status().active_sha:
-            self._turn_down(patch, "stale: the robot runs another controller than the one that the patch was made for")
+            self._turn_down(patch, _STALE)
             return
         if self._tried(patch) >= _TRIES:
             self._turn_down(patch, f"{_TRIES} times its deployment ended the caretaker; something is wrong with it")
@@ -243,9 +248,13 @@ class Caretaker:
             self._twins[incident_id] = fit_twin(p.robot, p.head, case.after, p.calibration, case.around)
         return self._twins[incident_id]
 
-    def _expire(self, patch: Patch) -> None:
-        """Evidence ages: what nobody decided in time is decided no more."""
+    def _age(self, patch: Patch) -> None:
+        """What nobody decided in time is decided no more, nor what was made for a controller that is gone."""
+        store, base_sha = self._pipeline.store, patch.candidate.base_sha
         age_ns = self._pipeline.clock.wall_ns() - patch.moves[-1].at_ns
-        if age_ns > self._decision_ns:
-            why = f"nobody decided within {self._decision_ns / 3.6e12:.3g} h"
-            self._pipeline.store.move(patch.id, PatchStatus.AWAITING_APPROVAL, PatchStatus.EXPIRED, "service", why)
+        with suppress(Refused):  # somebody has decided meanwhile
+            if age_ns > self._decision_ns:
+                why = f"nobody decided within {self._decision_ns / 3.6e12:.3g} h"
+                store.move(patch.id, PatchStatus.AWAITING_APPROVAL, PatchStatus.EXPIRED, "service", why)
+            elif base_sha != self._pipeline.link.status().active_sha:
+                store.move(patch.id, PatchStatus.AWAITING_APPROVAL, PatchStatus.REJECTED, "service", _STALE)

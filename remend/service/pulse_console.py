@@ -9,6 +9,7 @@ from typing import Protocol
 
 from core.records import Candidate, Diagnosis, ValidationReport
 from remend.console import Console, Stage
+from remend.pipeline import SWAPPING
 from remend.service.pulse import Doing, Pulse, Said
 
 
@@ -21,6 +22,10 @@ class Listener(Protocol):
 
     def judged(self, candidate: Candidate, report: ValidationReport) -> None:
         """A patch was put before the gates."""
+        ...
+
+    def deployed(self) -> None:
+        """A swap has ended."""
         ...
 
 
@@ -47,6 +52,8 @@ class PulseConsole(Console):
             yield stage
         finally:
             self._say(Said(text=f"{title}: {stage.result or 'stopped'}"))
+            if title == SWAPPING and self._listener is not None:
+                self._listener.deployed()
             self._say(Doing(what="watching"))
 
     def show_diagnosis(self, diagnosis: Diagnosis) -> None:

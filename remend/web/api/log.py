@@ -63,16 +63,16 @@ async def listen(
     """
     seq = last_event_id if last_event_id is not None else (await asyncio.to_thread(_last, service))
     quiet_s = 0.0
-    yield ServerSentEvent(event="hello", data=str(seq), id=str(seq), retry=2000)
+    yield ServerSentEvent(event="hello", raw_data=str(seq), id=str(seq), retry=2000)
     while not await request.is_disconnected() and not request.app.state.stopping.is_set():
         rows = await asyncio.to_thread(_after, service, seq)
         for row in rows:
             seq = row.seq
-            yield ServerSentEvent(event=row.verb, data=row.subject, id=str(seq))
+            yield ServerSentEvent(event=row.verb, raw_data=row.subject, id=str(seq))
         quiet_s = 0.0 if rows else quiet_s + _LOOK_S
         if quiet_s >= _HEARTBEAT_S:
             quiet_s = 0.0
-            yield ServerSentEvent(event="heartbeat", data=str(seq))
+            yield ServerSentEvent(event="heartbeat", raw_data=str(seq))
         await asyncio.sleep(_LOOK_S)
 
 

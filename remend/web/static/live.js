@@ -34,7 +34,7 @@
   }
 
   function happened(event) {
-    const subject = JSON.parse(event.data);
+    const subject = event.data;
     const missed = event.type === "hello" && Number(subject) > seq; // between this page and this line
     seq = Math.max(seq, Number(event.lastEventId) || 0);
     heard = Date.now();

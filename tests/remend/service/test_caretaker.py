@@ -105,6 +105,16 @@ def test_nothing_is_carried_out_while_patching_is_frozen(store: Store, stored: A
     assert store.patch("pat_1").status is P.APPROVED
 
 
+def test_a_patch_that_waits_for_a_controller_that_is_gone_waits_no_more(
+    store: Store, stored: Any, caretaker: Any
+) -> None:
+    stored(store, P.AWAITING_APPROVAL)
+    caretaker("d" * 64)[0].look()
+    patch = store.patch("pat_1")
+    assert patch.status is P.REJECTED
+    assert patch.moves[-1].why.startswith("stale")
+
+
 @pytest.mark.parametrize(("age_ns", "after"), [(DAY_NS - 2 * 10**9, P.AWAITING_APPROVAL), (DAY_NS, P.EXPIRED)])
 def test_evidence_ages(
     store: Store, stored: Any, caretaker: Any, clock: ManualClock, age_ns: int, after: PatchStatus

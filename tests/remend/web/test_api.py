@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from core.clock import ManualClock
 from core.status import PatchStatus
+from remend import ledger
 from remend.audit import verify_home
 from remend.ledger import Patch
 from remend.service.accounts import Role
 from remend.service.orders import OrderResult, answer, waiting
 from remend.service.service import Service
+from remend.web.api import log
 
 A, O, V = Role.ADMIN, Role.OPERATOR, Role.VIEWER  # noqa: E741
 API = "/api/v1"
@@ -174,3 +179,34 @@ def test_figures_are_there_for_who_may_see_them(signed: Any) -> None:
     assert signed(None).get("/metrics").status_code == 401
     assert signed(None).get("/healthz").json() == {"status": "alive"}
     assert signed(None).get("/readyz").json() == {"status": "ready"}
+
+
+def test_the_stream_says_names_and_ids_and_goes_on_where_it_stopped(service: Service, patch: Patch) -> None:
+    """Without a client in between: a stream has no end that a test client could wait for."""
+
+    async def first(last: int | None, count: int) -> list[tuple[str, str, str]]:
+        request = SimpleNamespace(
+            is_disconnected=_never, app=SimpleNamespace(state=SimpleNamespace(stopping=threading.Event()))
+        )
+        heard = []
+        async for event in log.listen(cast(Any, request), service, cast(Any, None), last):
+            heard.append((str(event.event), str(event.raw_data), str(event.id)))
+            if len(heard) == count:
+                break
+        return heard
+
+    heard = asyncio.run(first(0, 4))
+    assert heard[0] == ("hello", "0", "0")
+    rows = [(row["verb"], row["subject"], str(row["seq"])) for row in _rows(service)]
+    assert heard[1:] == rows[:3]
+    assert asyncio.run(first(2, 2))[1] == rows[2]
+    assert asyncio.run(first(None, 1)) == [("hello", rows[-1][2], rows[-1][2])]
+
+
+async def _never() -> bool:
+    return False
+
+
+def _rows(service: Service) -> list[dict[str, Any]]:
+    with service.store.reading() as connection:
+        return ledger.audit_after(connection, 0)
