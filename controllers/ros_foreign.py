@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -14,7 +14,7 @@ from rclpy.parameter_client import AsyncParameterClient
 from controllers.foreign import Flat
 from core.errors import BadInput, RobotFault
 
-_ANSWER_S = 5.0  # a controller that does not answer a service for so long is gone
+_TRIES, _AGAIN_S = 8, 1.0  # calls without an answer, and the seconds that each waits; then the controller is gone
 _CONNECT_S = 60.0
 
 
@@ -58,7 +58,7 @@ class ForeignNode:
             BadInput: it has no such parameter, or it is no number.
         """
         found: dict[str, float | list[float]] = {}
-        answer = self._wait(self._client.get_parameters(list(names)))
+        answer = self._ask(lambda: self._client.get_parameters(list(names)))
         for name, raw in zip(names, answer.values, strict=True):
             value: Any = parameter_value_to_python(raw)
             if isinstance(value, bool) or (not isinstance(value, (int, float, list)) and not hasattr(value, "tolist")):
@@ -73,17 +73,20 @@ class ForeignNode:
             RobotFault: the node does not answer, or refuses.
         """
         parameters = [Parameter(name, value=value) for name, value in values.items()]
-        result = self._wait(self._client.set_parameters_atomically(parameters)).result
+        result = self._ask(lambda: self._client.set_parameters_atomically(parameters)).result
         if not result.successful:
             raise RobotFault(f"{self.name}: {result.reason or 'it does not say why'}")
         return self.read(list(values))
 
-    def _wait(self, future: Any) -> Any:
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        if not done.wait(_ANSWER_S):
-            raise RobotFault(f"{self.name}: does not answer")
-        return future.result()
+    def _ask(self, call: Callable[[], Any]) -> Any:
+        """Make a call until it is answered. Each is idempotent, and the first after a start may be lost: a service is
+        known before the way back from it is matched."""
+        for _ in range(_TRIES):
+            done, future = threading.Event(), call()
+            future.add_done_callback(lambda _, done=done: done.set())
+            if done.wait(_AGAIN_S):
+                return future.result()
+        raise RobotFault(f"{self.name}: does not answer")
 
     def close(self) -> None:
         """Let go of the node."""
