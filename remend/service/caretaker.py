@@ -25,8 +25,8 @@ from remend.service import casefile, exhibit
 from remend.service.casefile import CaseFile
 from remend.service.freeze import frozen
 from remend.service.obedience import Obedience
-from remend.service.pulse import Condition, Pulse
-from remend.service.reconcile import reconcile
+from remend.service.pulse import Condition, Pulse, Said
+from remend.service.reconcile import give_up, reconcile
 from remend.telling import story_of
 from sim.twin.expected import expected_with
 from sim.twin.twin import Twin, fit_twin
@@ -166,6 +166,9 @@ class Caretaker:
         try:
             self._twins[healing.incident.id] = pipeline.answer(healing)
             pipeline.complete(healing)
+        except (Refused, BadInput) as error:  # a new start would meet it again; the robot is watched on
+            give_up(pipeline.store, pipeline.link.robot_id, f"the search for a patch ended: {error}")
+            self._say(Said(text=str(error), grave=True))
         finally:
             pipeline.tape.release()
             self._healing = None

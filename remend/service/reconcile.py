@@ -27,8 +27,7 @@ def reconcile(store: Store, robot_id: str, active_sha: str) -> Patch | None:
     Args:
         active_sha: artefact that the robot says it is committed to.
     """
-    for patch in store.in_status(robot_id, *_UNFINISHED):
-        _walk(store, patch, (_S.REJECTED,), _INTERRUPTED)
+    give_up(store, robot_id, _INTERRUPTED)
     for patch in store.in_status(robot_id, *_ON_TRIAL):
         if patch.candidate.result_sha == active_sha:
             _walk(store, patch, _to_active(patch.status), "the robot had committed it")
@@ -47,6 +46,12 @@ def reconcile(store: Store, robot_id: str, active_sha: str) -> Patch | None:
                 _walk(store, active, (_S.SUPERSEDED,), f"{patch.id} took its place")
             active = patch
     return active
+
+
+def give_up(store: Store, robot_id: str, why: str) -> None:
+    """Reject what nobody works on any more."""
+    for patch in store.in_status(robot_id, *_UNFINISHED):
+        _walk(store, patch, (_S.REJECTED,), why)
 
 
 def interrupted(patch_id: str) -> Outcome:

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 
 from core.clock import ManualClock
-from core.errors import RobotFault
+from core.errors import Refused, RobotFault
 from core.ports import Ports
 from core.status import PatchStatus
+from remend.healing import Healing
 from remend.service.caretaker import Caretaker
 from remend.service.freeze import freeze
 from remend.store import Store
@@ -113,6 +114,25 @@ def test_a_patch_that_waits_for_a_controller_that_is_gone_waits_no_more(
     patch = store.patch("pat_1")
     assert patch.status is P.REJECTED
     assert patch.moves[-1].why.startswith("stale")
+
+
+def test_an_answer_that_cannot_be_had_ends_nobody_and_leaves_nothing_half_done(
+    store: Store, stored: Any, caretaker: Any, samples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(store, P.VALIDATING, 1)
+    stored(store, P.AWAITING_APPROVAL, 2)
+
+    def refuse(*_: object) -> None:
+        raise Refused("on this machine nothing would keep a new law from the network")
+
+    looks_after, pipeline = caretaker("b" * 64)
+    pipeline.tape = SimpleNamespace(hold=lambda: None, release=lambda: None)
+    pipeline.answer = refuse
+    looks_after._answer(Healing(robot="iiwa", fault="", seed=1, incident=samples.incident()))
+    rejected = store.patch("pat_1")
+    assert rejected.status is P.REJECTED
+    assert "keep a new law from the network" in rejected.moves[-1].why
+    assert store.patch("pat_2").status is P.AWAITING_APPROVAL
 
 
 @pytest.mark.parametrize(("age_ns", "after"), [(DAY_NS - 2 * 10**9, P.AWAITING_APPROVAL), (DAY_NS, P.EXPIRED)])
