@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from controllers.runtime import Stage
 from core.clock import Clock
-from core.errors import RemendError
+from core.errors import Conflict, RemendError
 from core.status import PatchStatus
 from remend.links.link import RobotLink
 from remend.service.freeze import frozen
@@ -73,11 +73,13 @@ class Obedience:
         after = self._link.status()
         if after.active_sha == before.active_sha:
             return "there is no patch to take back; the robot goes on with its controller"
+        files = self._versions.read(after.active_sha)
         for patch in self._store.in_status(self._link.robot_id, PatchStatus.ACTIVE):
-            self._store.move(patch.id, PatchStatus.ACTIVE, PatchStatus.ROLLING_BACK, order.actor, reason)
-            files = self._versions.read(after.active_sha)
-            self._versions.commit(self._link.robot_id, files, before.active_sha, f"{reason}\n\n{patch.id}", order.actor)
-            self._store.move(patch.id, PatchStatus.ROLLING_BACK, PatchStatus.ROLLED_BACK, "robot", reason)
+            with suppress(Conflict):  # just committed: whoever still watches it writes it down
+                self._store.move(patch.id, PatchStatus.ACTIVE, PatchStatus.ROLLING_BACK, order.actor, reason)
+                about = f"{reason}\n\n{patch.id}"
+                self._versions.commit(self._link.robot_id, files, before.active_sha, about, order.actor)
+                self._store.move(patch.id, PatchStatus.ROLLING_BACK, PatchStatus.ROLLED_BACK, "robot", reason)
         return "the robot is back on the controller before"
 
     def _leave_trial(self, reason: str) -> None:

@@ -100,7 +100,8 @@ def test_a_robot_is_healed_over_http_across_a_kill_and_taken_back(tmp_path: Path
         client.decide("approve", patch, "agreed with the shift")
         service.wait_for(lambda: statuses(client)[waiting.id] == "active")
         service.wait_for(lambda: client.robots()[0].active_sha == patch.candidate.result_sha)
-        assert client.patch(waiting.id).outcomes[-1].deployed
+        outcomes = service.wait_for(lambda: client.patch(waiting.id).outcomes)  # once it was watched for a while
+        assert outcomes[-1].deployed
 
         order = client.roll_back("cartpole-sim1", "odd noise", new_id("key"))
         shown = service.wait_for(lambda: (found := client.order(order.order.id)).result and found)
