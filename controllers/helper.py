@@ -11,9 +11,7 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from controllers.artefact import Artefact
@@ -24,20 +22,12 @@ from controllers.latch import Kill
 from controllers.lines import Lines, Waiting
 from controllers.parcel import pieces_of
 from controllers.pointer import Pointer
+from controllers.requests import StagePatch
 from core.errors import BadInput, Refused, SignatureInvalid
 from core.ports import Ports
 
 _NICE = 10
 _PATIENCE_S = 60.0  # for the loop to take in a piece; it takes one in every tick
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
-    """A signed patch and its files, as the bridge got them."""
-
-    signed: bytes
-    files: Mapping[str, bytes]
-    now_ns: int
 
 
 class Helper:
@@ -85,7 +75,7 @@ class Helper:
         self._lines.done.write(pickle.dumps(failed))
         self._lines.loop_bell.ring()
 
-    def _bring(self, patch: Patch) -> Exception | None:
+    def _bring(self, patch: StagePatch) -> Exception | None:
         """Bring a patch to the loop; why it did not get there, or None."""
         try:
             self._verify_and_hand_over(patch)
@@ -97,7 +87,7 @@ class Helper:
             return error
         return None
 
-    def _verify_and_hand_over(self, patch: Patch) -> None:
+    def _verify_and_hand_over(self, patch: StagePatch) -> None:
         state = self._state()
         if state.busy is not None:
             raise Refused(state.busy)
@@ -106,7 +96,7 @@ class Helper:
             patch.files,
             active_sha=state.active_sha,
             last_version=state.last_version,
-            now_ns=patch.now_ns,
+            now_ns=patch.judged_at_ns(),
         )
         prepared = prepare(artefact, self._ports)
         known = self._artefacts.get(state.active_sha)

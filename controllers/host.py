@@ -18,6 +18,8 @@ from controllers.canary import CanaryLimits
 from controllers.desk import Clerk, Desk, ThreadClerk
 from controllers.latch import BY_HAND, Kill
 from controllers.pointer import Pointer
+from controllers.requests import BeginCanary, BeginShadow, Order, RollBack
+from controllers.requests import Kill as KillOrder
 from controllers.runtime import Command, Note, Runtime, Stage
 from controllers.signature import PatchManifest, TrustStore
 from controllers.slot import Slot
@@ -263,6 +265,23 @@ class Host:
         self._armed_revert = self._candidate.manifest.needs_revert_trigger
         self.runtime.begin_shadow(self._candidate.slot, limits)
         self._candidate = None
+
+    def obey(self, order: Order) -> None:
+        """Carry out what a robot is asked beyond staging.
+
+        Raises:
+            Refused: it is killed, or nothing was staged.
+            SignatureInvalid: as `begin_shadow`.
+        """
+        match order:
+            case BeginShadow(limits=limits):
+                self.begin_shadow(limits)
+            case BeginCanary():
+                self.runtime.begin_canary()
+            case RollBack(reason=reason):
+                self.runtime.roll_back(reason, self.ticks)
+            case KillOrder(reason=reason):
+                self.kill(reason)
 
     def step(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         """One control tick; commits a candidate that has passed its canary."""

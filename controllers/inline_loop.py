@@ -26,26 +26,28 @@ from controllers.inline_messages import (
     SOURCES,
     STILLBORN,
     Answer,
-    AskStatus,
-    BeginCanary,
-    BeginShadow,
-    Done,
     Drive,
     Follow,
     Freeze,
     Hold,
     InlineSetup,
     InlineStatus,
+    Request,
+    Thaw,
+)
+from controllers.library import find_law
+from controllers.requests import (
+    AskStatus,
+    BeginCanary,
+    BeginShadow,
+    Done,
     Kill,
     Refusal,
-    Request,
     RollBack,
     Rows,
     StagePatch,
     Stop,
-    Thaw,
 )
-from controllers.library import find_law
 from controllers.setpoint import Setpoints
 from controllers.signature import TrustStore
 from core.block import flat_row
@@ -207,14 +209,11 @@ class InlineLoop:
                 self._missed = 0
                 self._staging = number
                 return None  # answered when the files are on disk; the loop goes on
-            case BeginShadow(limits=limits):
+            case BeginShadow() | BeginCanary():
                 self._refuse_if_frozen()
-                host.begin_shadow(limits)
-            case BeginCanary():
-                self._refuse_if_frozen()
-                host.runtime.begin_canary()
-            case RollBack(reason=reason):
-                host.runtime.roll_back(reason, host.ticks)
+                host.obey(request)
+            case RollBack() | Kill():
+                host.obey(request)
             case Freeze(reason=reason):
                 self._frozen = reason
                 if host.runtime.b is not None:
@@ -225,8 +224,6 @@ class InlineLoop:
                     raise Refused(f"{self._setup.robot_id} is killed ({why}); re-arm it with remend rearm on the robot")
                 self._frozen = None
                 self._writer.submit(self._freezer.lift)
-            case Kill(reason=reason):
-                host.kill(reason)
             case Follow(way=way):
                 self._follow(way)
             case Drive(speed=speed):

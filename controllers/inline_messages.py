@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.canary import CanaryLimits
 from controllers.host import HostStatus
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Done, Kill, Refusal, RollBack, StagePatch, Stop
 from controllers.setpoint import Path as Way
 from controllers.setpoint import Speed
 
@@ -33,42 +33,8 @@ class InlineSetup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StagePatch:
-    """A signed patch and its files."""
-
-    signed: bytes
-    files: dict[str, bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeginShadow:
-    """Compute the staged patch without effect."""
-
-    limits: CanaryLimits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeginCanary:
-    """Let the patch take its share of the command."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollBack:
-    """Return to the controller before."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Freeze:
     """No patch is accepted or goes on until `Thaw`."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kill:
-    """The built-in controller from the next tick on, until an operator's key re-arms."""
 
     reason: str
 
@@ -95,37 +61,6 @@ class Drive:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Stay where the robot is measured next."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskStatus:
-    """Answered with an `InlineStatus`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """End the process; the robot keeps its committed controller."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Telemetry, as the bytes of a `core.block.Block`."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A request was carried out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A request was refused; `signature` marks one that did not verify, `bad` one that makes no sense."""
-
-    why: str
-    signature: bool = False
-    bad: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,17 +12,8 @@ from multiprocessing.connection import wait
 from typing import Protocol
 
 from controllers.inline_loop import inline_main
-from controllers.inline_messages import (
-    HEAD,
-    SOURCES,
-    STILLBORN,
-    InlineSetup,
-    InlineStatus,
-    Refusal,
-    Request,
-    Rows,
-    Stop,
-)
+from controllers.inline_messages import HEAD, SOURCES, STILLBORN, InlineSetup, InlineStatus, Request
+from controllers.requests import Refusal, Rows, Stop
 from core.errors import BadInput, Refused, RemendError, RobotFault, SignatureInvalid
 
 Answered = Future[InlineStatus | None]

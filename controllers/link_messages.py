@@ -17,15 +17,8 @@ from typing import Any
 
 from controllers.canary import CanaryLimits
 from controllers.host import HostStatus
-from controllers.inline_messages import (
-    AskStatus,
-    BeginCanary,
-    BeginShadow,
-    InlineStatus,
-    Kill,
-    RollBack,
-    StagePatch,
-)
+from controllers.inline_messages import InlineStatus
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
 from controllers.runtime import Note, Stage
 from controllers.timing import LoopTiming
 from core.errors import BadInput

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controllers import realtime
-from controllers.canary import CanaryLimits
 from controllers.controller import Controller
 from controllers.helper import HelperClerk
 from controllers.host import Host, LoopState
 from controllers.lines import FrameCode, Lines, Waiting
 from controllers.parcel import Unpacking
+from controllers.requests import AskStatus, Order, Stop
 from controllers.slot import Slot
 from controllers.timing import Stopwatch
 from core.errors import BadInput, Refused
@@ -43,37 +43,6 @@ class StartPacing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartShadow:
-    """`Host.begin_shadow`."""
-
-    limits: CanaryLimits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartCanary:
-    """`Runtime.begin_canary`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeBack:
-    """`Runtime.roll_back`."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KillNow:
-    """`Host.kill`."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TellStatus:
-    """Answered with a `HostStatus`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetTiming:
     """Count deadlines anew."""
 
@@ -81,11 +50,6 @@ class ForgetTiming:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelperAgain:
     """There is a new helper: ask it for what the old one has not done."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """Finish what was ordered, and end."""
 
 
 class ControlLoop:
@@ -232,24 +196,19 @@ class ControlLoop:
             match request:
                 case StartPacing(free_running=free):
                     self._start_pacing(free)
-                case StartShadow(limits=limits):
-                    host.begin_shadow(limits)
-                case StartCanary():
-                    host.runtime.begin_canary()
-                case TakeBack(reason=reason):
-                    host.runtime.roll_back(reason, host.ticks)
-                case KillNow(reason=reason):
-                    host.kill(reason)
                 case ForgetTiming():
                     self.stopwatch.reset()
                 case HelperAgain():
                     self._clerk.start_again()
-                case TellStatus():
+                case AskStatus():
                     timing = None if self._due_ns is None else self.stopwatch.read()
                     return host.status(None if timing is None else timing.missed, timing)
-                case End():
+                case Stop():
                     host.close()
                     self._running = False
+                case _:
+                    assert isinstance(request, Order)
+                    host.obey(request)
         except (Refused, BadInput) as error:
             return error
         return None

@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
@@ -21,10 +21,11 @@ from pathlib import Path
 from controllers import realtime
 from controllers.artefact import Artefact
 from controllers.desk import Clerk, Desk
-from controllers.helper import Helper, HelperClerk, Patch, helper_main
+from controllers.helper import Helper, HelperClerk, helper_main
 from controllers.host import Host
 from controllers.lines import FrameCode, Waiting, make_lines
-from controllers.loop import ControlLoop, End, HelperAgain, StartPacing, loop_main
+from controllers.loop import ControlLoop, HelperAgain, StartPacing, loop_main
+from controllers.requests import StagePatch, Stop
 from controllers.signature import TrustStore
 from core.errors import Refused, RobotFault
 from core.frames import Frame, Reference
@@ -176,11 +177,11 @@ class Processes:
         self._pacing = StartPacing(free_running=free_running)
         self.ask(self._pacing)
 
-    def begin_staging(self, signed: bytes, files: Mapping[str, bytes], now_ns: int) -> None:
+    def begin_staging(self, patch: StagePatch) -> None:
         """Give a patch to the helper; `end_staging` says what became of it."""
         if self.staging:
             raise Refused(f"{self._setup.robot_id} is in the middle of a swap; wait for its end or roll it back")
-        self.helper.send(Patch(signed=signed, files=dict(files), now_ns=now_ns))
+        self.helper.send(patch)
         self.lines.helper_bell.ring()
         self.staging, self.was_staged = True, False
 
@@ -247,7 +248,7 @@ class Processes:
 
     def close(self) -> None:
         """Have the loop finish what it ordered, and end both."""
-        self.lines.requests.write(pickle.dumps(End()))
+        self.lines.requests.write(pickle.dumps(Stop()))
         self.lines.loop_bell.ring()
         poll = select.poll()
         poll.register(self._loop, select.POLLIN)

@@ -24,20 +24,9 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from controllers.inline_messages import (
-    AskStatus,
-    Drive,
-    Follow,
-    Freeze,
-    Hold,
-    InlineSetup,
-    InlineStatus,
-    Kill,
-    Request,
-    RollBack,
-    Thaw,
-)
+from controllers.inline_messages import Drive, Follow, Freeze, Hold, InlineSetup, InlineStatus, Request, Thaw
 from controllers.inline_process import Answered, InlineProcess, Process
+from controllers.requests import AskStatus, Kill, RollBack
 from controllers.ros_intake import Intake
 from controllers.ros_pairing import Pairing
 from controllers.ros_patching import Patching

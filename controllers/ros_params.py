@@ -25,23 +25,10 @@ from std_msgs.msg import Float64MultiArray
 
 from controllers.artefact import Artefact, load_artefact
 from controllers.foreign import Fit, Mirror, reproduce
-from controllers.inline_messages import (
-    Answer,
-    AskStatus,
-    BeginCanary,
-    BeginShadow,
-    Freeze,
-    InlineSetup,
-    InlineStatus,
-    Kill,
-    Request,
-    RollBack,
-    StagePatch,
-    Stop,
-    Thaw,
-)
+from controllers.inline_messages import Answer, Freeze, InlineSetup, InlineStatus, Request, Thaw
 from controllers.inline_process import Answered, Process
 from controllers.parameter_host import MISSING, ParameterHost
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch, Stop
 from controllers.ros_foreign import ForeignNode
 from controllers.ros_host import SETTINGS, HostNode
 from controllers.signature import TrustStore

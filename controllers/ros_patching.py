@@ -16,10 +16,11 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
-from controllers.inline_messages import BeginCanary, BeginShadow, InlineStatus, Kill, RollBack, StagePatch
+from controllers.inline_messages import InlineStatus
 from controllers.inline_process import Answered as Answering
 from controllers.lease import Lease
 from controllers.link_messages import Answered, Asked, answer, ask, read_asked, status_body
+from controllers.requests import BeginCanary, BeginShadow, Kill, RollBack, StagePatch
 from controllers.runtime import Stage
 from controllers.signature import SignedManifest, TrustStore, verify
 from core.clock import SystemClock

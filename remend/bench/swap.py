@@ -29,8 +29,9 @@ from controllers.controller import prepare
 from controllers.host import HostStatus
 from controllers.library import find_law
 from controllers.lines import FrameCode
-from controllers.loop import ForgetTiming, StartCanary, StartShadow, TellStatus
+from controllers.loop import ForgetTiming
 from controllers.processes import Processes, Setup
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, StagePatch
 from controllers.runtime import Runtime, Stage
 from controllers.signature import PatchManifest, TrustStore, countersign, fingerprint, sign
 from controllers.slot import Slot
@@ -341,12 +342,12 @@ def _swap(robot: Robot, processes: Processes, version: int, artefact: Artefact) 
     )
     signed = sign(manifest, fingerprint(_OPERATOR.public_key()), _OPERATOR)
     signed = countersign(signed, fingerprint(_SERVICE.public_key()), _SERVICE)
-    processes.begin_staging(signed.to_json(), artefact.files, now_ns)
+    processes.begin_staging(StagePatch(signed=signed.to_json(), files=dict(artefact.files), now_ns=now_ns))
     while not processes.end_staging():
         processes.wait(timeout_s=_PATIENCE_S)
-    processes.ask(StartShadow(limits=limits))
+    processes.ask(BeginShadow(limits=limits))
     time.sleep(robot.canary.shadow_s)
-    processes.ask(StartCanary())
+    processes.ask(BeginCanary())
     until = time.monotonic() + _PATIENCE_S
     while (status := _status(processes)).stage is not Stage.COMMITTED:
         if time.monotonic() > until:
@@ -364,7 +365,7 @@ def _anew(artefact: Artefact, number: int) -> Artefact:
 
 
 def _status(processes: Processes) -> HostStatus:
-    status = processes.ask(TellStatus())
+    status = processes.ask(AskStatus())
     assert isinstance(status, HostStatus)
     return status
 

@@ -11,23 +11,12 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from controllers.host import Host
-from controllers.loop import ForgetTiming, KillNow, StartCanary, StartShadow, TakeBack, TellStatus
+from controllers.loop import ForgetTiming
 from controllers.processes import Processes, Setup
+from controllers.requests import AskStatus, Done, Refusal, StagePatch, Stop
 from core.errors import BadInput, Refused, RobotFault, SignatureInvalid
 from core.frames import Frame, Reference
-from remend.links.messages import (
-    AskStatus,
-    BeginCanary,
-    BeginShadow,
-    Done,
-    Kill,
-    Lost,
-    Refusal,
-    Request,
-    RollBack,
-    StagePatch,
-    Stop,
-)
+from remend.links.messages import Lost, Request
 
 
 class Bridge:
@@ -94,25 +83,19 @@ class Bridge:
     def _answer(self, request: Request) -> None:
         try:
             match request:
-                case StagePatch(signed=signed, files=files, now_ns=now_ns):
+                case StagePatch():
                     self._ask(ForgetTiming())
-                    self._processes.begin_staging(signed, files, now_ns)
+                    self._processes.begin_staging(request)
                     self._owes_staging = True  # answered when it has got to the loop, which goes on meanwhile
                     return
-                case BeginShadow(limits=limits):
-                    self._ask(StartShadow(limits=limits))
-                case BeginCanary():
-                    self._ask(StartCanary())
-                case RollBack(reason=reason):
-                    self._ask(TakeBack(reason=reason))
-                case Kill(reason=reason):
-                    self._ask(KillNow(reason=reason))
                 case Stop():
                     self._processes.close()
                     raise EOFError
                 case AskStatus():
-                    self._link.send(self._ask(TellStatus()))
+                    self._link.send(self._ask(request))
                     return
+                case _:
+                    self._ask(request)
         except (Refused, BadInput) as error:
             self._refuse(error)
             return

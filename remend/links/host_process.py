@@ -14,29 +14,21 @@ from multiprocessing.connection import Connection
 from controllers.artefact import artefact_from_files
 from controllers.library import find_law
 from controllers.processes import Setup, start_host
+from controllers.requests import (
+    AskStatus,
+    Done,
+    Refusal,
+    Rows,
+    StagePatch,
+    Stop,
+)
 from controllers.signature import TrustStore
 from core.block import flat_row
 from core.errors import BadInput, Refused, SignatureInvalid
 from core.frames import Frame, Reference, unpack_frame
 from core.robot_toml import load_robot
 from remend.links.bridge import Bridge
-from remend.links.messages import (
-    Advance,
-    AskStatus,
-    BeginCanary,
-    BeginShadow,
-    Done,
-    HostSetup,
-    Kill,
-    Lost,
-    Pace,
-    Refusal,
-    Request,
-    RollBack,
-    Rows,
-    StagePatch,
-    Stop,
-)
+from remend.links.messages import Advance, HostSetup, Lost, Pace, Request
 from sim.tasks.catalogue import endless_tasks
 
 ROWS_PER_MESSAGE = 50  # 0.1 s of telemetry at 500 Hz
@@ -110,22 +102,16 @@ class _HostProcess:
                     return
                 case Pace():
                     self._bridge = Bridge(self._setup, host, self._link, self._line, self.measure, self.command)
-                case StagePatch(signed=signed, files=files, now_ns=now_ns):
-                    host.stage(signed, files, now_ns)
-                case BeginShadow(limits=limits):
-                    host.begin_shadow(limits)
-                case BeginCanary():
-                    host.runtime.begin_canary()
-                case RollBack(reason=reason):
-                    host.runtime.roll_back(reason, host.ticks)
-                case Kill(reason=reason):
-                    host.kill(reason)
+                case StagePatch(signed=signed, files=files):
+                    host.stage(signed, files, request.judged_at_ns())
                 case Stop():
                     host.close()
                     raise EOFError
                 case AskStatus():
                     self._link.send(host.status(None))
                     return
+                case _:
+                    host.obey(request)
         except OSError as error:
             self._link.send(Refusal(why=f"the robot's disk refused the patch: {error}", signature=False))
             return

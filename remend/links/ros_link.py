@@ -25,8 +25,8 @@ from std_msgs.msg import Float64MultiArray, String
 
 from controllers.canary import CanaryLimits
 from controllers.host import HostStatus
-from controllers.inline_messages import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
 from controllers.link_messages import Answered, Asked, Wish, ask, read_answer, read_host_status
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
 from controllers.runtime import Stage
 from controllers.signature import SignedManifest
 from core.block import Block

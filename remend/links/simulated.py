@@ -13,29 +13,25 @@ from pathlib import Path
 from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
 from controllers.host import HostStatus
+from controllers.requests import (
+    AskStatus,
+    BeginCanary,
+    BeginShadow,
+    Done,
+    Kill,
+    Refusal,
+    RollBack,
+    Rows,
+    StagePatch,
+    Stop,
+)
 from controllers.signature import TrustStore
 from core.block import Block
 from core.errors import Refused, RobotFault, SignatureInvalid
 from core.ports import Ports
 from core.robot import Robot
 from remend.links.host_process import ROWS_PER_MESSAGE, host_main
-from remend.links.messages import (
-    Advance,
-    AskStatus,
-    BeginCanary,
-    BeginShadow,
-    Done,
-    HostSetup,
-    Kill,
-    Lost,
-    Pace,
-    Refusal,
-    Request,
-    RollBack,
-    Rows,
-    StagePatch,
-    Stop,
-)
+from remend.links.messages import Advance, HostSetup, Lost, Pace, Request
 from sim.robot_process import robot_main
 from telemetry.ring import Ring
 

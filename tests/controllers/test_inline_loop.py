@@ -16,24 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controllers.freeze import FREEZE_FILE
 from controllers.inline_loop import InlineLoop
-from controllers.inline_messages import (
-    HEAD,
-    SOURCES,
-    AskStatus,
-    BeginShadow,
-    Done,
-    Follow,
-    Freeze,
-    InlineSetup,
-    InlineStatus,
-    Kill,
-    Refusal,
-    Request,
-    Rows,
-    StagePatch,
-    Stop,
-    Thaw,
-)
+from controllers.inline_messages import HEAD, SOURCES, Follow, Freeze, InlineSetup, InlineStatus, Request, Thaw
+from controllers.requests import AskStatus, BeginShadow, Done, Kill, Refusal, Rows, StagePatch, Stop
 from controllers.setpoint import Path as Way
 from controllers.signature import TrustStore
 from core.block import Block

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from controllers.host import HostStatus
-from controllers.loop import KillNow, StartCanary, StartShadow, TakeBack, TellStatus
 from controllers.pointer import CommitFolder
 from controllers.processes import INTERRUPTED, Processes, Setup
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
 from controllers.runtime import Stage
 from core.errors import BadInput, Refused, SignatureInvalid
 from tests.controllers import candidates
@@ -65,7 +65,7 @@ class Split:
         return commands
 
     def stage(self, signed: bytes, files: dict[str, bytes]) -> None:
-        self.processes.begin_staging(signed, files, NOW_NS)
+        self.processes.begin_staging(StagePatch(signed=signed, files=files, now_ns=NOW_NS))
         self.end_staging()
 
     def end_staging(self) -> None:
@@ -73,7 +73,7 @@ class Split:
             assert self.processes.wait(timeout_s=PATIENCE_S)
 
     def status(self) -> HostStatus:
-        answer = self.processes.ask(TellStatus())
+        answer = self.processes.ask(AskStatus())
         assert isinstance(answer, HostStatus)
         return answer
 
@@ -107,10 +107,10 @@ def test_commands_through_a_whole_swap_are_those_of_one_process_to_the_bit(
     split.stage(signed, dict(GOOD.files))
     one.host.stage(signed, GOOD.files, NOW_NS)
     assert split.tick(3) == [c.tau for c in one.tick(3)]
-    split.processes.ask(StartShadow(limits=LIMITS))
+    split.processes.ask(BeginShadow(limits=LIMITS))
     one.host.begin_shadow(LIMITS)
     assert split.tick(5) == [c.tau for c in one.tick(5)]
-    split.processes.ask(StartCanary())
+    split.processes.ask(BeginCanary())
     one.host.runtime.begin_canary()
     assert split.tick(150) == [c.tau for c in one.tick(150)]
     left, right = split.status(), one.host.status(None)
@@ -143,7 +143,7 @@ def test_the_helper_refuses_what_a_host_refuses(
     with pytest.raises(kind, match=sentence):
         split.stage(signed.to_json(), files)  # type: ignore[attr-defined]
     with pytest.raises(Refused, match="no staged patch"):
-        split.processes.ask(StartShadow(limits=LIMITS))
+        split.processes.ask(BeginShadow(limits=LIMITS))
     split.stage(patch(GOOD).to_json(), dict(GOOD.files))  # the right one is still welcome
 
 
@@ -156,10 +156,10 @@ def test_a_law_outside_the_language_and_a_patch_in_mid_swap_are_refused(start: C
     with pytest.raises(BadInput, match=r"law\.py"):
         split.stage(signed.to_json(), files)
     split.stage(patch(GOOD).to_json(), dict(GOOD.files))
-    split.processes.ask(StartShadow(limits=LIMITS))
+    split.processes.ask(BeginShadow(limits=LIMITS))
     with pytest.raises(Refused, match="middle of a swap"):
         split.stage(patch(BETTER, version=2).to_json(), dict(BETTER.files))
-    split.processes.ask(TakeBack(reason="enough"))
+    split.processes.ask(RollBack(reason="enough"))
     split.stage(patch(BETTER, version=2).to_json(), dict(BETTER.files))
 
 
@@ -173,10 +173,10 @@ def test_a_loop_killed_at_any_moment_starts_again_on_what_is_committed(
     if moment > 0:
         split.stage(patch(GOOD).to_json(), dict(GOOD.files))
     if moment > 1:
-        split.processes.ask(StartShadow(limits=LIMITS))
+        split.processes.ask(BeginShadow(limits=LIMITS))
         split.tick(5)
     if moment > 2:
-        split.processes.ask(StartCanary())
+        split.processes.ask(BeginCanary())
         split.tick(ticks)
     before = split.status()
     os.kill(split.processes.loop_pid, signal.SIGKILL)
@@ -195,7 +195,7 @@ def test_a_helper_killed_over_a_patch_is_replaced_and_the_loop_goes_on(start: Ca
     split = start()
     split.tick(3)
     os.kill(split.processes.helper_pid, signal.SIGSTOP)
-    split.processes.begin_staging(patch(GOOD).to_json(), GOOD.files, NOW_NS)
+    split.processes.begin_staging(StagePatch(signed=patch(GOOD).to_json(), files=dict(GOOD.files), now_ns=NOW_NS))
     split.tick(20)
     os.kill(split.processes.helper_pid, signal.SIGKILL)
     with pytest.raises(Refused, match="helper ended"):
@@ -210,9 +210,9 @@ def test_a_commit_that_the_helper_did_not_live_to_write_is_written_by_the_next(
     split = start()
     split.processes.pace(free_running=False)
     split.stage(patch(GOOD).to_json(), dict(GOOD.files))
-    split.processes.ask(StartShadow(limits=LIMITS))
+    split.processes.ask(BeginShadow(limits=LIMITS))
     os.kill(split.processes.helper_pid, signal.SIGSTOP)
-    split.processes.ask(StartCanary())
+    split.processes.ask(BeginCanary())
     split.until(lambda status: status.stage is Stage.READY)
     split.tick(10)
     assert split.status().stage is Stage.READY, "nothing is committed before it is on disk"
@@ -229,8 +229,8 @@ def test_a_paced_loop_swaps_and_counts_its_deadlines(start: Callable[[], Split])
     split = start()
     split.processes.pace(free_running=False)
     split.stage(patch(GOOD).to_json(), dict(GOOD.files))
-    split.processes.ask(StartShadow(limits=LIMITS))
-    split.processes.ask(StartCanary())
+    split.processes.ask(BeginShadow(limits=LIMITS))
+    split.processes.ask(BeginCanary())
     status = split.until(lambda status: status.stage is Stage.COMMITTED)
     assert status.active_sha == GOOD.sha256
     timing = status.timing
@@ -261,11 +261,11 @@ def test_a_kill_reaches_the_loop_on_every_way(
     if paced:
         split.processes.pace(free_running=False)
     split.stage(patch(GOOD).to_json(), dict(GOOD.files))
-    split.processes.ask(StartShadow(limits=LIMITS))
-    split.processes.ask(StartCanary())
+    split.processes.ask(BeginShadow(limits=LIMITS))
+    split.processes.ask(BeginCanary())
     split.tick(8)
     if how == "call":
-        split.processes.ask(KillNow(reason="by call"))
+        split.processes.ask(Kill(reason="by call"))
     elif how == "signal":
         os.kill(split.processes.loop_pid, signal.SIGUSR1)
     else:
@@ -289,8 +289,8 @@ def test_loop_and_helper_end_with_their_bridge_and_nothing_uncommitted_stays(tmp
         try:
             split = Split(tmp_path)
             split.stage(patch(GOOD).to_json(), dict(GOOD.files))
-            split.processes.ask(StartShadow(limits=LIMITS))
-            split.processes.ask(StartCanary())
+            split.processes.ask(BeginShadow(limits=LIMITS))
+            split.processes.ask(BeginCanary())
             split.tick(int(np.random.default_rng([8, seed]).integers(1, 20)))
             os.write(writing, f"{split.processes.loop_pid} {split.processes.helper_pid}".encode())
             time.sleep(PATIENCE_S)

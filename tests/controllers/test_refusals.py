@@ -139,6 +139,13 @@ CORPUS: list[tuple[str, bytes, Mapping[str, bytes], str]] = [
 ]
 
 
+def accepted(desk: Desk, wire: bytes) -> tuple[int, str]:
+    """Version and hash of the patch that the robot takes."""
+    manifest, artefact = desk.accept(wire, GOOD.files, active_sha=BASELINE.sha256, last_version=LAST, now_ns=NOW_NS)
+    assert artefact.sha256 == manifest.result_sha
+    return manifest.version, artefact.sha256
+
+
 def test_the_corpus_is_as_large_as_it_says_and_has_no_twins() -> None:
     assert len({name for name, *_ in CORPUS}) == len(CORPUS) >= 50
     assert len({(wire, tuple(sorted(found.items()))) for _, wire, found, _ in CORPUS}) == len(CORPUS)
@@ -150,13 +157,18 @@ def test_the_robot_refuses(wire: bytes, found: Mapping[str, bytes], sentence: st
     with pytest.raises(SignatureInvalid, match=sentence):
         desk.accept(wire, found, active_sha=BASELINE.sha256, last_version=LAST, now_ns=NOW_NS)
     assert list(tmp_path.iterdir()) == []
-    desk.accept(WIRE, GOOD.files, active_sha=BASELINE.sha256, last_version=LAST, now_ns=NOW_NS)
+    assert accepted(desk, WIRE) == (LAST + 1, GOOD.sha256), "what was really approved is still accepted afterwards"
 
 
 def test_a_clock_that_is_off_by_the_slack_is_forgiven(tmp_path: Path) -> None:
     desk = Desk("arm", TRUST, tmp_path, simulated=False)
-    for wire in (signed(expires_ns=NOW_NS - SLACK_NS + 1), signed(not_before_ns=NOW_NS + SLACK_NS)):
-        desk.accept(wire, GOOD.files, active_sha=BASELINE.sha256, last_version=LAST, now_ns=NOW_NS)
+    for within, beyond in (
+        ({"expires_ns": NOW_NS - SLACK_NS + 1}, {"expires_ns": NOW_NS - SLACK_NS}),
+        ({"not_before_ns": NOW_NS + SLACK_NS}, {"not_before_ns": NOW_NS + SLACK_NS + 1}),
+    ):
+        assert accepted(desk, signed(**within)) == (LAST + 1, GOOD.sha256)
+        with pytest.raises(SignatureInvalid, match=r"expired|not valid yet"):
+            accepted(desk, signed(**beyond))
 
 
 def test_what_both_keys_signed_is_still_held_to_the_language(tmp_path: Path) -> None:

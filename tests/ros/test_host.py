@@ -26,8 +26,8 @@ from std_srvs.srv import Trigger
 from controllers.artefact import with_params
 from controllers.canary import CanaryLimits
 from controllers.controller import Controller
-from controllers.inline_messages import BeginShadow, StagePatch
 from controllers.library import find_law
+from controllers.requests import BeginShadow, StagePatch
 from controllers.ros_patching import write_bundle
 from core.ros_frames import stamp_of
 from core.ros_node import LATCHED, RELIABLE
