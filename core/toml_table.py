@@ -111,6 +111,11 @@ class Table:
             raise self.fail(key, "must be a table")
         return Table(self._file, value, f"{self._prefix}{key}.")
 
+    def keys(self) -> tuple[str, ...]:
+        """All keys of a table whose keys are names of something; from here on they are known."""
+        self._read.update(self._data)
+        return tuple(self._data)
+
     def close(self) -> None:
         """Refuse every key that was not read."""
         unknown = sorted(set(self._data) - self._read)

@@ -146,6 +146,11 @@ def brought(ranked: Sequence[Ranked], twin: Twin) -> str:
     return f"{none}; of {why})," if why else f"{none}),"
 
 
+def worth_proving(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
+    """The best few that beat the incumbent at all."""
+    return [candidate for candidate in ranked if candidate.score < 1.0 and not candidate.dropped][:count]
+
+
 def _least(proposer: Proposer) -> int:
     """Rollouts below which it brings nothing; for it nothing is kept back then, and it is not asked."""
     return int(getattr(proposer, "least", 0))

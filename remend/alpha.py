@@ -7,7 +7,7 @@ so they are counted: many tries cannot buy a promotion.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -55,8 +55,13 @@ def next_attempt(seals: Sequence[Seal], rule: Alpha, *, incident_id: str, robot_
     return Spent(until_ns=until_ns, why=f"{why}; there is enough for another decision from {numbers.utc(until_ns)} on")
 
 
-def commit(journal: Journal, patch_id: str, telemetry_sha: str, policy: Policy, key: Ed25519PrivateKey) -> Seal | Spent:
+def commit(
+    journal: Journal, patch_id: str, telemetry_sha: str, policy: Policy, key: Ed25519PrivateKey, per_day: float = 1.0
+) -> Seal | Spent:
     """Seal a stored candidate in the caller's transaction, or find the seal that it has, or say why there is none.
+
+    Args:
+        per_day: alpha that the robot may spend within 24 h, where the policy does not allow less.
 
     Raises:
         BadInput: no such patch.
@@ -78,7 +83,7 @@ def commit(journal: Journal, patch_id: str, telemetry_sha: str, policy: Policy, 
     )
     attempt = next_attempt(
         list({seal.sha256: seal for seal in known}.values()),
-        policy.alpha,
+        replace(policy.alpha, per_day=min(policy.alpha.per_day, per_day)),
         incident_id=candidate.incident_id,
         robot_id=robot_id,
         now_ns=journal.at_ns,

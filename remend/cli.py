@@ -14,6 +14,7 @@ import typer
 from core.errors import BadInput, RemendError
 from core.status import Verdict
 from remend import __version__, operator_cli
+from remend.policy_cli import policy_app
 from remend.ros_cli import ros_app
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 audit_app = typer.Typer(no_args_is_help=True, help="The audit log.")
 app.add_typer(audit_app, name="audit")
 app.add_typer(ros_app, name="ros")
+app.add_typer(policy_app, name="policy")
 operator_cli.add_to(app)
 
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]

@@ -20,7 +20,6 @@ from remend.keys import KeyRing
 from remend.links.link import RobotLink
 from remend.store import Store
 
-VALID_NS = 24 * 3600 * 10**9  # a signed patch is accepted for a day
 _PATIENCE_S = 120.0  # a canary whose clock does not run (the robot stands still) is taken back after this
 _POLL_S = 0.1
 

@@ -35,6 +35,8 @@ class Healing:
     ranked: tuple[Ranked, ...] = ()  # the same with what the race says of them
     asked: list[Asked] = field(default_factory=list)  # proposers, in turn
     llm_calls: int = 0
+    tokens_in: int = 0  # of prompts
+    tokens_out: int = 0  # of answers
     patch: Candidate | None = None
     report: ValidationReport | None = None
     strips: tuple[Strip, ...] = ()
@@ -46,6 +48,11 @@ class Healing:
     sim_s: float = 0.0
     wall_s: float = 0.0
     audit_ok: bool = False
+
+    def charge(self, tokens_in: int, tokens_out: int) -> None:
+        """A model was asked."""
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
 
     @property
     def detected(self) -> bool:

@@ -5,7 +5,7 @@ The only place where the stages are wired. No branch here is about a robot, a fa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,7 @@ from core.block import Block
 from core.clock import Clock
 from core.errors import RobotFault
 from core.ids import new_id, sha256_of
-from core.records import Approval, Event, Incident, ValidationReport
+from core.records import Candidate, Event, Incident, ValidationReport
 from core.robot import Robot
 from core.status import PatchStatus, Verdict
 from patcher.bandit import Bandit
@@ -25,11 +25,11 @@ from patcher.diagnose import diagnose
 from patcher.llm.settings import LlmSettings
 from patcher.llm.summary import in_words_of_a_model
 from patcher.propose.base import Charging, Proposal, Proposer, Ranked, Situation
-from patcher.search import brought, search
+from patcher.search import brought, search, worth_proving
 from remend.alpha import Spent
 from remend.console import Console
-from remend.decision import Decide
-from remend.deploy import VALID_NS, Deployment
+from remend.decision import Decide, approval_of
+from remend.deploy import Deployment
 from remend.healing import Healing
 from remend.keys import KeyRing
 from remend.links.link import RobotLink
@@ -89,6 +89,8 @@ class Pipeline:
     false_alarms_per_hour: float = 0.1
     view: Viewer | None = None
     llm: LlmSettings = field(default_factory=LlmSettings)
+    barred: Callable[[Candidate], str] = lambda _: ""  # why a candidate may not be put before the gates; "": it may
+    alpha_per_day: float = 1.0  # of the robot; the policy may allow less
     tape: Tape = field(default_factory=lambda: Tape(PRE_S))
     monitor: Monitor = field(init=False)
     head: Block = field(init=False)
@@ -222,7 +224,9 @@ class Pipeline:
             self.around = around_onset = self.tape.all().between(incident.window_s[0], start_s)
             twin = fit_twin(self.robot, self.head, after_onset, self.calibration, around_onset)
             repeated = fidelity(twin, self.incumbent, after_onset, around_onset)
-            healing.diagnosis = in_words_of_a_model(diagnose(incident.id, twin, repeated), self.llm)
+            healing.diagnosis = in_words_of_a_model(
+                diagnose(incident.id, twin, repeated), self.llm, charge=healing.charge
+            )
             self.store.add_diagnosis(healing.diagnosis)
             stage.finish(f"{healing.diagnosis.causes[0].cause}, fidelity {healing.diagnosis.fidelity:.2f}")
         return twin
@@ -247,6 +251,8 @@ class Pipeline:
             asked = {turn.proposer for turn in healing.asked}
             charging = [each for each in self.proposers if isinstance(each, Charging) and each.name in asked]
             healing.llm_calls += sum(each.spent.calls for each in charging)
+            for each in charging:
+                healing.charge(each.spent.tokens_in, each.spent.tokens_out)
             healing.search_rollouts = self.workers.rollouts - before
             self.versions.keep(self.incumbent.files)
             for candidate in ranked:
@@ -298,7 +304,11 @@ class Pipeline:
         assert healing.diagnosis is not None
         candidate, fidelity = proposal.candidate, healing.diagnosis.fidelity
         seal = self.store.seal(
-            candidate.id, telemetry_sha=healing.incident.telemetry_sha, policy=self.policy, key=self.seal_key
+            candidate.id,
+            telemetry_sha=healing.incident.telemetry_sha,
+            policy=self.policy,
+            key=self.seal_key,
+            per_day=self.alpha_per_day,
         )
         if isinstance(seal, Spent):
             return held(twin, seal.why, candidate=candidate, fidelity=fidelity, policy=self.policy)
@@ -332,19 +342,7 @@ class Pipeline:
         decision = self.decide(proposal, healing.diagnosis, healing.report)
         if decision is None:
             return False
-        now_ns = self.clock.wall_ns()
-        healing.approval = Approval(
-            id=new_id("app", self.clock),
-            patch_id=proposal.candidate.id,
-            decision="approve" if decision.approve else "reject",
-            actor=decision.actor,
-            reason=decision.reason,
-            base_sha=healing.report.base_sha,
-            result_sha=healing.report.result_sha,
-            report_sha=healing.report.sha256,
-            at_ns=now_ns,
-            expires_ns=now_ns + VALID_NS,
-        )
+        healing.approval = approval_of(decision, healing.report, self.clock)
         self.store.decide(healing.approval)
         return decision.approve
 
@@ -410,6 +408,9 @@ class Pipeline:
     def _move(self, patch_id: str, before: PatchStatus, after: PatchStatus, why: str) -> None:
         self.store.move(patch_id, before, after, "service", why)
 
+    def _drop(self, ranked: Ranked, why: str) -> None:
+        self._move(ranked.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, why)
+
     def heal(self, event: Event, healing: Healing) -> None:
         """From an event to an outcome."""
         healing.event = event
@@ -424,27 +425,24 @@ class Pipeline:
         """From an incident to an outcome, or to a patch that waits for a decision; what explains the incident."""
         twin = self.explain(healing)
         found = self.propose(twin, healing)
-        chosen = _first(found, self.policy.alpha.attempts)
+        allowed = [ranked for ranked in found if not self.barred(ranked.proposal.candidate)]
+        chosen = worth_proving(allowed, self.policy.alpha.attempts)
         for ranked in found:
             if ranked not in chosen:
                 why = "ranked behind others" if ranked.score < 1.0 and not ranked.dropped else "no better than before"
-                self._move(ranked.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, why)
+                self._drop(ranked, self.barred(ranked.proposal.candidate) or why)
         for ranked in chosen:
+            if why := self.barred(ranked.proposal.candidate):
+                self._drop(ranked, why)
+                continue
             report = self.prove(ranked.proposal, twin, healing)
             self._film(ranked.proposal, twin, healing)
             self.console.show_patch(ranked.proposal.candidate, report)
             if report.verdict is not Verdict.PASS:
                 continue
             for other in chosen[chosen.index(ranked) + 1 :]:
-                self._move(
-                    other.proposal.candidate.id, PatchStatus.PROPOSED, PatchStatus.REJECTED, "another one passed"
-                )
+                self._drop(other, "another one passed")
             if self.ask(ranked.proposal, healing):
                 self.deploy(ranked.proposal, twin, healing)
             break
         return twin
-
-
-def _first(ranked: Iterable[Ranked], count: int) -> list[Ranked]:
-    """The best few that beat the incumbent at all."""
-    return [candidate for candidate in ranked if candidate.score < 1.0 and not candidate.dropped][:count]

@@ -22,6 +22,7 @@ from core.ids import canonical_json
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, Seal, ValidationReport
 from core.status import PatchStatus, Verdict
 from remend import alpha, audit, ledger, tables
+from remend.agency.policy import ACTOR
 from remend.database import FILE, open_database, reading, writing
 from remend.home import exclusive
 from remend.journal import Journal
@@ -192,7 +193,14 @@ class Store:
                 raise Conflict(f"{report.patch_id} is {status.value}; its evidence is closed")
 
     def seal(
-        self, patch_id: str, *, telemetry_sha: str, policy: Policy, key: Ed25519PrivateKey, actor: str = "service"
+        self,
+        patch_id: str,
+        *,
+        telemetry_sha: str,
+        policy: Policy,
+        key: Ed25519PrivateKey,
+        per_day: float = 1.0,
+        actor: str = "service",
     ) -> Seal | alpha.Spent:
         """Commit to the sealed scenarios of a stored candidate and spend alpha on them, before the first is run.
 
@@ -202,12 +210,13 @@ class Store:
         Args:
             telemetry_sha: of the incident as it showed this time.
             key: signs, and so draws.
+            per_day: alpha that the robot may spend within 24 h, where the policy does not allow less.
 
         Raises:
             BadInput: no such patch.
         """
         with self.journal(actor) as journal:
-            return alpha.commit(journal, patch_id, telemetry_sha, policy, key)
+            return alpha.commit(journal, patch_id, telemetry_sha, policy, key, per_day)
 
     def add_regression(self, regression: Regression, *, actor: str = "service") -> None:
         """Make a stored incident a scenario that later candidates meet. The first one of an incident stays.
@@ -284,7 +293,8 @@ class Store:
             if approves:
                 _require_approvable(patch, approval, self._clock.wall_ns())
             subject = (patch.id, patch.candidate.sha256)
-            journal.record(tables.approvals, approval.decision, subject, approval, **columns)
+            verb = "auto_approve" if approval.actor == ACTOR else approval.decision  # no person, and so it is said
+            journal.record(tables.approvals, verb, subject, approval, **columns)
             after = PatchStatus.APPROVED if approves else PatchStatus.REJECTED
             journal.move(patch.id, patch.status, after, approval.reason)
 

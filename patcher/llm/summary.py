@@ -16,7 +16,7 @@ from string import Template
 from core.records import Diagnosis
 from patcher.causes import words_of
 from patcher.llm.settings import LlmSettings
-from patcher.llm.writer import MakeModel, NoAnswer, say
+from patcher.llm.writer import Charge, MakeModel, NoAnswer, say
 
 _FILE = Path(__file__).parent / "prompts" / "summary.md"
 _LONGEST = 700  # characters
@@ -24,13 +24,19 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _log = logging.getLogger(__name__)
 
 
-def in_words_of_a_model(diagnosis: Diagnosis, settings: LlmSettings, make_model: MakeModel | None = None) -> Diagnosis:
+def in_words_of_a_model(
+    diagnosis: Diagnosis,
+    settings: LlmSettings,
+    make_model: MakeModel | None = None,
+    charge: Charge = lambda *_: None,
+) -> Diagnosis:
     """The diagnosis with a summary by the model; as it was where the model is not asked, not there, or inventive."""
     if not (settings.wanted and settings.summary):
         return diagnosis
     facts = _facts(diagnosis)
     try:
-        said = " ".join(say(Template(_FILE.read_text()).substitute(facts=facts), settings, make_model).split())
+        prompt = Template(_FILE.read_text()).substitute(facts=facts)
+        said = " ".join(say(prompt, settings, make_model, charge).split())
     except NoAnswer as error:
         _log.warning("llm %s: %s", settings.model, error)
         return diagnosis

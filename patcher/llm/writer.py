@@ -17,6 +17,7 @@ from patcher.llm.settings import LlmSettings
 from patcher.spent import Spent
 
 MakeModel = Callable[[LlmSettings], Any]  # a model of pydantic-ai
+Charge = Callable[[int, int], None]  # tokens of a prompt, and of its answer
 
 
 class NoAnswer(Exception):  # noqa: N818 it is what there is
@@ -72,20 +73,29 @@ class Writer:
             raise SpentUp(f"{settings.usd:g} USD are spent, as llm.usd allows for one incident")
 
 
-def say(prompt: str, settings: LlmSettings, make_model: MakeModel | None = None) -> str:
+def say(
+    prompt: str, settings: LlmSettings, make_model: MakeModel | None = None, charge: Charge = lambda *_: None
+) -> str:
     """What a model says to a prompt, once, as text.
+
+    Args:
+        charge: told the tokens that it took, also where nothing came of it.
 
     Raises:
         NoAnswer: nothing.
     """
     from pydantic_ai import Agent  # noqa: PLC0415 an extra
     from pydantic_ai.exceptions import AgentRunError, ModelAPIError, UserError  # noqa: PLC0415
+    from pydantic_ai.usage import RunUsage  # noqa: PLC0415
 
     agent = Agent((make_model or live_model)(settings), output_type=str, model_settings=_sampling(settings))
+    usage = RunUsage()
     try:
-        said: str = agent.run_sync(prompt).output
+        said: str = agent.run_sync(prompt, usage=usage).output
     except (AgentRunError, ModelAPIError, UserError, OSError, TimeoutError) as error:
         raise NoAnswer(f"{type(error).__name__}: {_short(error)}") from error
+    finally:
+        charge(usage.input_tokens, usage.output_tokens)
     return said
 
 

@@ -27,7 +27,14 @@ MIN_PASSWORD = 10  # characters; NIST SP 800-63B asks for 8
 MAX_PASSWORD = 200  # more is not hashed: a megabyte would be work for nothing
 HOUR_NS = 3600 * 10**9
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
-_RESERVED = NOBODY | {"service", "robot", "remend", "proposer"}  # actors of the audit log that are no persons
+_RESERVED = NOBODY | {
+    "service",
+    "robot",
+    "remend",
+    "proposer",
+    "policy",
+    "local",
+}  # actors of the audit log that are no persons
 _HASHER = PasswordHasher()
 _NOBODYS_HASH = _HASHER.hash(secrets.token_hex())  # checked for unknown names, so that they take as long
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from core.errors import BadInput, RemendError
 from core.robot import Robot
 from core.robot_toml import load_robot
 from patcher.search import choose_proposers
+from remend.agency.leash import Leash
+from remend.agency.limit import SearchLimit
+from remend.agency.policy import AgencyPolicy
 from remend.home import exclusive
 from remend.keys import KeyRing, seal_key
 from remend.links.link import RobotLink
@@ -51,6 +54,7 @@ class CareSetup:
     home: Path
     entry: RobotEntry
     config: Path | None = None  # settings; by default those of the home folder
+    agency: AgencyPolicy = field(default_factory=AgencyPolicy)  # as the service has read it
 
 
 def care_main(setup: CareSetup, channel: Connection) -> None:
@@ -134,6 +138,15 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
         viewing = Viewing(robot, say, heard=entry.link == "sim")
         link = stack.enter_context(_link(entry, robot, toml, incumbent, keys, folder, viewing))
         console = PulseConsole(say)
+        policy, wanted = load_policy(SHIPPED), settings.service.search_rollouts
+        leash = Leash(
+            policy=setup.agency,
+            robot_id=entry.robot_id,
+            simulated=entry.simulated,
+            store=store,
+            clock=clock,
+            alpha_each=policy.alpha.each,
+        )
         pipeline = Pipeline(
             robot=robot,
             link=link,
@@ -143,17 +156,23 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
             versions=Versions.open(home, clock),
             keys=keys,
             seal_key=seal_key(home),
-            policy=load_policy(SHIPPED),
+            policy=policy,
             clock=clock,
             console=console,
             proposers=choose_proposers("auto", settings.llm),
             decide=lambda *_: None,
-            budget=settings.service.search_rollouts,
+            budget=wanted,
             seed=entry.seed,
             false_alarms_per_hour=settings.service.false_alarms_per_hour,
             view=viewing,
             llm=settings.llm,
+            barred=leash.why_not_proposed,
+            alpha_per_day=leash.rules.budget.alpha,
         )
-        caretaker = Caretaker(pipeline, home, say, round(settings.service.decision_hours * HOUR_NS))
+        limit = SearchLimit(
+            leash=leash, wanted=wanted, llm=settings.llm, choose=lambda llm: choose_proposers("auto", llm)
+        )
+        hours = settings.service.decision_hours
+        caretaker = Caretaker(pipeline, home, say, round(hours * HOUR_NS), leash, limit)
         console.tell(caretaker)
         yield caretaker, link

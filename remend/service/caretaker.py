@@ -13,11 +13,14 @@ from threading import Event as Flag
 
 from controllers.artefact import artefact_from_files
 from controllers.host import HostStatus
-from core.errors import BadInput, Refused
+from core.errors import BadInput, Conflict, Refused
 from core.records import Candidate, Diagnosis, Event, ValidationReport
 from core.status import PatchStatus
 from patcher.propose.base import Proposal
 from remend import ledger
+from remend.agency.leash import Leash
+from remend.agency.limit import Limit
+from remend.decision import approval_of
 from remend.healing import Healing
 from remend.ledger import Patch
 from remend.pipeline import Pipeline
@@ -45,14 +48,26 @@ class Caretaker:
     Args:
         say: takes pulses.
         decision_ns: evidence older than this cannot be approved any more [ns].
+        leash: the policy for the robot.
+        limit: holds a search of the pipeline to what it may cost.
     """
 
-    def __init__(self, pipeline: Pipeline, home: Path, say: Callable[[Pulse], None], decision_ns: int) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        home: Path,
+        say: Callable[[Pulse], None],
+        decision_ns: int,
+        leash: Leash,
+        limit: Limit,
+    ) -> None:
         self._pipeline, self._home, self._say, self._decision_ns = pipeline, home, say, decision_ns
+        self._leash, self._limit = leash, limit
         self._obedience = Obedience(pipeline.link, pipeline.store, pipeline.versions, pipeline.clock)
         self._twins: dict[str, Twin] = {}  # incident -> what explains it
         self._healing: Healing | None = None  # the one at work
-        self._postponed: list[Healing] = []  # incidents that came while patching was frozen
+        self._postponed: list[Healing] = []  # incidents that came while patching was frozen, or the day was used up
+        self._held = ""  # why they wait, as it was said last
         self._looked_ns = 0
 
     # -- beginning ----------------------------------------------------------------------------------------------------
@@ -127,7 +142,7 @@ class Caretaker:
             is_frozen = frozen(connection) is not None
         if is_frozen:
             return
-        while self._postponed:
+        while self._postponed and self._may_search():
             self._answer(self._postponed.pop(0))
         for patch in self._pipeline.store.in_status(self._pipeline.link.robot_id, PatchStatus.APPROVED):
             self._carry_out(patch)
@@ -153,18 +168,28 @@ class Caretaker:
         self._pipeline.open_incident(event, healing)
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
-        if is_frozen:
+        if is_frozen or not self._may_search():
             self._pipeline.tape.release()
             self._postponed.append(healing)
         else:
             self._answer(healing)
+
+    def _may_search(self) -> bool:
+        """Whether the policy leaves anything for another search today; says once why not."""
+        why = self._leash.why_no_search()
+        if why and why != self._held:
+            self._say(Said(text=f"no search for a patch: {why}", grave=True))
+        self._held = why
+        return not why
 
     def _answer(self, healing: Healing) -> None:
         pipeline, self._healing = self._pipeline, healing
         assert healing.incident is not None
         pipeline.tape.hold()
         try:
-            self._twins[healing.incident.id] = pipeline.answer(healing)
+            with self._limit(pipeline, healing):
+                self._twins[healing.incident.id] = pipeline.answer(healing)
+            self._approve_by_policy(healing)
             pipeline.complete(healing)
         except (Refused, BadInput) as error:  # a new start would meet it again; the robot is watched on
             give_up(pipeline.store, pipeline.link.robot_id, f"the search for a patch ended: {error}")
@@ -172,6 +197,17 @@ class Caretaker:
         finally:
             pipeline.tape.release()
             self._healing = None
+
+    def _approve_by_policy(self, healing: Healing) -> None:
+        """What the policy approves needs no person; everything else waits for one."""
+        patch, report = healing.patch, healing.report
+        if patch is None or report is None:
+            return
+        decision = self._leash.decide(patch, report)
+        if decision is not None:
+            with suppress(Conflict, Refused):  # a person was faster, or the evidence has aged
+                self._pipeline.store.decide(approval_of(decision, report, self._pipeline.clock))
+                self._say(Said(text=f"{patch.id} is {decision.reason}", grave=True))
 
     def deployed(self) -> None:
         """A patch was committed or taken back: whoever looks need not wait until it was watched."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.clock import Clock
-from core.errors import BadInput, Conflict
+from core.errors import BadInput, Conflict, Refused
 from core.ids import new_id
 from core.records import Approval
 from core.status import PatchStatus
-from remend.deploy import VALID_NS
+from remend.decision import VALID_NS
 from remend.ledger import Patch
 from remend.service.freeze import require_moving
 from remend.service.risk import Level, Risk, risk_of
@@ -41,13 +41,15 @@ class Wish:
     robot_name: str  # typed, where the risk asks for it
 
 
-def decide(store: Store, clock: Clock, patch_id: str, wish: Wish, shown: Shown, *, simulated: bool) -> Approval:
+def decide(
+    store: Store, clock: Clock, patch_id: str, wish: Wish, shown: Shown, *, simulated: bool, persons: int = 1
+) -> Approval:
     """Decide on a patch.
 
     Raises:
         BadInput: no such patch, or a reason or the robot's name is missing.
         Conflict: something else was shown than there is, or somebody else has decided.
-        Refused: patching is frozen, or the evidence does not allow it.
+        Refused: patching is frozen, the policy asks for more persons, or the evidence does not allow it.
     """
     patch = store.patch(patch_id)
     if patch.approval is not None:
@@ -61,6 +63,10 @@ def decide(store: Store, clock: Clock, patch_id: str, wish: Wish, shown: Shown, 
     if wish.decision == "approve":
         with store.reading() as connection:
             require_moving(connection)
+        if persons > 1:
+            raise Refused(
+                f"the policy asks for {persons} people to approve {patch.candidate.kind}; there is only a way for one"
+            )
         robot_id = store.incident(patch.candidate.incident_id).robot_id
         _require_care(risk_of(patch.candidate, patch.report, simulated=simulated), wish, robot_id)
     elif not wish.reason.strip():

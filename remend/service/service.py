@@ -11,6 +11,8 @@ from core.clock import Clock, SystemClock
 from core.durable import write_atomically
 from core.errors import Missing, Refused
 from core.ids import new_id
+from remend.agency.in_force import put_in_force
+from remend.agency.policy_toml import FILE, load_agency, require_known_robots
 from remend.home import make_private
 from remend.keys import KeyRing, seal_key
 from remend.service import accounts
@@ -35,7 +37,7 @@ class Service:
         config: file that caretakers read their settings from; by default that of the home folder.
 
     Raises:
-        BadInput: the database is damaged, or a key file is.
+        BadInput: the database is damaged, or a key file is; or the policy of what it may do has an error.
         Refused: the database was written by a newer Remend.
     """
 
@@ -50,17 +52,32 @@ class Service:
         self.home = make_private(home)
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.agency = load_agency(self.home, settings.policy)  # an error in it is said before anything begins
         self.store = Store.open(self.home, self.clock)
         KeyRing.load(self.home)
         seal_key(self.home)  # before two caretakers would both make it
+        try:
+            known = self._begin(robots)
+        except BaseException:
+            self.store.close()
+            raise
+        self.cares = {
+            robot_id: Care(self.home, entry, self.clock, config, self.agency) for robot_id, entry in known.items()
+        }
+        self.setup_token = self._new_setup_token()
+        self._webhooks = webhooks(settings.webhooks, self.store, self.home, settings.webhook_variable)
+
+    def _begin(self, robots: tuple[RobotEntry, ...]) -> dict[str, RobotEntry]:
+        """Sweep, enter the robots, and put the policy in force; every robot that there is."""
         with self.store.journal("service") as journal:
             accounts.sweep(journal)
             for entry in robots:
                 enter(journal, entry)
             known = entered(journal.connection)
-        self.cares = {robot_id: Care(self.home, entry, self.clock, config) for robot_id, entry in known.items()}
-        self.setup_token = self._new_setup_token()
-        self._webhooks = webhooks(settings.webhooks, self.store, self.home, settings.webhook_variable)
+            file = self.settings.policy or str(self.home / FILE)
+            require_known_robots(self.agency, known, file)
+            put_in_force(journal, self.agency, file)
+        return known
 
     def start(self) -> None:
         """Begin to look after the robots, and to tell others."""

@@ -19,6 +19,7 @@ class ServiceSettings:
     session_hours: float = 12.0
     decision_hours: float = 24.0  # evidence older than this cannot be approved any more
     search_rollouts: int = 300  # that an incident may cost
+    policy: str = ""  # path of the file that says what the service may do; by default policy.toml in the home folder
     webhooks: tuple[str, ...] = ()  # addresses that are told of every row of the audit log
     webhook_variable: str = ""  # environment variable with the secret that signs what they are told
 
@@ -45,6 +46,7 @@ def read_service_settings(table: Table) -> ServiceSettings:
         search_rollouts=(
             table.whole("search_rollouts", 0, 100_000) if table.has("search_rollouts") else default.search_rollouts
         ),
+        policy=table.text("policy") if table.has("policy") else default.policy,
         webhooks=table.texts("webhooks") if table.has("webhooks") else default.webhooks,
         webhook_variable=table.text("webhook_variable") if table.has("webhook_variable") else default.webhook_variable,
     )

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from core.clock import Clock
+from remend.agency.policy import AgencyPolicy
 from remend.service.board import Board
 from remend.service.care import CareSetup, care_main
 from remend.service.pulse import Doing, Said
@@ -21,12 +22,19 @@ _GRACE_S = 10.0  # to finish what is under way when the service ends
 class Care:
     """One robot that is looked after: its caretaker's process, and the board that shows what it says."""
 
-    def __init__(self, home: Path, entry: RobotEntry, clock: Clock, config: Path | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        entry: RobotEntry,
+        clock: Clock,
+        config: Path | None = None,
+        agency: AgencyPolicy | None = None,
+    ) -> None:
         self.entry = entry
         self.board = Board(clock)
         self.starts = 0
         self._clock = clock
-        self._setup = CareSetup(home=home, entry=entry, config=config)
+        self._setup = CareSetup(home=home, entry=entry, config=config, agency=agency or AgencyPolicy())
         self._stop = threading.Event()
         self._channel: Connection | None = None
         self._lock = threading.Lock()

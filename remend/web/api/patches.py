@@ -119,6 +119,7 @@ def _decide(
         Wish(decision=decision, actor=actor, reason=asked.reason, robot_name=asked.robot_name),
         Shown(base_sha=asked.base_sha, result_sha=asked.result_sha, report_sha=asked.report_sha),
         simulated=service.is_simulated(whole.summary.robot_id),
+        persons=service.agency.of(whole.summary.robot_id).of_kind(whole.candidate.kind).persons,
     )
 
 

@@ -8,6 +8,8 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from core.ids import new_id
+from remend.agency.account import Account, account
+from remend.agency.uses import uses
 from remend.service.orders import Verb, order_of
 from remend.web.api.common import Asked, Key, Name, routes
 from remend.web.identity import Operator, Served, Viewer
@@ -63,6 +65,14 @@ def get_course(
         actuators=layout.actuators if layout else (),
         command_unit=layout.command_unit if layout else "",
     )
+
+
+@router.get("/robots/{robot_id}/policy")
+def get_policy(robot_id: Name, service: Served, who: Viewer) -> Account:
+    """What the service may do by itself for a robot, and what it has used of that over the last 24 h."""
+    service.care(robot_id)
+    with service.store.reading() as connection:
+        return account(service.agency, robot_id, uses(connection, robot_id, service.clock.wall_ns()))
 
 
 @router.post("/robots/{robot_id}/rollback", status_code=202)

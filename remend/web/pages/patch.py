@@ -61,10 +61,10 @@ def decide(
         if decision not in ("approve", "reject"):
             raise BadInput("choose approve or reject first")
         with service.store.reading() as connection:
-            incident_id = ledger.candidate(connection, patch_id).incident_id
-            robot_id = ledger.incident(connection, incident_id).robot_id
-        simulated = service.is_simulated(robot_id)
-        decisions.decide(service.store, service.clock, patch_id, wish, posted, simulated=simulated)
+            candidate = ledger.candidate(connection, patch_id)
+            robot_id = ledger.incident(connection, candidate.incident_id).robot_id
+        simulated, persons = service.is_simulated(robot_id), service.agency.of(robot_id).of_kind(candidate.kind).persons
+        decisions.decide(service.store, service.clock, patch_id, wish, posted, simulated=simulated, persons=persons)
     except Missing:
         raise
     except RemendError as error:

@@ -18,8 +18,18 @@ from remend.web.resources import robot_shown
 from remend.web.views.states import Pill, robot_pill
 from remend.web.views.times import Moment, moment
 
-_RECORDS = ("incident", "occurrence", "diagnosis", "candidate", "report", "approve", "reject", "outcome")
-_OTHER = ("freeze", "thaw", "answered", "robot", "user_added", "user_removed", "role_changed", "revoked")
+_RECORDS = (
+    "incident",
+    "occurrence",
+    "diagnosis",
+    "candidate",
+    "report",
+    "approve",
+    "reject",
+    "outcome",
+    "auto_approve",
+)
+_OTHER = ("freeze", "thaw", "answered", "robot", "user_added", "user_removed", "role_changed", "revoked", "policy")
 VERBS = " ".join((*_RECORDS, *PatchStatus, *Verb, *Handling, *_OTHER))  # of the stream of events
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from remend import __version__, doctor
+from remend.agency.account import Account, account
+from remend.agency.uses import uses
 from remend.database import FILE
 from remend.doctor import Finding
 from remend.service.service import Service
@@ -36,6 +38,7 @@ class StatusPage:
     cares: tuple[CareRow, ...]
     facts: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
+    accounts: tuple[Account, ...]  # what each robot's policy allows, and what was used
     findings: tuple[Finding, ...] | None  # None: nobody has asked
 
 
@@ -64,8 +67,15 @@ def status_page(service: Service, *, examine: bool) -> StatusPage:
             ("False alarms", f"{service.settings.false_alarms_per_hour:.3g} an hour are accepted"),
         ),
         versions=(("remend", __version__), *((name, _version(name)) for name in _COMPONENTS)),
+        accounts=_accounts(service),
         findings=tuple(doctor.examine()) if examine else None,
     )
+
+
+def _accounts(service: Service) -> tuple[Account, ...]:
+    now_ns = service.clock.wall_ns()
+    with service.store.reading() as connection:
+        return tuple(account(service.agency, name, uses(connection, name, now_ns)) for name in service.cares)
 
 
 def _version(name: str) -> str:

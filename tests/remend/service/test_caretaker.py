@@ -12,6 +12,10 @@ from core.clock import ManualClock
 from core.errors import Refused, RobotFault
 from core.ports import Ports
 from core.status import PatchStatus
+from patcher.llm.settings import LlmSettings
+from remend.agency.leash import Leash
+from remend.agency.limit import SearchLimit
+from remend.agency.policy import ACTOR, AgencyPolicy, Budget, KindRule, Rules
 from remend.healing import Healing
 from remend.service.caretaker import Caretaker
 from remend.service.freeze import freeze
@@ -36,14 +40,22 @@ class FakePipeline:
         self.incumbent = SimpleNamespace(sha256=active_sha, name="law")
         self.robot = SimpleNamespace(name="iiwa", ports=Ports(joints=1, actuators=1, output="tau"))
         self.seed = 1
+        self.said: list[Any] = []
+        self.tape = SimpleNamespace(hold=lambda: None, release=lambda: None)
+        self.answered: list[Healing] = []
+        self.complete = self.answered.append
 
 
 @pytest.fixture
 def caretaker(home: Path, store: Store, clock: ManualClock) -> Any:
-    def of(active_sha: str) -> tuple[Caretaker, FakePipeline]:
+    def of(active_sha: str, agency: AgencyPolicy = AgencyPolicy()) -> tuple[Caretaker, FakePipeline]:  # noqa: B008
         pipeline = FakePipeline(store, Versions.open(home, clock), clock, active_sha)
         clock.now_ns += 10**9
-        return Caretaker(cast(Any, pipeline), home, lambda pulse: None, DAY_NS), pipeline
+        said: list[Any] = []
+        leash = Leash(policy=agency, robot_id="iiwa", simulated=True, store=store, clock=clock, alpha_each=0.025)
+        limit = SearchLimit(leash=leash, wanted=300, llm=LlmSettings(), choose=lambda _: ())
+        pipeline.said = said
+        return Caretaker(cast(Any, pipeline), home, said.append, DAY_NS, leash, limit), pipeline
 
     return of
 
@@ -146,3 +158,51 @@ def test_evidence_ages(
     assert patch.status is after
     if after is P.EXPIRED:
         assert patch.moves[-1].why == "nobody decided within 24 h"
+
+
+def healing_of(samples: Any, number: int) -> Healing:
+    return Healing(robot="iiwa", fault="", seed=1, incident=samples.incident(f"inc_{number}"))
+
+
+def test_an_incident_waits_while_the_policy_leaves_nothing_and_is_answered_when_it_does(
+    caretaker: Any, samples: Any, clock: ManualClock, store: Store
+) -> None:
+    policy = AgencyPolicy(default=Rules(budget=Budget(simulations=10)))
+    looks_after, pipeline = caretaker("b" * 64, policy)
+    first, second = healing_of(samples, 1), healing_of(samples, 2)
+
+    def answer(healing: Healing) -> None:
+        healing.search_rollouts = 10
+
+    pipeline.answer = answer
+    looks_after._answer(first)
+    looks_after._postponed.append(second)
+    looks_after.look()
+    assert pipeline.answered == [first]
+    assert [pulse.text for pulse in pipeline.said if getattr(pulse, "grave", False)] == [
+        "no search for a patch: iiwa has used 10 of 10 simulations within 24 h; the policy allows no more"
+    ]
+    clock.now_ns += DAY_NS
+    looks_after.look()
+    assert pipeline.answered == [first, second]
+
+
+def test_what_the_policy_approves_is_approved_once_the_evidence_is_there(
+    store: Store, stored: Any, caretaker: Any, samples: Any
+) -> None:
+    stored(store, P.AWAITING_APPROVAL)
+    patch = store.patch("pat_1")
+    policy = AgencyPolicy(version=3, default=Rules(params=KindRule(auto_approved_per_day=1)))
+    looks_after, pipeline = caretaker("b" * 64, policy)
+    healing = healing_of(samples, 1)
+
+    def answer(found: Healing) -> None:
+        found.patch, found.report = patch.candidate, patch.report
+
+    pipeline.answer = answer
+    looks_after._answer(healing)
+    approved = store.patch("pat_1")
+    assert approved.status is P.APPROVED
+    assert approved.approval is not None
+    assert approved.approval.actor == ACTOR
+    assert "policy version 3" in approved.approval.reason

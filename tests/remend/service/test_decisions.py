@@ -146,3 +146,15 @@ def test_medium_risk_asks_for_a_reason_and_high_risk_for_the_robots_name(
     with pytest.raises(BadInput, match="type the robot's name, iiwa"):
         ask(False, "good", "iwa")
     assert ask(False, "good", "iiwa").decision == "approve"
+
+
+def test_where_the_policy_asks_for_more_people_one_approves_nothing(
+    store: Store, clock: ManualClock, patch: Patch
+) -> None:
+    assert patch.report is not None
+    shown = Shown(
+        base_sha=patch.candidate.base_sha, result_sha=patch.candidate.result_sha, report_sha=patch.report.sha256
+    )
+    with pytest.raises(Refused, match="asks for 2 people"):
+        decide(store, clock, patch.id, WISH, shown, simulated=True, persons=2)
+    assert status(store) is P.AWAITING_APPROVAL

@@ -23,6 +23,7 @@ TABLE: dict[tuple[str, str], Role] = {
     ("GET", "/robots"): V,
     ("GET", "/robots/{robot_id}"): V,
     ("GET", "/robots/{robot_id}/course"): V,
+    ("GET", "/robots/{robot_id}/policy"): V,
     ("POST", "/robots/{robot_id}/rollback"): O,
     ("GET", "/orders/{order_id}"): V,
     ("GET", "/incidents"): V,

@@ -1,0 +1,1 @@
+"""What the service may do by itself, and what it has used of that: least agency."""
