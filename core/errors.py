@@ -3,10 +3,12 @@
     RemendError
     ├── BadInput            a file, flag or message from outside is wrong: say what, where, what instead (exit 2)
     │   ├── LawError        a control law breaks the law language; carries file, line and column
-    │   └── Missing         there is nothing of this name
+    │   ├── Missing         there is nothing of this name
+    │   └── Damaged         records are not what was written: put a backup in their place
     ├── Refused             asked for correctly, but the answer is no: a gate, a signature, a frozen robot (exit 1)
     │   ├── SignatureInvalid    an artefact is not exactly what was approved for this robot
-    │   └── Conflict            the world moved on: a stale base, a changed hash, a lost compare-and-swap
+    │   ├── Conflict            the world moved on: a stale base, a changed hash, a lost compare-and-swap
+    │   └── Unavailable         a full disk, a database that does not answer: nothing was done, and later it may work
     └── RobotFault          the robot or its link misbehaves: fall back to the last committed controller, then report
 
 Anything else that escapes is a programming error (exit 3).
@@ -42,6 +44,10 @@ class Missing(BadInput):
     """There is nothing of this name. The message suggests names that look like it."""
 
 
+class Damaged(BadInput):
+    """Records are not what was written. The message says where they are and what brings them back."""
+
+
 class Refused(RemendError):  # noqa: N818
     """The request was understood and the answer is no."""
 
@@ -54,6 +60,10 @@ class SignatureInvalid(Refused):
 
 class Conflict(Refused):
     """A compare-and-swap lost: somebody else changed the state first."""
+
+
+class Unavailable(Refused):
+    """Nothing can be written down now, so nothing was done. The message says what is in the way."""
 
 
 class RobotFault(RemendError):  # noqa: N818

@@ -308,11 +308,12 @@ def bench(
 @app.command()
 def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an incident or a patch.")]) -> None:
     """Everything known of an incident or a patch, as JSON."""
+    from remend.database import is_kept  # noqa: PLC0415
     from remend.home import home_path  # noqa: PLC0415
     from remend.store import Store  # noqa: PLC0415
 
     home = home_path(os.environ)
-    if not (home / "remend.db").exists():
+    if not is_kept(home):
         raise BadInput(f"{home}: nothing is stored here yet; run `remend heal` first, or set REMEND_HOME")
     with Store.open(home) as store:
         write_json("-", store.show(record))
@@ -322,10 +323,11 @@ def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an inci
 def audit_verify() -> None:
     """Check the audit log: every row, every record it speaks of, and the signed head."""
     from remend.audit import verify_home  # noqa: PLC0415
+    from remend.database import is_kept  # noqa: PLC0415
     from remend.home import home_path  # noqa: PLC0415
 
     home = home_path(os.environ)
-    if not (home / "remend.db").exists() and not (home / "audit.head").exists():
+    if not is_kept(home) and not (home / "audit.head").exists():
         raise BadInput(f"{home}: nothing is stored here yet; run `remend heal` first, or set REMEND_HOME")
     verdict = verify_home(home)
     if not verdict.ok:

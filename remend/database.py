@@ -1,42 +1,41 @@
-"""The SQLite file of a home folder: opening it, checking it, and transactions that are all or nothing."""
+"""The database of a home folder, and transactions that are all or nothing.
+
+It is the file `remend.db` in the folder, or, where the folder's settings name a URL, a database on a server.
+"""
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy import Connection, Engine, func, select
 
-from core.errors import BadInput, Conflict, Refused
-from remend import tables
+from core.errors import BadInput
+from remend import database_server, schema, sqlite_file, table_copy, tables
+from remend.sqlite_file import FILE
+from remend.store_settings import stored_at
 
-FILE = "remend.db"
-_MID_REPAIR = "locking protocol"  # SQLITE_PROTOCOL: whoever repairs the index of the log was killed, or is very slow
-BUSY_TIMEOUT_MS = 10_000  # decisions take milliseconds; who waits longer than this meets a process that hangs
+BACKUPS = "backups"  # folder of the copies that are made before a migration
 
 
 def open_database(home: Path) -> Engine:
-    """The engine of `<home>/remend.db`, created with its tables if it is not there. Hold the home folder meanwhile.
+    """The engine of a home folder's database, with the tables of today. Hold the home folder meanwhile.
+
+    A database of an earlier version is copied to `backups` and migrated.
 
     Raises:
-        BadInput: the file is damaged.
-        Refused: the file was written by a newer Remend, or cannot be written.
+        Damaged: the file is.
+        Refused: a newer Remend wrote it, or it cannot be written.
+        Unavailable: the disk is full, or the server does not answer.
     """
-    path = home / FILE
-    engine = create_engine(URL.create("sqlite", database=str(path)))
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    url = stored_at(home)
+    engine = database_server.engine_of(url) if url else sqlite_file.engine_of(home / FILE)
     try:
-        with translated(path):
-            _require_sound(engine, path)
-            _set_up(engine, path)
+        with translated(engine):
+            if not url:
+                sqlite_file.require_sound(engine, home / FILE)
+            _set_up(engine, home)
     except BaseException:
         engine.dispose()
         raise
@@ -48,17 +47,18 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One write transaction. It owns the database from its start, so what it read cannot change before it writes.
 
     Raises:
-        BadInput: the file is damaged.
+        Damaged: the file is.
         Conflict: another process held the database for too long.
         Refused: the file cannot be written.
+        Unavailable: the disk is full, or the server does not answer.
     """
-    path = Path(engine.url.database or FILE)
-    with (
-        translated(path),
-        engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection,
-        connection.begin(),
-    ):
-        yield connection
+    with translated(engine):
+        if not _is_file(engine):
+            with database_server.writing(engine) as connection:
+                yield connection
+            return
+        with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -66,11 +66,17 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """One read transaction: everything in it is from the same moment.
 
     Raises:
-        BadInput: the file is damaged.
+        Damaged: the file is.
         Refused: the file cannot be read.
+        Unavailable: the server does not answer.
     """
-    with translated(Path(engine.url.database or FILE)), engine.connect() as connection, connection.begin():
-        yield connection
+    with translated(engine):
+        if not _is_file(engine):
+            with database_server.reading(engine) as connection:
+                yield connection
+            return
+        with engine.connect() as connection, connection.begin():
+            yield connection
 
 
 @contextmanager
@@ -78,117 +84,81 @@ def read_only(home: Path) -> Iterator[Connection]:
     """Read the database without a service and without creating or changing any file in `home`.
 
     Raises:
-        BadInput: there is no database, or it is empty or damaged.
-        Refused: the file was written by a newer Remend.
+        BadInput: there is no database, or it is empty.
+        Damaged: the file is.
+        Refused: a newer Remend wrote it.
     """
-    path = home / FILE
-    if not path.is_file():
-        raise BadInput(f"there is no database at {path}; set REMEND_HOME to the folder of the service")
-    with tempfile.TemporaryDirectory() as aside, translated(path):
-        wal, index = (path.with_name(f"{FILE}-{end}") for end in ("wal", "shm"))
-        if index.exists():
-            # somebody is writing, or was killed: read along without touching
-            engine = _reader(path, "mode=ro&readonly_shm=1")
-            try:
-                with engine.connect() as connection:
-                    _schema_version(connection, path)
-            except OperationalError as error:
-                if _MID_REPAIR not in str(error.orig):
-                    raise
-                engine.dispose()
-                engine = _reader(_copied(path, wal, aside), "mode=ro")
-        elif wal.exists():
-            # a log without its index: nobody can be writing. SQLite would build the index next to it, so use a copy
-            engine = _reader(_copied(path, wal, aside), "mode=ro")
-        else:
-            engine = _reader(path, "immutable=1")  # closed properly; any other mode would create a log
+    if url := stored_at(home):
+        engine = database_server.engine_of(url)
         try:
-            with engine.connect() as connection, connection.begin():
-                if not _schema_version(connection, path):
-                    raise BadInput(f"{path} has no tables; start the service once, or restore the home folder")
+            with reading(engine) as connection:
+                _require_tables(connection, database_server.place_of(engine))
                 yield connection
         finally:
             engine.dispose()
+        return
+    path = home / FILE
+    if not path.is_file():
+        raise BadInput(f"there is no database at {path}; set REMEND_HOME to the folder of the service")
+    with sqlite_file.untouched(path) as connection:
+        _require_tables(connection, str(path))
+        yield connection
 
 
-def _reader(path: Path, options: str) -> Engine:
-    uri = f"file:{quote(str(path))}?{options}"
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
-    event.listen(engine, "connect", _take_over_transactions)
-    event.listen(engine, "begin", _begin)
-    return engine
+def is_kept(home: Path) -> bool:
+    """Whether a home folder has records: in its own file, or on the server that its settings name.
+
+    Raises:
+        BadInput: the settings cannot be read.
+    """
+    return (home / FILE).is_file() or bool(stored_at(home))
 
 
-def _copied(path: Path, wal: Path, folder: str) -> Path:
-    """Database and log in another folder, without the index, which SQLite then builds anew."""
-    shutil.copy(wal, folder)
-    return Path(shutil.copy(path, folder))
+def place_of(engine: Engine) -> str:
+    """Where a database is, in words."""
+    return str(engine.url.database) if _is_file(engine) else database_server.place_of(engine)
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite says into errors that say who has to act."""
-    try:
-        yield
-    except OperationalError as error:
-        reason = str(error.orig)
-        if "locked" in reason or "busy" in reason:
-            raise Conflict(f"{path} is held by another process; try again") from error
-        if "decode" in reason:
-            raise BadInput(_damaged(path, reason)) from error
-        raise Refused(f"{path} cannot be used ({reason}); free the disk or repair the folder's permissions") from error
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:  # a constraint: a programming error, or handled nearer to the question
-            raise
-        raise BadInput(_damaged(path, str(error.orig))) from error
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn what the database says into errors that say who has to act."""
+    if _is_file(engine):
+        with sqlite_file.translated(Path(place_of(engine))):
+            yield
+    else:
+        with database_server.translated(place_of(engine)):
+            yield
 
 
-def _damaged(path: Path, reason: str) -> str:
-    return f"{path} is damaged ({reason}); move it away and restore the home folder from a backup"
+def _is_file(engine: Engine) -> bool:
+    return engine.dialect.name == "sqlite"
 
 
-def _require_sound(engine: Engine, path: Path) -> None:
-    with engine.connect() as connection:
-        verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    if verdict != "ok":
-        raise BadInput(_damaged(path, str(verdict)))
+def _require_tables(connection: Connection, place: str) -> None:
+    if not schema.version_of(connection, place):
+        raise BadInput(f"{place} has no tables; start the service once, or restore the home folder")
 
 
-def _set_up(engine: Engine, path: Path) -> None:
-    with engine.connect() as connection:
-        version = _schema_version(connection, path)
+def _set_up(engine: Engine, home: Path) -> None:
+    with reading(engine) as connection:
+        version = schema.version_of(connection, place_of(engine))
+        row = connection.execute(select(func.max(tables.audit.c.seq))).scalar_one() or 0 if version else 0
     if version == tables.SCHEMA_VERSION:
         return
-    with engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        raw.execute("PRAGMA journal_mode=WAL")  # kept in the file; not allowed inside a transaction
+    if version:
+        folder = home / BACKUPS
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / f"schema-{version}-row-{row}.db"
+        if _is_file(engine):
+            sqlite_file.copy_to(engine, file)
+        else:
+            with reading(engine) as connection:
+                table_copy.copy_to_file(connection, file)
+    if _is_file(engine):
+        sqlite_file.use_log(engine)
     with writing(engine) as connection:  # tables and version in one transaction: both or none survive a kill
-        tables.metadata.create_all(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version={tables.SCHEMA_VERSION}")
+        if (now := schema.version_of(connection, place_of(engine))) != tables.SCHEMA_VERSION:  # nobody was quicker
+            schema.bring_up(connection, now)
 
 
-def _schema_version(connection: Connection, path: Path) -> int:
-    version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-    if version > tables.SCHEMA_VERSION:
-        raise Refused(
-            f"{path} has schema version {version}, this Remend knows {tables.SCHEMA_VERSION}; install the newer Remend"
-        )
-    return version
-
-
-def _take_over_transactions(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver would begin late and never before a SELECT; `_begin` does it
-
-
-def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
-    _take_over_transactions(connection, entry)
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
-
-
-__all__ = ["FILE", "open_database", "read_only", "reading", "translated", "writing"]
+__all__ = ["BACKUPS", "FILE", "is_kept", "open_database", "place_of", "read_only", "reading", "translated", "writing"]

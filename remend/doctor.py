@@ -183,7 +183,7 @@ def _home_fault(home: Path) -> str:
 
 def audit_log(home: Path) -> Finding:
     """Whether the log of decisions is what was written, where there is one."""
-    if not (home / "remend.db").exists():
+    if not (home / "remend.db").exists() and not _has_server(home):
         lost = [name for name in ("audit.head", "keys/service.pem") if (home / name).exists()]
         if lost:
             return _warn("audit log", f"{home} has {lost[0]} and no remend.db", "restore remend.db from a backup")
@@ -201,6 +201,19 @@ def audit_log(home: Path) -> Finding:
     if not verdict.ok:
         return _fail("audit log", verdict.why, hint)
     return _ok("audit log", f"{verdict.rows} rows verify")
+
+
+def _has_server(home: Path) -> bool:
+    """Whether the records are in a database elsewhere; settings that cannot be read are another check's business."""
+    try:
+        from core.errors import RemendError  # noqa: PLC0415 - see the module docstring
+        from remend.store_settings import stored_at  # noqa: PLC0415
+    except (ImportError, OSError):
+        return False
+    try:
+        return bool(stored_at(home))
+    except RemendError:
+        return False
 
 
 def processors(count: int) -> Finding:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.errors import BadInput
 from core.toml_file import read_toml
 from core.toml_table import Table
 from patcher.llm.settings import LlmSettings, read_llm_settings
 from remend.service.settings import ServiceSettings, read_service_settings
+from remend.store_settings import SETTINGS as FILE
+from remend.store_settings import StoreSettings, read_store_settings, stored_at
 from sim.workers.settings import WorkerSettings, read_settings
-
-FILE = "remend.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Settings:
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
 
 
 def load_settings(home: Path, config: Path | None = None) -> Settings:
@@ -36,5 +38,11 @@ def load_settings(home: Path, config: Path | None = None) -> Settings:
     workers = read_settings(table.table("workers")) if table.has("workers") else WorkerSettings()
     llm = read_llm_settings(table.table("llm")) if table.has("llm") else LlmSettings()
     service = read_service_settings(table.table("service")) if table.has("service") else ServiceSettings()
+    store = read_store_settings(table.table("store")) if table.has("store") else StoreSettings()
+    if store.url not in (
+        "",
+        stored_at(home),
+    ):  # every command finds the records of a home, whatever file it is started with
+        raise BadInput(f"{file}: store.url names another database than {home / FILE}; it stands there and nowhere else")
     table.close()
-    return Settings(workers=workers, llm=llm, service=service)
+    return Settings(workers=workers, llm=llm, service=service, store=store)

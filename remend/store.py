@@ -1,4 +1,4 @@
-"""The store: every record of a home folder, with its audit row, in `<home>/remend.db`.
+"""The store: every record of a home folder, with its audit row, in the folder's database.
 
 Each method that changes something is one transaction of records, status move and audit row, and owns the database from
 its start: after a kill at any moment either all of it is there or nothing.
@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, select
 
 from core.clock import Clock, SystemClock
-from core.durable import write_atomically
 from core.errors import BadInput, Conflict, Refused
 from core.ids import canonical_json
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, Seal, ValidationReport
 from core.status import PatchStatus, Verdict
 from remend import alpha, audit, ledger, tables
 from remend.agency.policy import ACTOR
-from remend.database import FILE, open_database, reading, writing
+from remend.claim import claimed, keys_of
+from remend.database import reading, writing
 from remend.home import exclusive
 from remend.journal import Journal
 from remend.keys import KeyRing
@@ -67,17 +67,14 @@ class Store:
         """Open the store in an existing home folder; database and keys are created if they are not there.
 
         Raises:
-            BadInput: the database is damaged, does not continue from the signed audit head, or has lost its keys.
+            BadInput: the database does not continue from the signed audit head, or has lost its keys.
+            Damaged: the database is.
             Refused: the database was written by a newer Remend, or a key file can be read by others.
+            Unavailable: the disk is full, or the database does not answer.
         """
-        if keys is None:
-            # a new key next to an old database would turn every signed head into a forgery
-            keys = KeyRing.load(home) if (home / FILE).exists() else KeyRing.open(home)
+        keys = keys or keys_of(home)
         with exclusive(home):
-            if not (home / FILE).exists() and not (home / audit.FILE).exists():
-                # the head comes first: a database without a head is a sign of tampering, never of a kill
-                write_atomically(home / audit.FILE, audit.Head.signed(0, audit.GENESIS, keys.service).to_json())
-            engine = open_database(home)
+            engine = claimed(home, keys)
         store = cls(home, engine, keys, clock or SystemClock(), head_every_rows)
         try:
             with reading(engine) as connection:

@@ -1,4 +1,4 @@
-"""The tables of `<home>/remend.db`. Every row is written once: triggers refuse to change or delete one.
+"""The tables of the database. Every row of a record is written once: triggers refuse to change or delete one.
 
 A record is stored as canonical JSON with its sha256; the other columns only serve to find it again.
 """
@@ -6,9 +6,9 @@ A record is stored as canonical JSON with its sha256; the other columns only ser
 from __future__ import annotations
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     Column,
+    Connection,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -20,7 +20,9 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 4  # 2: seals; 3: regressions, runs; 4: robots, orders, people
+from remend.append_only import statements
+
+SCHEMA_VERSION = 4  # that of the last revision in `migrations`: a change here needs one there
 
 metadata = MetaData()
 
@@ -152,13 +154,11 @@ audit_heads = Table(
     Column("signature", LargeBinary, nullable=False),
 )
 
+
+def _keep(table: Table, connection: Connection, **_: object) -> None:
+    for statement in statements(connection.dialect.name, table.name):
+        connection.exec_driver_sql(statement)
+
+
 for _table in (*RECORDS, audit, audit_heads):
-    for _verb in ("UPDATE", "DELETE"):
-        event.listen(
-            _table,
-            "after_create",
-            DDL(  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-                f"CREATE TRIGGER {_table.name}_no_{_verb.lower()} BEFORE {_verb} ON {_table.name} "
-                f"BEGIN SELECT RAISE(ABORT, '{_table.name} is append-only'); END"
-            ),
-        )
+    event.listen(_table, "after_create", _keep)

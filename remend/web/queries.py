@@ -9,6 +9,7 @@ from sqlalchemy import Connection, exists, func, select
 from core.records import Outcome
 from core.status import PatchStatus
 from remend import ledger, tables
+from remend.json_field import JsonField
 
 
 def last_seq(connection: Connection) -> int:
@@ -42,7 +43,7 @@ def unhealed(connection: Connection, limit: int) -> tuple[str, ...]:
 
 def patches_of_robot(connection: Connection, robot_id: str, limit: int) -> tuple[str, ...]:
     """Ids of the newest patches of a robot, newest first."""
-    robot = func.json_extract(tables.incidents.c.record, "$.robot_id")
+    robot = JsonField(tables.incidents.c.record, "robot_id")
     query = (
         select(tables.candidates.c.id)
         .join(tables.incidents, tables.incidents.c.id == tables.candidates.c.incident_id)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 from core.records import Approval, Candidate, Cause, Diagnosis, Event, Gate, Incident, Outcome, ParamChange
 from core.records import ValidationReport as Report
 from core.status import PatchStatus, Verdict
@@ -132,3 +136,30 @@ def live_through(store: Store, versions: Versions, number: int, name: str) -> No
     store.decide(decision(judged, f"app_{name}"))
     store.add_outcome(outcome(proposed.id))
     versions.commit(ROBOT, files, base_sha, f"patch {proposed.id}", "service")
+
+
+_SINCE = {
+    "order_results": 4,
+    "orders": 4,
+    "passes": 4,
+    "robots": 4,
+    "users": 4,
+    "regressions": 3,
+    "runs": 3,
+    "seals": 2,
+}
+
+
+def as_before(home: Path, version: int) -> None:
+    """Turn the database of a home into one that a Remend without revisions made, of version 1 to 4."""
+    released = {line.rstrip(";") for line in Path(__file__).with_name("schema-4.sql").read_text().splitlines()}
+    with closing(sqlite3.connect(home / "remend.db")) as raw:
+        for name, since in _SINCE.items():
+            if since > version:
+                raw.execute(f"DROP TABLE {name}")
+        indices = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        for name, sql in raw.execute(indices).fetchall():
+            if " ".join(sql.split()) not in released:
+                raw.execute(f"DROP INDEX {name}")
+        raw.execute("DROP TABLE alembic_version")
+        raw.execute(f"PRAGMA user_version={version}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from types import ModuleType
 
@@ -195,12 +193,10 @@ def test_a_seal_that_was_signed_by_nobody_breaks_the_audit(filled: Store) -> Non
     assert "seal" in verdict.why
 
 
-def test_a_home_without_seals_is_verified_and_brought_up_to_date(filled: Store) -> None:
+def test_a_home_without_seals_is_verified_and_brought_up_to_date(filled: Store, samples: ModuleType) -> None:
     filled.move("pat_0", PatchStatus.PROPOSED, PatchStatus.CHECKED, "checker", "inside the language")
     filled.close()
-    with closing(sqlite3.connect(filled.home / "remend.db")) as raw:
-        raw.execute("DROP TABLE seals")
-        raw.execute("PRAGMA user_version=1")
+    samples.as_before(filled.home, 1)
     assert verify_home(filled.home).ok
     with Store.open(filled.home) as again:
         assert isinstance(sealed(again), Seal)

@@ -11,14 +11,14 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import IntegrityError
 
 from core.clock import ManualClock
 from core.errors import BadInput, Conflict, Refused
 from core.records import Outcome
 from core.status import PatchStatus, Verdict
-from remend import audit, database
+from remend import audit, database, sqlite_file
 from remend import store as store_module
 from remend.audit import verify_home
 from remend.database import writing
@@ -272,7 +272,7 @@ def test_stored_rows_cannot_be_changed(store: Store, samples: ModuleType, statem
 def test_home_of_a_newer_remend_is_refused(home: Path) -> None:
     Store.open(home).close()
     with sqlite3.connect(home / "remend.db") as raw:
-        raw.execute("PRAGMA user_version=99")
+        raw.execute("UPDATE alembic_version SET version_num = '0099'")
     raw.close()
     for ask in (Store.open, verify_home):
         with pytest.raises(Refused, match="schema version 99"):
@@ -394,7 +394,7 @@ def test_full_disk_refuses_and_leaves_no_half_step(store: Store, samples: Module
 def test_database_held_by_another_process_is_a_conflict(
     home: Path, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 0)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_MS", 0)
     with Store.open(home) as store, closing(sqlite3.connect(home / "remend.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Conflict, match="held by another process"):
@@ -408,17 +408,22 @@ def test_an_index_left_in_the_middle_of_its_repair_is_read_around(
 ) -> None:
     """SQLite says so when whoever repairs it was killed at the wrong moment; the data is in database and log."""
     asked = []
-    as_it_is = database._schema_version
+    as_it_is = sqlite_file._reader
 
-    def mid_repair_at_first(connection: Connection, path: Path) -> int:
+    def mid_repair_at_first(path: Path, options: str) -> Engine:
         asked.append(path)
+        engine = as_it_is(path, options)
         if len(asked) == 1:
-            raise OperationalError("PRAGMA user_version", None, sqlite3.OperationalError("locking protocol"))
-        return as_it_is(connection, path)
+
+            def fail(*_: object) -> None:
+                raise sqlite3.OperationalError("locking protocol")
+
+            event.listen(engine, "before_cursor_execute", fail)
+        return engine
 
     with Store.open(home) as store:
         store.add_incident(samples.incident())
-        monkeypatch.setattr(database, "_schema_version", mid_repair_at_first)
+        monkeypatch.setattr(sqlite_file, "_reader", mid_repair_at_first)
         before = sorted(home.iterdir())
         with database.read_only(home) as connection:
             assert connection.exec_driver_sql("SELECT count(*) FROM incidents").scalar_one() == 1

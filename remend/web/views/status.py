@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from remend import __version__, doctor
 from remend.agency.account import Account, account
@@ -12,6 +13,7 @@ from remend.agency.uses import uses
 from remend.database import FILE
 from remend.doctor import Finding
 from remend.service.service import Service
+from remend.store_settings import stored_at
 from remend.web.resources import robot_shown
 from remend.web.views.states import Pill, robot_pill
 
@@ -45,7 +47,6 @@ class StatusPage:
 def status_page(service: Service, *, examine: bool) -> StatusPage:
     """The page; the doctor takes seconds and is asked only for `examine`."""
     disk = shutil.disk_usage(service.home)
-    database = service.home / FILE
     return StatusPage(
         cares=tuple(
             CareRow(
@@ -60,7 +61,7 @@ def status_page(service: Service, *, examine: bool) -> StatusPage:
         ),
         facts=(
             ("Home folder", str(service.home)),
-            ("Database", f"{database.stat().st_size / _MB:.3g} MB"),
+            ("Database", _size(service.home / FILE) or stored_at(service.home)),
             ("Disk", f"{disk.free / 1e9:.3g} GB free of {disk.total / 1e9:.3g} GB"),
             ("Evidence can be approved for", f"{service.settings.decision_hours:.3g} h"),
             ("An incident may cost", f"{service.settings.search_rollouts} search rollouts"),
@@ -76,6 +77,10 @@ def _accounts(service: Service) -> tuple[Account, ...]:
     now_ns = service.clock.wall_ns()
     with service.store.reading() as connection:
         return tuple(account(service.agency, name, uses(connection, name, now_ns)) for name in service.cares)
+
+
+def _size(file: Path) -> str:
+    return f"{file.stat().st_size / _MB:.3g} MB" if file.exists() else ""
 
 
 def _version(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Revisions, oldest first. The number is that of the schema."""
