@@ -110,7 +110,9 @@ def live_model(settings: LlmSettings) -> Any:
             from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415 an extra
             from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
 
-            return AnthropicModel(settings.model, provider=AnthropicProvider(api_key=_key(settings)))
+            return AnthropicModel(
+                settings.model, provider=AnthropicProvider(api_key=_key(settings), base_url=settings.base_url or None)
+            )
         from pydantic_ai.models.openai import OpenAIChatModel  # noqa: PLC0415
         from pydantic_ai.providers.openai import OpenAIProvider  # noqa: PLC0415
     except ImportError as error:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import json
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from core.errors import RobotFault
-from remend import doctor
+from patcher.llm.settings import LlmSettings
+from remend import doctor, model_check, workers_check
 from remend import home as homes
-from remend.doctor import Finding, Library, Status
+from remend.doctor import Library
+from remend.finding import Finding, Status
 from remend.store import Store
 from sim.workers.layers import LAYERS, Door, no_layers
 from sim.workers.self_test import Attempt
@@ -164,7 +169,7 @@ def test_damaged_database_is_a_finding_and_no_crash(home: Path) -> None:
 
 
 def test_doctor_names_every_layer_and_what_became_of_the_attacks(tmp_path: Path) -> None:
-    findings = by_name(list(doctor.confinement(tmp_path)))
+    findings = by_name(list(workers_check.confinement(tmp_path)))
     assert [f"layer {name}" for name in LAYERS] == [name for name in findings if name.startswith("layer ")]
     assert findings["self-test"].status is Status.OK
     assert findings["self-test"].what.startswith("5 attacks")
@@ -173,7 +178,7 @@ def test_doctor_names_every_layer_and_what_became_of_the_attacks(tmp_path: Path)
 def test_doctor_says_what_a_machine_without_layers_cannot_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     through = Attempt(attack="read a file", door=Door.FILES, stopped=False, how="reached")
     monkeypatch.setattr("sim.workers.self_test.examine", lambda _: (no_layers("a test"), (through,)))
-    findings = by_name(list(doctor.confinement(tmp_path)))
+    findings = by_name(list(workers_check.confinement(tmp_path)))
     assert findings["layer seccomp"].status is Status.WARN
     assert findings["self-test"].status is Status.FAIL
     assert "read a file" in findings["self-test"].what
@@ -185,13 +190,75 @@ def test_doctor_reports_workers_that_do_not_start(tmp_path: Path, monkeypatch: p
         raise RobotFault("no process")
 
     monkeypatch.setattr("sim.workers.self_test.examine", fail)
-    (finding,) = doctor.confinement(tmp_path)
+    (finding,) = workers_check.confinement(tmp_path)
     assert finding.status is Status.FAIL
     assert finding.what == "no process"
 
 
 def test_doctor_reports_settings_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "remend.toml").write_text("[workers]\ncounts = 2\n")
-    (finding,) = doctor.confinement(tmp_path)
+    (finding,) = workers_check.confinement(tmp_path)
     assert finding.name == "settings"
     assert "counts" in finding.what
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    """A list of models as an endpoint of OpenAI's chat API has it. For tests."""
+
+    def do_GET(self) -> None:
+        model = {"id": "small-coder", "object": "model", "created": 1, "owned_by": "tests"}
+        body = json.dumps({"object": "list", "data": [model]}).encode()
+        found = self.path == "/v1/models"
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing on the tests' console."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), _Endpoint)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_doctor_asks_the_endpoint_of_the_model_for_its_list(tmp_path: Path, endpoint: str) -> None:
+    (tmp_path / "remend.toml").write_text(f'[llm]\nmodel = "small-coder"\nbase_url = "{endpoint}"\n')
+    (finding,) = model_check.language_model(tmp_path)
+    assert finding.status is Status.OK
+    assert finding.what == f"{endpoint} has small-coder"
+
+
+def test_a_model_that_the_endpoint_does_not_have_is_a_warning_with_those_it_has(endpoint: str) -> None:
+    finding = model_check.endpoint(LlmSettings(model="large-coder", base_url=endpoint))
+    assert finding.status is Status.WARN
+    assert "no large-coder, but small-coder" in finding.what
+
+
+def test_an_endpoint_that_is_down_or_another_service_is_a_warning(endpoint: str) -> None:
+    for url in ("http://127.0.0.1:9/v1", f"{endpoint}/elsewhere"):
+        finding = model_check.endpoint(LlmSettings(model="small-coder", base_url=url))
+        assert finding.status is Status.WARN
+        assert "the other proposers go on" in finding.what
+
+
+def test_a_key_that_is_not_in_the_environment_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    finding = model_check.endpoint(LlmSettings(model="m", provider="anthropic", key_variable="NO_SUCH_KEY"))
+    assert finding.status is Status.WARN
+    assert "NO_SUCH_KEY" in finding.what
+
+
+def test_no_model_is_nothing_to_mend_and_unreadable_settings_are_said_once(tmp_path: Path) -> None:
+    (finding,) = model_check.language_model(tmp_path)
+    assert finding.status is Status.OK
+    (tmp_path / "remend.toml").write_text("[llm]\nmodels = 2\n")
+    assert list(model_check.language_model(tmp_path)) == []

@@ -11,7 +11,7 @@ from remend import __version__, doctor
 from remend.agency.account import Account, account
 from remend.agency.uses import uses
 from remend.database import FILE
-from remend.doctor import Finding
+from remend.finding import Finding
 from remend.service.service import Service
 from remend.store_settings import stored_at
 from remend.web.resources import robot_shown

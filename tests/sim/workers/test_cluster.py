@@ -21,7 +21,8 @@ import pytest
 from controllers.library import find_law
 from core.errors import BadInput, RobotFault
 from core.robot_toml import load_robot
-from remend import doctor
+from remend import workers_check
+from remend.finding import Status
 from sim.catalogue import robot_file
 from sim.workers import parcel as parcel_
 from sim.workers.answer import Rolled
@@ -155,10 +156,10 @@ def test_a_cluster_writes_into_no_folder_but_a_temporary_one(nodes: Nodes, setti
 
 
 def test_doctor_counts_the_processors_of_a_cluster(settings: WorkerSettings) -> None:
-    finding = doctor.cluster(settings)
-    assert finding.status is doctor.Status.OK
+    finding = workers_check.cluster(settings)
+    assert finding.status is Status.OK
     assert finding.what == f"2 processors of {settings.address} give the bits of this machine"
-    assert doctor.cluster(WorkerSettings(address="127.0.0.2:1")).status is doctor.Status.FAIL
+    assert workers_check.cluster(WorkerSettings(address="127.0.0.2:1")).status is Status.FAIL
 
 
 def test_a_node_that_gives_other_bits_is_left_out(
