@@ -1,9 +1,10 @@
-"""No hardware: the PyBullet robot with a hidden fault, the host that drives it, and a watch over its topics.
+"""No hardware: the PyBullet robot with a hidden fault, the host that drives it, a watch over its topics, and the
+service with its dashboard.
 
 ros2 launch remend sim_demo.launch.py robot:=arm2 fault:=friction:joint=1,scale=8
 """
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
@@ -11,7 +12,7 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 
-def simulated(context: object) -> list[Node]:
+def simulated(context: object) -> list[Node | ExecuteProcess]:
     """The nodes, once the arguments are known."""
 
     def value(name: str) -> str:
@@ -20,7 +21,9 @@ def simulated(context: object) -> list[Node]:
     config = value("config")
     flags = [word for name in ("robot", "fault", "seed", "learn", "rate") for word in (f"--{name}", value(name))]
     paths = "/remend_host/joint_trajectory"
+    serve = ["ros2", "run", "remend", "remend", "serve", "--link", "ros", "--robot", value("robot"), "--simulated"]
     return [
+        ExecuteProcess(cmd=[*serve, "--port", value("port")], output="screen"),
         Node(
             package="remend",
             executable="remend",
@@ -58,6 +61,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument("seed", default_value="1", description="Of the hidden robot."),
             DeclareLaunchArgument("learn", default_value="90.0", description="The fault sets in after this time [s]."),
             DeclareLaunchArgument("rate", default_value="1.0", description="Multiple of real time."),
+            DeclareLaunchArgument("port", default_value="8600", description="Of the dashboard."),
             DeclareLaunchArgument("config", default_value=shipped, description="YAML file with parameters."),
             OpaqueFunction(function=simulated),
         ]

@@ -76,6 +76,9 @@ def serve(
     robot_id: Annotated[str | None, typer.Option("--robot-id", help="Id that the robot's host was given.")] = None,
     namespace: Annotated[str, typer.Option("--namespace", help="Of the robot's ROS 2 nodes, such as /arm.")] = "",
     simulated: Annotated[bool, typer.Option("--simulated", help="With --link: the robot is a simulated one.")] = False,
+    law: Annotated[
+        Path | None, typer.Option("--law", help="With --link: the model of the controller that the robot keeps.")
+    ] = None,
     fault: FaultSpec = "payload:onset=20",
     seed: Seed = 1,
     config: Annotated[Path | None, typer.Option("--config", help="Settings; by default remend.toml at home.")] = None,
@@ -87,13 +90,13 @@ def serve(
     from remend.serving import serve as serve_robots  # noqa: PLC0415
     from remend.simulation import simulated_robot  # noqa: PLC0415
 
-    if link not in (None, "ros") or (link is not None and (sim or robot_id is None)):
+    if link not in (None, "ros") or (link is not None and sim) or (link is None and (robot_id or law)):
         raise BadInput(
-            "--link ros reaches one robot and needs its --robot and --robot-id; --sim brings a simulated one"
+            "--link ros reaches one robot, and takes --robot-id and --law; --sim brings a simulated one; give either"
         )
     robots = (simulated_robot(robot, fault, seed),) if sim else ()
     if link is not None:
-        robots = (ros_robot(robot, str(robot_id), namespace, seed, simulated=simulated),)
+        robots = (ros_robot(robot, robot_id, namespace, seed, simulated=simulated, law=law),)
     serve_robots(robots, config, host, port)
 
 

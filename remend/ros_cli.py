@@ -93,7 +93,7 @@ def _run_host(kind: type[HostNode], given: dict[str, Any], arguments: list[str])
     from remend.home import home_path  # noqa: PLC0415
     from sim.catalogue import robot_file  # noqa: PLC0415
 
-    overrides = {name: value for name, value in given.items() if value is not None}
+    overrides = {name: value for name, value in given.items() if value not in (None, "")}
 
     def make() -> HostNode:
         node = kind(robot_file, overrides, home_path(os.environ))
@@ -108,7 +108,7 @@ def _run_host(kind: type[HostNode], given: dict[str, Any], arguments: list[str])
 def params_node(
     context: typer.Context,
     robot: Annotated[str | None, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")] = None,
-    law: Annotated[Path | None, typer.Option("--law", help="Folder of the law that models the controller.")] = None,
+    law: Annotated[str | None, typer.Option("--law", help="Folder of the law that models the controller.")] = None,
     controller: Annotated[
         str | None, typer.Option("--controller", help="Node whose parameters are patched, such as /pid.")
     ] = None,
@@ -128,7 +128,7 @@ def params_node(
 
     given = {
         "robot": robot,
-        "law": None if law is None else str(law),
+        "law": law,
         "controller": controller,
         "record_s": record,
         "robot_id": robot_id,

@@ -15,6 +15,7 @@ from types import FrameType
 import typer
 import uvicorn
 
+from controllers.artefact import load_artefact
 from core.clock import SystemClock
 from core.errors import BadInput, Refused
 from core.robot_toml import load_robot
@@ -25,6 +26,7 @@ from remend.service.settings import ServiceSettings
 from remend.settings import load_settings
 from remend.web.app import create_app
 from sim.catalogue import robot_file
+from sim.policy_toml import load_policy
 
 _GRACE_S = 5  # that open requests get to end
 
@@ -47,15 +49,23 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def ros_robot(model: str, robot_id: str, namespace: str, seed: int, *, simulated: bool) -> RobotEntry:
+def ros_robot(
+    model: str, robot_id: str | None, namespace: str, seed: int, *, simulated: bool, law: Path | None = None
+) -> RobotEntry:
     """A robot that is reached over ROS 2.
 
+    Args:
+        robot_id: as its host was given; by default the model's name, as there.
+        law: folder of the law that models the controller which the robot keeps; without one Remend drives it.
+
     Raises:
-        BadInput: there is no such model.
+        BadInput: there is no such model, or no such law.
     """
-    load_robot(robot_file(model))
+    robot = load_robot(robot_file(model))
+    if law is not None:
+        load_artefact(law)
     return RobotEntry(
-        robot_id=robot_id,
+        robot_id=robot_id or robot.name,
         model=model,
         link="ros",
         fault="none",
@@ -63,6 +73,7 @@ def ros_robot(model: str, robot_id: str, namespace: str, seed: int, *, simulated
         at_ns=SystemClock().wall_ns(),
         namespace=namespace,
         simulated=simulated,
+        law="" if law is None else str(law.resolve()),
     )
 
 
@@ -81,6 +92,8 @@ def serve(robots: tuple[RobotEntry, ...], config: Path | None, host: str | None,
     home = home_folder(os.environ)
     settings = load_settings(home_path(os.environ), config).service
     host, port = host or settings.host, settings.port if port is None else port
+    if settings.evidence:
+        load_policy(Path(settings.evidence))  # what is wrong with it is said before anything starts
     tls = _has_tls(settings)
     if not tls and not _is_loopback(host):
         raise Refused(

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from controllers.artefact import Artefact
+from controllers.artefact import Artefact, load_artefact
 from controllers.library import find_law
 from core.clock import SystemClock
 from core.errors import BadInput, RemendError
 from core.robot import Robot
 from core.robot_toml import load_robot
+from patcher.propose.tune import Tune
 from patcher.search import choose_proposers
 from remend.agency.leash import Leash
 from remend.agency.limit import SearchLimit
@@ -34,8 +35,7 @@ from remend.service.pulse import Doing, Pulse, Said
 from remend.service.pulse_console import PulseConsole
 from remend.service.robots import RobotEntry
 from remend.service.viewing import Viewing
-from remend.settings import load_settings
-from remend.simulation import LEARN_S
+from remend.settings import Settings, load_settings
 from remend.store import Store
 from remend.versions import Versions
 from sim.catalogue import robot_file
@@ -70,8 +70,9 @@ def care_main(setup: CareSetup, channel: Connection) -> None:
             channel.send(pulse)
 
     try:
-        with _opened(setup, say) as (caretaker, link):
-            caretaker.begin(LEARN_S)
+        settings = load_settings(setup.home, setup.config)
+        with _opened(setup, settings, say) as (caretaker, link):
+            caretaker.begin(settings.service.learn_s)
             if isinstance(link, SimulatedLink):
                 link.pace()
             say(Doing(what="watching"))
@@ -90,22 +91,38 @@ def _wait_for_the_end(channel: Connection, stop: threading.Event) -> None:
     os._exit(_INTERRUPTED)  # what is left to do is in the store and on the robot
 
 
-def _link(
-    entry: RobotEntry, robot: Robot, toml: Path, incumbent: Artefact, keys: KeyRing, folder: Path, viewing: Viewing
-) -> AbstractContextManager[RobotLink]:
-    """The way to a robot.
+def _ros_link(entry: RobotEntry, robot: Robot) -> AbstractContextManager[RobotLink]:
+    """The way to a robot on a ROS 2 graph.
 
     Raises:
         BadInput: ROS 2 is not installed.
     """
+    try:
+        from remend.links.ros_link import RosLink  # noqa: PLC0415 an extra
+    except ModuleNotFoundError as error:
+        raise BadInput(f"{error.name} is not installed; source a ROS 2 setup, or pip install 'remend[ros]'") from None
+    return RosLink(
+        robot,
+        robot_id=entry.robot_id,
+        namespace=entry.namespace,
+        host="remend_params" if entry.law else "remend_host",
+        simulated=entry.simulated,
+    )
+
+
+def _link(
+    entry: RobotEntry,
+    robot: Robot,
+    toml: Path,
+    incumbent: Artefact,
+    keys: KeyRing,
+    folder: Path,
+    learn_s: float,
+    viewing: Viewing,
+) -> AbstractContextManager[RobotLink]:
+    """The way to a robot."""
     if entry.link == "ros":
-        try:
-            from remend.links.ros_link import RosLink  # noqa: PLC0415 an extra
-        except ModuleNotFoundError as error:
-            raise BadInput(
-                f"{error.name} is not installed; source a ROS 2 setup, or pip install 'remend[ros]'"
-            ) from None
-        return RosLink(robot, robot_id=entry.robot_id, namespace=entry.namespace, simulated=entry.simulated)
+        return _ros_link(entry, robot)
     return SimulatedLink(
         robot,
         toml,
@@ -116,18 +133,19 @@ def _link(
         spec=entry.fault,
         seed=entry.seed,
         # A robot that was learnt before was degraded before: a restart heals nothing.
-        learnt_s=_ALREADY_S if (folder / HEAD).exists() else LEARN_S,
+        learnt_s=_ALREADY_S if (folder / HEAD).exists() else learn_s,
         tap=viewing.hear,
     )
 
 
 @contextmanager
-def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Caretaker, RobotLink]]:
+def _opened(
+    setup: CareSetup, settings: Settings, say: Callable[[Pulse], None]
+) -> Iterator[tuple[Caretaker, RobotLink]]:
     home, entry, clock = setup.home, setup.entry, SystemClock()
-    settings = load_settings(home, setup.config)
     toml = robot_file(entry.model)
     robot = load_robot(toml)
-    incumbent = find_law(robot, robot.controller)
+    incumbent = load_artefact(Path(entry.law)) if entry.law else find_law(robot, robot.controller)
     keys = KeyRing.load(home)
     folder = home / "robots" / entry.robot_id
     with ExitStack() as stack:
@@ -136,9 +154,11 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
         store = stack.enter_context(Store.open(home, clock, keys))
         workers = stack.enter_context(open_workers(robot, settings.workers))
         viewing = Viewing(robot, say, heard=entry.link == "sim")
-        link = stack.enter_context(_link(entry, robot, toml, incumbent, keys, folder, viewing))
+        learn_s = settings.service.learn_s
+        link = stack.enter_context(_link(entry, robot, toml, incumbent, keys, folder, learn_s, viewing))
         console = PulseConsole(say)
-        policy, wanted = load_policy(SHIPPED), settings.service.search_rollouts
+        policy = load_policy(Path(settings.service.evidence or SHIPPED))
+        wanted = settings.service.search_rollouts
         leash = Leash(
             policy=setup.agency,
             robot_id=entry.robot_id,
@@ -159,7 +179,7 @@ def _opened(setup: CareSetup, say: Callable[[Pulse], None]) -> Iterator[tuple[Ca
             policy=policy,
             clock=clock,
             console=console,
-            proposers=choose_proposers("auto", settings.llm),
+            proposers=choose_proposers(Tune.name if entry.law else "auto", settings.llm),
             decide=lambda *_: None,
             budget=wanted,
             seed=entry.seed,

@@ -23,6 +23,7 @@ class RobotEntry:
     at_ns: int  # UTC
     namespace: str = ""  # of its ROS 2 nodes
     simulated: bool = True  # whether nobody can come to harm
+    law: str = ""  # folder of the law that models the robot's own controller; without one Remend drives it
 
 
 def enter(journal: Journal, entry: RobotEntry) -> None:

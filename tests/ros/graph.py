@@ -22,6 +22,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0  # for something to happen on a busy machine
 
 
@@ -57,6 +58,7 @@ class Graph:
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "ROS_LOG_DIR": str(folder / "ros-log"),
             "REMEND_HOME": str(home),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
             "RCUTILS_COLORIZED_OUTPUT": "0",
         }
         self._started: list[tuple[str, subprocess.Popen[bytes]]] = []

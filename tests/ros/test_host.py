@@ -13,7 +13,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.node import Node
@@ -168,6 +168,9 @@ def test_an_operator_drives_patches_freezes_and_kills_a_base(graph: Graph) -> No
         assert not done
         assert "remend rearm" in why
 
+        assert operator.call(GetState, "get_state", GetState.Request()).current_state.label == "active"
+        able = operator.call(GetAvailableTransitions, "get_available_transitions", GetAvailableTransitions.Request())
+        assert {each.transition.label for each in able.available_transitions} == {"deactivate", "shutdown"}
         configure = (Transition.TRANSITION_CLEANUP, Transition.TRANSITION_CONFIGURE)
         for steps in ((), configure):
             assert operator.change(Transition.TRANSITION_DEACTIVATE)

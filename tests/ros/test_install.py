@@ -82,10 +82,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Asked]]:
     return made
 
 
-def flags_of(command: str) -> set[str]:
-    """Flags of `remend ros COMMAND`."""
-    commands: Any = typer.main.get_command(app)
-    return {flag for parameter in commands.commands["ros"].commands[command].params for flag in parameter.opts}
+def flags_of(*words: str) -> set[str]:
+    """Flags of `remend WORDS`."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    return {flag for parameter in command.params for flag in parameter.opts}
 
 
 @pytest.mark.parametrize("file", LAUNCH, ids=lambda file: file.name)
@@ -109,11 +111,17 @@ def test_a_launch_file_starts_nodes_that_exist_with_flags_that_they_have(
         assert node.kwargs["name"] == f"remend_{command}"
         words = [word for word in rest if isinstance(word, str)]
         ours = words[: words.index("--ros-args")] if "--ros-args" in words else words
-        assert {word for word in ours if word.startswith("--")} <= flags_of(command)
+        assert {word for word in ours if word.startswith("--")} <= flags_of("ros", command)
         assert set(node.kwargs) <= {
             *("package", "executable", "name", "namespace", "arguments", "parameters", "remappings"),
             *("respawn", "respawn_delay", "output", "condition"),
         }
+    services = [p.kwargs["cmd"] for p in made.get("ExecuteProcess", []) if "serve" in p.kwargs["cmd"]]
+    assert len(services) == (file.name != "replay.launch.py")
+    for cmd in services:
+        assert cmd[:7] == ["ros2", "run", "remend", "remend", "serve", "--link", "ros"]
+        assert {word for word in cmd if word.startswith("--")} <= flags_of("serve")
+        assert all(cmd[1:])
     for shared in made.get("PathJoinSubstitution", []):
         _, *parts = shared.args[0]
         assert (ROOT / Path(*parts)).is_file()

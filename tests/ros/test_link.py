@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from std_msgs.msg import String
 
 from controllers.artefact import Artefact, with_params
 from controllers.canary import CanaryLimits
@@ -21,9 +24,10 @@ from controllers.library import find_law
 from controllers.runtime import Stage
 from core.errors import Refused, SignatureInvalid
 from core.robot import Robot
+from core.ros_node import LATCHED
 from remend.links.ros_link import RosLink
 from sim.catalogue import find_robot
-from tests.ros.graph import PATIENCE_S, Graph, wait_for
+from tests.ros.graph import PATIENCE_S, Graph, listening, wait_for
 from tests.ros.signing import signed
 
 pytestmark = [pytest.mark.ros, pytest.mark.e2e, pytest.mark.xdist_group("ros")]
@@ -143,3 +147,41 @@ def test_a_lost_service_and_a_lost_host_leave_what_was_committed(graph: Graph, r
             wait_for(lambda: "started over" in str(link.status().rollback_reason), "another control process")
         list(link.read(0.5))
         assert link.status().active_sha == base_sha
+
+
+def test_a_service_that_is_killed_or_cut_off_in_a_canary_leaves_what_was_committed(graph: Graph, robot: Robot) -> None:
+    sim = graph.sim(ROBOT, *WORK)
+    host(graph)
+    statuses: list[dict[str, Any]] = []
+    script, base_sha = str(Path(__file__).parent / "patch_holder.py"), find_law(robot, robot.controller).sha256
+
+    def back() -> bool:
+        said = statuses[-1]["host"]
+        return said["stage"] == "committed" and said["rollback_reason"] is not None
+
+    with listening((String, "/remend_host/status", lambda m: statuses.append(json.loads(m.data)), LATCHED)):
+        for cut_off in (False, True):
+            name = f"holder-{cut_off}"
+            holder = graph.start(name, script, str(graph.home))
+            wait_for(lambda n=name: "canary" in graph.said(n), "the canary")
+            wait_for(lambda: statuses[-1]["host"]["stage"] == "canary", "the canary on the robot")
+            with standing_still(sim):
+                holder.send_signal(signal.SIGSTOP if cut_off else signal.SIGKILL)
+                wait_for(back, "the end of the lease")
+            assert "lease has run out" in statuses[-1]["host"]["rollback_reason"]
+            assert statuses[-1]["host"]["active_sha"] == base_sha
+            if cut_off:  # heard again, it is told so, and nothing that it had asked for comes back
+                holder.send_signal(signal.SIGCONT)
+                wait_for(lambda n=name: "lease has run out" in graph.said(n), "the news")
+                assert statuses[-1]["host"]["active_sha"] == base_sha
+
+
+def test_the_control_process_has_no_middleware(graph: Graph) -> None:
+    graph.sim(ROBOT, *WORK)
+    node = host(graph)
+    pid = wait_for(lambda: re.findall(r"control process (\d+) runs", graph.said("host")), "the control process")[0]
+    assert int(pid) != node.pid
+    ours, nodes = (Path(f"/proc/{each}/maps").read_text() for each in (pid, node.pid))
+    for library in ("librcl", "_rclpy", "fastdds", "librmw"):
+        assert library in nodes
+        assert library not in ours

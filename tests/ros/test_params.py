@@ -25,50 +25,14 @@ from core.ros_node import LATCHED
 from remend.links.ros_link import RosLink
 from sim.catalogue import find_robot
 from tests.ros.graph import PATIENCE_S, Graph, listening, wait_for
+from tests.ros.pd_model import BEFORE, FILES, LAW, MANIFEST, model, write_model
 from tests.ros.signing import signed
 
 pytestmark = [pytest.mark.ros, pytest.mark.xdist_group("ros")]
 
 ROBOT = find_robot("arm2")
-LAW = """
-def control(q, qd, q_ref, qd_ref, kp, kd, tau):
-    for i in range(2):
-        tau[i] = kp[i] * (q_ref[i] - q[i]) + kd[i] * (qd_ref[i] - qd[i])
-"""
-MANIFEST = """
-name = "pd"
-version = "1"
-summary = "PD control of two joints"
-signals = ["q", "qd", "q_ref", "qd_ref"]
-[params.kp]
-unit = "N*m/rad"
-size = 2
-low = [100.0, 10.0]
-high = [2000.0, 400.0]
-max_step = 0.5
-effect = "Higher is stiffer."
-ros_parameter = "gains.{joint}.p"
-[params.kd]
-unit = "N*m*s/rad"
-size = 2
-low = [1.0, 1.0]
-high = [200.0, 40.0]
-max_step = 0.5
-effect = "Higher damps more."
-ros_parameter = "gains.{joint}.d"
-[outputs.tau]
-unit = "N*m"
-size = 2
-"""
-PARAMS = "kp = [900.0, 120.0] # as found\nkd = [60.0, 8.0]\n"
-BEFORE = {"gains.shoulder.p": 900.0, "gains.elbow.p": 120.0, "gains.shoulder.d": 60.0, "gains.elbow.d": 8.0}
 AFTER = {**BEFORE, "gains.shoulder.p": 1100.0}
 WIDE = CanaryLimits(offset=(0.0, 0.0), ramp_error=(9.0, 9.0), settled_error=(9.0, 9.0), settle_s=0.1, variation_nm=1e4)
-FILES = {"law.py": LAW.encode(), "manifest.toml": MANIFEST.encode(), "params.toml": PARAMS.encode()}
-
-
-def model(law: str = LAW) -> Artefact:
-    return artefact_from_files("pd", {**FILES, "law.py": law.encode()})
 
 
 class Bench:
@@ -77,10 +41,7 @@ class Bench:
     def __init__(self, graph: Graph, node: ForeignNode) -> None:
         self.graph, self.node = graph, node
         self.status: dict[str, Any] = {}
-        self.law = graph.folder / "pd"
-        self.law.mkdir()
-        for name, data in FILES.items():
-            (self.law / name).write_bytes(data)
+        self.law = write_model(graph.folder / "pd")
         self.sim = graph.sim("arm2")
         self.start()
 

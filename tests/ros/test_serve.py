@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
-from pathlib import Path
 
 import pytest
 
-from core.clock import SystemClock
-from remend.service import accounts
-from remend.service.accounts import Role
 from remend.service.client import Client
-from remend.store import Store
 from remend.web.resources import RobotShown
 from tests.ros.graph import PATIENCE_S, Graph, wait_for
+from tests.ros.served import token
 
 pytestmark = [pytest.mark.ros, pytest.mark.e2e, pytest.mark.xdist_group("ros")]
 ROBOT = "cartpole"
-
-
-def token(home: Path) -> str:
-    with Store.open(home) as store, store.journal("test") as journal:
-        user = accounts.add_user(journal, "otto", Role.OPERATOR, "correct horse battery")
-        return accounts.issue(
-            journal, user, kind="token", role=Role.OPERATOR, label="test", hours=1.0, clock=SystemClock()
-        )
 
 
 def test_a_robot_is_on_the_board_with_its_telemetry_and_again_after_it_was_gone(graph: Graph) -> None:
