@@ -8,7 +8,8 @@
     ├── Refused             asked for correctly, but the answer is no: a gate, a signature, a frozen robot (exit 1)
     │   ├── SignatureInvalid    an artefact is not exactly what was approved for this robot
     │   ├── Conflict            the world moved on: a stale base, a changed hash, a lost compare-and-swap
-    │   └── Unavailable         a full disk, a database that does not answer: nothing was done, and later it may work
+    │   ├── Unavailable         a full disk, a database that does not answer: nothing was done, and later it may work
+    │   └── Cancelled           somebody wants the work to end before it is done
     └── RobotFault          the robot or its link misbehaves: fall back to the last committed controller, then report
 
 Anything else that escapes is a programming error (exit 3).
@@ -64,6 +65,10 @@ class Conflict(Refused):
 
 class Unavailable(Refused):
     """Nothing can be written down now, so nothing was done. The message says what is in the way."""
+
+
+class Cancelled(Refused):
+    """Somebody wants the work to end before it is done. The message says who, and why."""
 
 
 class RobotFault(RemendError):  # noqa: N818

@@ -30,7 +30,7 @@ user_app = typer.Typer(no_args_is_help=True, help="Who may sign in; works on the
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (incidents, patches, approve, reject, rollback, freeze, thaw, backup, restore):
+    for verb in (incidents, patches, approve, reject, rollback, cancel, freeze, thaw, backup, restore):
         app.command()(verb)
     app.add_typer(user_app, name="user")
 
@@ -106,12 +106,27 @@ def rollback(
     wait_s: Annotated[float, typer.Option("--wait", min=0.0, help="Wait this long for the answer [s].")] = 30.0,
 ) -> None:
     """Return a robot to the controller before. Not an emergency stop."""
+    _order("roll_back", robot, reason, wait_s)
+
+
+def cancel(
+    robot: RobotId,
+    reason: Reason = "",
+    wait_s: Annotated[float, typer.Option("--wait", min=0.0, help="Wait this long for the answer [s].")] = 30.0,
+) -> None:
+    """End a robot's search for a patch, or its proof. The robot goes on with its controller."""
+    _order("cancel", robot, reason, wait_s)
+
+
+def _order(verb: str, robot: str, reason: str, wait_s: float) -> None:
+    """Place an order, wait for its answer, and end with it."""
     from core.clock import SystemClock  # noqa: PLC0415
     from core.ids import new_id  # noqa: PLC0415
     from remend.service.waiting import wait_for_order  # noqa: PLC0415
 
     with _service() as service:
-        shown = wait_for_order(service, service.roll_back(robot, reason, new_id("key")), wait_s, SystemClock())
+        place = {"roll_back": service.roll_back, "cancel": service.cancel}[verb]
+        shown = wait_for_order(service, place(robot, reason, new_id("key")), wait_s, SystemClock())
     if shown.result is None:
         typer.echo(f"{shown.order.id} waits; the robot's caretaker has not answered yet", err=True)
         raise typer.Exit(1)

@@ -35,6 +35,7 @@ from remend.keys import KeyRing
 from remend.links.link import RobotLink
 from remend.live import Viewer
 from remend.memory import StoredRuns
+from remend.recording import write_recording
 from remend.remembered import remembered
 from remend.store import Store
 from remend.strips import film
@@ -44,6 +45,7 @@ from sim.canary_limits import canary_limits
 from sim.drill import after_drill
 from sim.gates.drill import NAME as DRILL
 from sim.gates.replay import NAME as REPLAY
+from sim.planned import planned_rollouts
 from sim.policy import Policy
 from sim.regressions import regression_of, world_sha
 from sim.sealing import secret_seed
@@ -55,7 +57,6 @@ from sim.twin.twin import Twin, fit_twin
 from sim.validate import held, validate
 from sim.visited import stretch
 from sim.workers.base import Workers
-from telemetry.incident_files import write_incident
 from telemetry.incidents import PRE_S, Severity, recording_window, severity
 from telemetry.monitor import Monitor
 
@@ -63,7 +64,8 @@ HISTORY_S = 5.0  # telemetry from before an alarm that the twin is judged by
 AFTERMATH_S = 3.0  # telemetry under the fault that the twin is fitted to
 KEPT_S = 5.0  # how long a committed patch is watched before the healing is called done
 _SETTLED_S = 0.05  # the first moments after an alarm may still belong to the change itself
-SWAPPING = "swapping the patch in"  # title of a stage
+# titles of stages
+SEARCHING, PROVING, SWAPPING = "looking for a patch", "proving the patch in simulation", "swapping the patch in"
 _LOOK_AGAIN = 4  # times that newer telemetry is tried when the twin does not repeat the incident
 
 
@@ -172,14 +174,7 @@ class Pipeline:
             self.console.line(f"  occurrence {occurrence.number} of {occurrence.incident_id}")
 
     def _record(self, incident: Incident, how_bad: Severity) -> None:
-        """Write the files of an incident from what is on the tape by now."""
-        folder = self.store.home / "incidents" / incident.id
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = self.tape.all().between(*recording_window(incident.event))
-        times, ratios = self.tape.scores()
-        scores = np.interp(kept.t_s, times, ratios, left=np.nan, right=np.nan) if len(times) else None
-        about = {"incident": incident.id, "robot": self.link.robot_id, "severity": how_bad.value}
-        write_incident(folder, self.robot, kept.rows(), scores, (incident.event,), about)
+        write_recording(self.store.home, self.robot, self.tape, incident, how_bad)
 
     def complete(self, healing: Healing) -> None:
         """Once the healing is over: the recording gets the telemetry from after the alarm that was still to come."""
@@ -242,7 +237,7 @@ class Pipeline:
             seed=self.seed,
             remembered=remembered(self.store, self.versions, self.incumbent, twin.causes[0].cause),
         )
-        with self.console.stage("looking for a patch") as stage:
+        with self.console.stage(SEARCHING) as stage, self.workers.progress.towards(self.budget, stage.update):
             before = self.workers.rollouts
             drawn = secret_seed(self.seal_key, "race", healing.incident.telemetry_sha, self.incumbent.sha256)
             bandit = Bandit(healing.asked)
@@ -272,7 +267,10 @@ class Pipeline:
         candidate = proposal.candidate
         self._move(candidate.id, PatchStatus.PROPOSED, PatchStatus.CHECKED, "the law is inside the language")
         self._move(candidate.id, PatchStatus.CHECKED, PatchStatus.VALIDATING, "to be sealed")
-        with self.console.stage("proving the patch in simulation") as stage:
+        planned = planned_rollouts(
+            self.policy, sum(each.fits(twin) for each in self.store.regressions(twin.robot.name))
+        )
+        with self.console.stage(PROVING) as stage, self.workers.progress.towards(planned, stage.update):
             report = self.validate(proposal, twin, healing)
             healing.evidence_rollouts += report.rollouts
             report = after_drill(self.workers, report, twin, self.incumbent, self.policy)

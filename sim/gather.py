@@ -19,7 +19,7 @@ from sim.scenario import Scenario
 from sim.twin.twin import Twin
 from sim.workers.base import Workers
 
-_FIRST_LOOK = 3  # sealed pairs; the next looks are at twice as many each
+FIRST_LOOK = 3  # sealed pairs; the next looks are at twice as many each
 
 
 def run_pairs(
@@ -54,7 +54,7 @@ def run_sealed(
 
 
 def _looks(planned: int) -> Iterator[int]:
-    look = _FIRST_LOOK
+    look = FIRST_LOOK
     while look < planned:
         yield look
         look *= 2

@@ -21,6 +21,7 @@ class Now:
     condition: Condition | None = None
     doing: Doing | None = None
     doing_since_s: float = 0.0  # seconds that this has been going on
+    left_s: float | None = None  # seconds that it takes at most if it goes on as it did; None: not known
     lines: tuple[Said, ...] = ()
     ratio: float | None = None  # the last test ratio
     silent_s: float | None = None  # seconds since the last telemetry arrived; None: none has
@@ -35,6 +36,7 @@ class Board:
         self._now = Now()
         self._doing_ns = self._heard_ns = clock.monotonic_ns()
         self._heard = False
+        self.steps = 0  # counts what the caretaker says that it does, so that who listens sees that it went on
         self._lines: deque[Said] = deque(maxlen=_LINES)
         self._samples: deque[Sample] = deque()
         self._ratios: deque[Ratio] = deque()
@@ -59,6 +61,7 @@ class Board:
                     if self._now.doing is None or self._now.doing.what != pulse.what:
                         self._doing_ns = self._clock.monotonic_ns()
                     self._now = replace(self._now, doing=pulse)
+                    self.steps += 1
                 case Condition():
                     self._now = replace(self._now, condition=pulse)
                 case Layout():
@@ -70,11 +73,13 @@ class Board:
         """What is known, and how old it is."""
         with self._lock:
             now_ns = self._clock.monotonic_ns()
+            since_s = (now_ns - self._doing_ns) * 1e-9
             return replace(
                 self._now,
                 lines=tuple(self._lines),
                 ratio=self._ratios[-1].ratio if self._ratios else None,
-                doing_since_s=(now_ns - self._doing_ns) * 1e-9,
+                doing_since_s=since_s,
+                left_s=_left_s(self._now.doing, since_s),
                 silent_s=(now_ns - self._heard_ns) * 1e-9 if self._heard else None,
             )
 
@@ -83,3 +88,10 @@ class Board:
         with self._lock:
             samples = tuple(sample for sample in self._samples if sample.t_s[-1] > since_s)
             return samples, tuple(ratio for ratio in self._ratios if ratio.t_s > since_s)
+
+
+def _left_s(doing: Doing | None, since_s: float) -> float | None:
+    """What is left of a stage takes as long as the same share of it took."""
+    if doing is None or not 0 < doing.done <= doing.total:
+        return None
+    return since_s * (doing.total - doing.done) / doing.done

@@ -13,7 +13,7 @@ from threading import Event as Flag
 
 from controllers.artefact import artefact_from_files
 from controllers.host import HostStatus
-from core.errors import BadInput, Conflict, Refused
+from core.errors import BadInput, Cancelled, Conflict, Refused
 from core.records import Candidate, Diagnosis, Event, ValidationReport
 from core.status import PatchStatus
 from patcher.propose.base import Proposal
@@ -63,7 +63,7 @@ class Caretaker:
     ) -> None:
         self._pipeline, self._home, self._say, self._decision_ns = pipeline, home, say, decision_ns
         self._leash, self._limit = leash, limit
-        self._obedience = Obedience(pipeline.link, pipeline.store, pipeline.versions, pipeline.clock)
+        self._obedience = Obedience(pipeline.link, pipeline.store, pipeline.versions, pipeline.clock, self.cancel)
         self._twins: dict[str, Twin] = {}  # incident -> what explains it
         self._healing: Healing | None = None  # the one at work
         self._postponed: list[Healing] = []  # incidents that came while patching was frozen, or the day was used up
@@ -183,13 +183,19 @@ class Caretaker:
         return not why
 
     def _answer(self, healing: Healing) -> None:
-        pipeline, self._healing = self._pipeline, healing
+        pipeline = self._pipeline
         assert healing.incident is not None
         pipeline.tape.hold()
+        pipeline.workers.progress.renew()
+        self._healing = healing
         try:
             with self._limit(pipeline, healing):
                 self._twins[healing.incident.id] = pipeline.answer(healing)
             self._approve_by_policy(healing)
+            pipeline.complete(healing)
+        except Cancelled as error:
+            give_up(pipeline.store, pipeline.link.robot_id, str(error))
+            self._say(Said(text=f"the search for a patch ended: {error}"))
             pipeline.complete(healing)
         except (Refused, BadInput) as error:  # a new start would meet it again; the robot is watched on
             give_up(pipeline.store, pipeline.link.robot_id, f"the search for a patch ended: {error}")
@@ -208,6 +214,13 @@ class Caretaker:
             with suppress(Conflict, Refused):  # a person was faster, or the evidence has aged
                 self._pipeline.store.decide(approval_of(decision, report, self._pipeline.clock))
                 self._say(Said(text=f"{patch.id} is {decision.reason}", grave=True))
+
+    def cancel(self, why: str) -> bool:
+        """End the search or the proof that is at work; whether there is one. Safe for threads."""
+        if self._healing is None:
+            return False
+        self._pipeline.workers.progress.cancel(why)
+        return True
 
     def deployed(self) -> None:
         """A patch was committed or taken back: whoever looks need not wait until it was watched."""

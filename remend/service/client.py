@@ -98,6 +98,11 @@ class Client:
         answer = self._ask("POST", f"/robots/{robot_id}/rollback", {"reason": reason}, {"Idempotency-Key": key})
         return _read(OrderShown, answer)
 
+    def cancel(self, robot_id: str, reason: str, key: str) -> OrderShown:
+        """End a robot's search for a patch, or its proof; the same `key` again is the same order."""
+        answer = self._ask("POST", f"/robots/{robot_id}/cancel", {"reason": reason}, {"Idempotency-Key": key})
+        return _read(OrderShown, answer)
+
     def order(self, order_id: str) -> OrderShown:
         """What became of an order."""
         return _read(OrderShown, self._ask("GET", f"/orders/{order_id}"))

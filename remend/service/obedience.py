@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from controllers.runtime import Stage
@@ -20,10 +20,17 @@ _EVERY_S = 0.2
 
 
 class Obedience:
-    """Carries out the orders to one robot, in a thread of its own."""
+    """Carries out the orders to one robot, in a thread of its own.
 
-    def __init__(self, link: RobotLink, store: Store, versions: Versions, clock: Clock) -> None:
+    Args:
+        cancel: ends the work in simulation, for the reason that it is given; whether there was any to end.
+    """
+
+    def __init__(
+        self, link: RobotLink, store: Store, versions: Versions, clock: Clock, cancel: Callable[[str], bool]
+    ) -> None:
         self._link, self._store, self._versions, self._clock = link, store, versions, clock
+        self._cancel_work = cancel
         self._stop = threading.Event()
 
     @contextmanager
@@ -59,6 +66,8 @@ class Obedience:
             match order.verb:
                 case Verb.ROLL_BACK:
                     what = self._roll_back(order)
+                case Verb.CANCEL:
+                    what = self._cancel(order)
         except RemendError as error:
             done, what = False, str(error)
         with self._store.journal("robot") as journal:
@@ -81,6 +90,12 @@ class Obedience:
                 self._versions.commit(self._link.robot_id, files, before.active_sha, about, order.actor)
                 self._store.move(patch.id, PatchStatus.ROLLING_BACK, PatchStatus.ROLLED_BACK, "robot", reason)
         return "the robot is back on the controller before"
+
+    def _cancel(self, order: Order) -> str:
+        because = f": {order.reason}" if order.reason else ""
+        if self._cancel_work(f"cancelled by {order.actor}{because}"):
+            return "the search for a patch ends; the robot goes on with its controller"
+        return "no patch was being searched for or proven"
 
     def _leave_trial(self, reason: str) -> None:
         if self._link.status().stage is not Stage.COMMITTED:

@@ -20,6 +20,7 @@ class Verb(StrEnum):
     """What can be asked."""
 
     ROLL_BACK = "roll_back"  # return to the controller before
+    CANCEL = "cancel"  # end the search for a patch, or its proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

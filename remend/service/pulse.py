@@ -30,6 +30,7 @@ class Doing:
     done: int = 0
     total: int = 0  # 0: not known
     note: str = ""
+    cancellable: bool = False  # whether an operator may end it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,10 @@ from typing import Protocol
 
 from core.records import Candidate, Diagnosis, ValidationReport
 from remend.console import Console, Stage
-from remend.pipeline import SWAPPING
+from remend.pipeline import PROVING, SEARCHING, SWAPPING
 from remend.service.pulse import Doing, Pulse, Said
+
+_CANCELLABLE = (SEARCHING, PROVING)
 
 
 class Listener(Protocol):
@@ -46,7 +48,7 @@ class PulseConsole(Console):
 
     @contextmanager
     def stage(self, title: str) -> Iterator[Stage]:
-        self._say(Doing(what=title))
+        self._say(Doing(what=title, cancellable=title in _CANCELLABLE))
         stage = _PulseStage(self, title, self._say)
         try:
             yield stage
@@ -74,4 +76,5 @@ class _PulseStage(Stage):
         self._say, self._what = say, title
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        self._say(Doing(what=self._what, done=done, total=total, note=note))
+        may = self._what in _CANCELLABLE
+        self._say(Doing(what=self._what, done=done, total=total, note=note, cancellable=may))

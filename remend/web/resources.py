@@ -32,9 +32,11 @@ class RobotShown:
     missed_deadlines: int | None  # since the last patch came
     test_ratio: float | None  # 1 is an alarm
     doing: str | None  # what its caretaker does
-    done: int
-    total: int
+    done: int  # of `total` steps; rollouts, of a search or a proof
+    total: int  # at most; 0: not known
     doing_since_s: float
+    left_s: float | None  # seconds until `total`, if it goes on as it did
+    cancellable: bool  # whether an operator may end it
     silent_s: float | None  # since its last telemetry
 
 
@@ -133,6 +135,8 @@ def robot_shown(care: Care) -> RobotShown:
         done=doing.done if doing else 0,
         total=doing.total if doing else 0,
         doing_since_s=now.doing_since_s,
+        left_s=now.left_s,
+        cancellable=doing.cancellable if doing else False,
         silent_s=now.silent_s,
     )
 

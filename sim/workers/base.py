@@ -21,6 +21,7 @@ from sim.workers.forgery import Forged, Forgery
 from sim.workers.job import Job
 from sim.workers.layers import Layers
 from sim.workers.outcome import Lost, Reason
+from sim.workers.progress import Progress
 from sim.workers.reruns import RerunJob
 
 Pair = tuple[Artefact, Scenario]
@@ -37,6 +38,7 @@ class Workers(Protocol):
 
     robot: Robot
     rollouts: int  # asked for so far; the only door to simulation keeps the count
+    progress: Progress  # done so far, and whether it is still wanted
 
     @property
     @abstractmethod
@@ -77,7 +79,9 @@ class Workers(Protocol):
         Raises:
             Refused: a job's law is new, and this machine lacks the layers to run a new law behind.
             RobotFault: no worker starts at all.
+            Cancelled: nobody wants them any more.
         """
+        self.progress.check()
         for job in jobs:
             self._require_walls(job.artefact)
         self.rollouts += sum(len(job.scenarios) for job in jobs)
@@ -86,6 +90,8 @@ class Workers(Protocol):
     def charge(self, rollouts: int) -> None:
         """Count rollouts that somebody else has simulated, in the twin and for the same budget."""
         self.rollouts += rollouts
+        self.progress.add(rollouts)
+        self.progress.check()
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """Judge every (controller, scenario) pair, as `roll` does."""

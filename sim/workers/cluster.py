@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.errors import BadInput, RobotFault
+from core.errors import BadInput, Cancelled, RobotFault
 from core.metrics import Array
 from core.robot import Robot
 from sim.workers.answer import write_answer
@@ -26,6 +26,7 @@ from sim.workers.layers import Layers, combined
 from sim.workers.outcome import Lost, Reason
 from sim.workers.parcel import pack
 from sim.workers.pool import Pool
+from sim.workers.progress import LOOK_S, Progress
 from sim.workers.reruns import RerunJob
 from sim.workers.settings import WorkerSettings
 from sim.workers.station import Station
@@ -53,7 +54,7 @@ class Cluster(Workers):
     """
 
     def __init__(self, robot: Robot, settings: WorkerSettings) -> None:
-        self.robot, self.rollouts = robot, 0
+        self.robot, self.rollouts, self.progress = robot, 0, Progress()
         self._settings = settings
         self._here = Pool(robot, replace(settings, address=""))
         self._ray = _import_ray()
@@ -100,10 +101,11 @@ class Cluster(Workers):
                     busy[station.actor.run.remote(jobs[job].to_bytes(), jobs[job].sha256)] = job, station
                 if not busy:
                     raise RobotFault(f"{self._name}: no node is left; start one with 'ray start'")
-                for answer in self._next(busy):
+                for answer in self._wanted(busy):
                     job, station = busy.pop(answer)
                     try:
                         found[job] = self._ray.get(answer, timeout=0)
+                        self.progress.add(len(jobs[job].scenarios))
                         idle.append(station)
                     except _lost(self._ray) as error:
                         found[job] = Lost(reason=Reason.MACHINE, what=f"its node was lost ({type(error).__name__})")
@@ -113,8 +115,24 @@ class Cluster(Workers):
 
     def _next(self, busy: dict[Any, tuple[int, _Hired]]) -> list[Any]:
         """Answers that are there; all that are out, if none comes for longer than a job may take."""
-        ready, late = self._ray.wait(list(busy), timeout=self._settings.timeout_s + _PATIENCE_S)
+        ready: list[Any] = []
+        late = list(busy)
+        for _ in range(round((self._settings.timeout_s + _PATIENCE_S) / LOOK_S)):
+            self.progress.check()
+            ready, late = self._ray.wait(list(busy), timeout=LOOK_S)
+            if ready:
+                break
         return list(ready or late)
+
+    def _wanted(self, busy: dict[Any, tuple[int, _Hired]]) -> list[Any]:
+        """As `_next`; if nobody waits for the answers any more, the stations that are at them are let go."""
+        try:
+            return self._next(busy)
+        except Cancelled:
+            for _, station in busy.values():
+                self._stations.remove(station)
+                self._dismiss(station)
+            raise
 
     def _hire(self) -> None:
         """A station on every processor that is free."""

@@ -8,7 +8,7 @@ import signal
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from core.clock import Clock
 from sim.workers.keeper import Keeper, Note
 from sim.workers.limits import SLOTS, worker_user
 from sim.workers.outcome import Lost, Reason, outcome, too_much
+from sim.workers.progress import LOOK_S
 
 _CHUNK = 1 << 20
 _PATIENCE_NS = 600 * 10**9  # a zygote that has not prepared a job by then hangs
@@ -70,13 +71,24 @@ class Dispatch:
         keeper: of the zygote; it is started again when it dies.
         count: workers at a time.
         timeout_s: wall time that a job may take from the start of its worker.
+        wanted: raises as soon as nobody waits for the answers any more.
+        done: told of every request, by its index, as it is answered.
     """
 
     def __init__(
-        self, keeper: Keeper, requests: Sequence[Request], *, count: int, timeout_s: float, clock: Clock
+        self,
+        keeper: Keeper,
+        requests: Sequence[Request],
+        *,
+        count: int,
+        timeout_s: float,
+        clock: Clock,
+        wanted: Callable[[], None] = lambda: None,
+        done: Callable[[int], None] = lambda request: None,
     ) -> None:
         self._keeper, self._requests, self._clock = keeper, requests, clock
         self._timeout_ns = round(timeout_s * 1e9)
+        self._wanted, self._done = wanted, done
         self._waiting = deque(range(len(requests)))
         self._free = deque(range(count))
         self._running: dict[int, _Running] = {}  # by index of the request; of those beside, after the last of these
@@ -89,6 +101,7 @@ class Dispatch:
 
         Raises:
             RobotFault: no zygote starts.
+            Cancelled: nobody waits for the answers any more.
         """
         try:
             while self._waiting or self._running:
@@ -115,6 +128,7 @@ class Dispatch:
     def _serve(self, selector: selectors.BaseSelector) -> bool:
         """Until all is done; False if the zygote has died."""
         while self._waiting or self._running:
+            self._wanted()
             while self._waiting and self._free:
                 if not self._start(selector):
                     return False
@@ -195,6 +209,8 @@ class Dispatch:
             unneeded = running.killed is _NOT_NEEDED and note.exit_code != -signal.SIGKILL  # it had ended by itself
             self._found[note.job] = (None if unneeded else running.killed) or _outcome(note, running)
             self._release(note.job)
+            if note.job < len(self._requests):
+                self._done(note.job)
             if running.beside in self._running and note.job < len(self._requests):
                 self._kill(self._running[running.beside], _NOT_NEEDED)
         return True
@@ -212,9 +228,10 @@ class Dispatch:
         if running.beside not in self._running:
             self._free.append(running.slot)
 
-    def _wait_s(self) -> float | None:
+    def _wait_s(self) -> float:
         ends = [running.until_ns for running in self._running.values() if running.until_ns is not None]
-        return max(0.0, 1e-9 * (min(ends) - self._clock.monotonic_ns())) if ends else None
+        left_s = 1e-9 * (min(ends) - self._clock.monotonic_ns()) if ends else LOOK_S
+        return min(max(0.0, left_s), LOOK_S)
 
     def _kill_late(self) -> bool:
         """Kill the workers that are late; False if it is the zygote that hangs."""

@@ -12,6 +12,7 @@ from sim.workers.job import Job, run_job
 from sim.workers.layers import Layers, no_layers
 from sim.workers.lockstep import run_lockstep
 from sim.workers.outcome import Lost
+from sim.workers.progress import Progress
 from sim.workers.reruns import RerunJob, run_reruns
 
 
@@ -26,7 +27,7 @@ class InProcess(Workers):
     count = 1
 
     def __init__(self, robot: Robot, *, trusting: bool = False) -> None:
-        self.robot, self.rollouts = robot, 0
+        self.robot, self.rollouts, self.progress = robot, 0, Progress()
         self._trusting = trusting
 
     def warm_up(self) -> None:
@@ -39,7 +40,13 @@ class InProcess(Workers):
         """There is nothing to end."""
 
     def _run(self, jobs: Sequence[Job]) -> list[Answer]:
-        return [run_lockstep(job) if job.lockstep else run_job(job) for job in jobs]
+        return [self._one(job) for job in jobs]
+
+    def _one(self, job: Job) -> Answer:
+        self.progress.check()
+        answer = run_lockstep(job) if job.lockstep else run_job(job)
+        self.progress.add(len(job.scenarios))
+        return answer
 
     def rerun(self, jobs: Sequence[RerunJob]) -> list[tuple[Array, ...] | Lost]:
         return [run_reruns(job) for job in jobs]

@@ -22,6 +22,7 @@ from sim.workers.job import Job
 from sim.workers.keeper import Keeper
 from sim.workers.layers import Layers
 from sim.workers.outcome import Lost, Reason
+from sim.workers.progress import Progress
 from sim.workers.reruns import RerunJob
 from sim.workers.settings import WorkerSettings
 from sim.workers.zygote import MOST_TEXT
@@ -39,7 +40,7 @@ class Pool(Workers):
     """
 
     def __init__(self, robot: Robot, settings: WorkerSettings | None = None, clock: Clock | None = None) -> None:
-        self.robot, self.rollouts = robot, 0
+        self.robot, self.rollouts, self.progress = robot, 0, Progress()
         self._settings, self._clock = settings or WorkerSettings(), clock or SystemClock()
         self._count = self._settings.count or len(os.sched_getaffinity(0))
         self.usage = Usage(zygote_s=0.0, workers_s=(0.0,) * self._count)  # so far
@@ -89,7 +90,7 @@ class Pool(Workers):
             partial(lockstep.read_driven if job.lockstep else read_answer, robot=self.robot, ticks=each)
             for job, each in zip(jobs, ticks, strict=True)
         ]
-        return self._ask(requests, readers)
+        return self._ask(requests, readers, [len(job.scenarios) for job in jobs])
 
     def _request(self, job: Job, ticks: Sequence[int]) -> Request:
         if not job.lockstep:
@@ -106,13 +107,21 @@ class Pool(Workers):
         requests = [
             Request(work=_RERUNS, data=job.to_bytes(), most_answer=job.most_bytes(), blind=True) for job in jobs
         ]
-        return self._ask(requests, [partial(reruns.read_reruns, job=job) for job in jobs])
+        return self._ask(requests, [partial(reruns.read_reruns, job=job) for job in jobs], [0] * len(jobs))
 
-    def _ask(self, requests: Sequence[Request], readers: Sequence[Callable[[bytes], T]]) -> list[T | Lost]:
-        """The answer to each request, in their order, as its reader finds it."""
+    def _ask(
+        self, requests: Sequence[Request], readers: Sequence[Callable[[bytes], T]], rollouts: Sequence[int]
+    ) -> list[T | Lost]:
+        """The answer to each request, in their order, as its reader finds it; each is worth so many rollouts."""
         with self._one_call:
             dispatch = Dispatch(
-                self._keeper, requests, count=self._count, timeout_s=self._settings.timeout_s, clock=self._clock
+                self._keeper,
+                requests,
+                count=self._count,
+                timeout_s=self._settings.timeout_s,
+                clock=self._clock,
+                wanted=self.progress.check,
+                done=lambda request: self.progress.add(rollouts[request]),
             )
             found, usage = dispatch.run()
             self.usage += usage

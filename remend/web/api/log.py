@@ -59,21 +59,31 @@ async def listen(
     """What is added to the audit log, as server-sent events: names and ids, never content.
 
     `id` is the row's number, `event` its verb, `data` its subject. Whoever comes back with the number of the last row
-    misses nothing. The stream ends when the service stops or the caller may look no more.
+    misses nothing. An event `progress` has no number: the caretaker of the robot in `data` has come further. The stream
+    ends when the service stops or the caller may look no more.
     """
     seq = last_event_id if last_event_id is not None else (await asyncio.to_thread(_last, service))
-    quiet_s = 0.0
+    quiet_s, steps = 0.0, _steps(service)
     yield ServerSentEvent(event="hello", raw_data=str(seq), id=str(seq), retry=2000)
     while not await request.is_disconnected() and not request.app.state.stopping.is_set():
         rows = await asyncio.to_thread(_after, service, seq)
         for row in rows:
             seq = row.seq
             yield ServerSentEvent(event=row.verb, raw_data=row.subject, id=str(seq))
+        before, steps = steps, _steps(service)
+        for robot_id in steps:
+            if steps[robot_id] != before.get(robot_id):
+                yield ServerSentEvent(event="progress", raw_data=robot_id)
         quiet_s = 0.0 if rows else quiet_s + _LOOK_S
         if quiet_s >= _HEARTBEAT_S:
             quiet_s = 0.0
             yield ServerSentEvent(event="heartbeat", raw_data=str(seq))
         await asyncio.sleep(_LOOK_S)
+
+
+def _steps(service: Service) -> dict[str, int]:
+    """How often each caretaker has said what it does."""
+    return {robot_id: care.board.steps for robot_id, care in list(service.cares.items())}
 
 
 def _last(service: Service) -> int:

@@ -83,6 +83,14 @@ def roll_back(robot_id: Name, asked: Asked, service: Served, who: Operator, key:
         return order_shown(connection, order)
 
 
+@router.post("/robots/{robot_id}/cancel", status_code=202)
+def cancel(robot_id: Name, asked: Asked, service: Served, who: Operator, key: Key = None) -> OrderShown:
+    """End the search for a patch, or its proof. What was not decided yet is rejected; the robot is not touched."""
+    order = service.order(robot_id, Verb.CANCEL, who.name, asked.reason, key or new_id("key", service.clock))
+    with service.store.reading() as connection:
+        return order_shown(connection, order)
+
+
 @router.get("/orders/{order_id}")
 def get_order(order_id: Name, service: Served, who: Viewer) -> OrderShown:
     """What became of an order."""

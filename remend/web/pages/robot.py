@@ -36,3 +36,10 @@ def roll_back(robot_id: Name, service: Served, who: Operator, reason: Words = ""
     """Ask a robot to return to the controller before. The key makes the form, sent twice, one order."""
     order = service.order(robot_id, Verb.ROLL_BACK, who.name, reason.strip(), key or new_id("key", service.clock))
     return see(f"/robots/{robot_id}?order={order.id}#back")
+
+
+@router.post("/robots/{robot_id}/cancel")
+def cancel(robot_id: Name, service: Served, who: Operator, reason: Words = "", key: Text = "") -> Response:
+    """End the search for a patch, or its proof."""
+    order = service.order(robot_id, Verb.CANCEL, who.name, reason.strip(), key or new_id("key", service.clock))
+    return see(f"/robots/{robot_id}?order={order.id}")

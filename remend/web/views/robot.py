@@ -12,7 +12,7 @@ from remend import numbers
 from remend.chart import Chart, Line, draw
 from remend.figures import Figure
 from remend.service.board import Board
-from remend.service.orders import Order, order_of, order_result
+from remend.service.orders import Order, Verb, order_of, order_result
 from remend.service.service import Service
 from remend.versions import Versions
 from remend.web import queries
@@ -22,6 +22,7 @@ from remend.web.views.states import STALE_S, Pill, is_lost, patch_pill
 from remend.web.views.times import Moment, moment
 
 _SHOWN = 12  # versions and patches in a list
+_ASKED = {Verb.ROLL_BACK: "the robot to roll back", Verb.CANCEL: "for the search to end"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +160,10 @@ def _patch(service: Service, connection: Connection, name: str) -> PatchRow:
 
 def _order(connection: Connection, order: Order) -> OrderRow:
     result = order_result(connection, order.id)
+    asked = f"{order.actor} asked {_ASKED[order.verb]}"
     if result is None:
-        return OrderRow(
-            id=order.id, says=f"{order.actor} asked the robot to roll back; it has not answered yet.", tone="open",
-            answered=False,
-        )  # fmt: skip
-    said = f"{order.actor} asked the robot to roll back: {result.what}."
+        return OrderRow(id=order.id, says=f"{asked}; there is no answer yet.", tone="open", answered=False)
+    said = f"{asked}: {result.what}."
     return OrderRow(id=order.id, says=said, tone="plain" if result.done else "bad", answered=True)
 
 

@@ -54,3 +54,19 @@ def test_a_robot_whose_clock_began_anew_has_a_new_course() -> None:
     board.take(sample(1.0))
     samples, _ = board.course()
     assert [each.t_s[-1] for each in samples] == [1.0]
+
+
+def test_what_is_left_takes_as_long_as_the_same_share_took() -> None:
+    clock = ManualClock()
+    board = Board(clock)
+    board.take(Doing(what="proving", total=120))
+    clock.now_ns += 20 * 10**9
+    assert board.now().left_s is None
+    board.take(Doing(what="proving", done=40, total=120))
+    assert board.now().left_s == 40.0
+    board.take(Doing(what="proving", done=120, total=120))
+    assert board.now().left_s == 0.0
+    steps = board.steps
+    board.take(Doing(what="watching"))
+    assert board.now().left_s is None
+    assert board.steps == steps + 1

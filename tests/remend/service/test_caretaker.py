@@ -21,6 +21,7 @@ from remend.service.caretaker import Caretaker
 from remend.service.freeze import freeze
 from remend.store import Store
 from remend.versions import Versions
+from sim.workers.progress import Progress
 
 P = PatchStatus
 LAW = Path(__file__).parents[3] / "controllers" / "laws" / "joint_pd"
@@ -44,6 +45,7 @@ class FakePipeline:
         self.tape = SimpleNamespace(hold=lambda: None, release=lambda: None)
         self.answered: list[Healing] = []
         self.complete = self.answered.append
+        self.workers = SimpleNamespace(progress=Progress())
 
 
 @pytest.fixture
@@ -206,3 +208,31 @@ def test_what_the_policy_approves_is_approved_once_the_evidence_is_there(
     assert approved.approval is not None
     assert approved.approval.actor == ACTOR
     assert "policy version 3" in approved.approval.reason
+
+
+def test_a_search_that_is_cancelled_leaves_nothing_half_done_and_the_next_one_is_wanted(
+    store: Store, stored: Any, caretaker: Any, samples: Any
+) -> None:
+    stored(store, P.VALIDATING, 1)
+    stored(store, P.AWAITING_APPROVAL, 2)
+    looks_after, pipeline = caretaker("b" * 64)
+    completed: list[Healing] = []
+    pipeline.complete = completed.append
+
+    def work(*_: object) -> None:
+        assert looks_after.cancel("cancelled by otto: the cell is needed")
+        pipeline.workers.progress.check()
+
+    pipeline.answer = work
+    healing = Healing(robot="iiwa", fault="", seed=1, incident=samples.incident())
+    assert not looks_after.cancel("nothing is at work")
+    looks_after._answer(healing)
+    rejected = store.patch("pat_1")
+    assert rejected.status is P.REJECTED
+    assert rejected.moves[-1].why == "cancelled by otto: the cell is needed"
+    assert store.patch("pat_2").status is P.AWAITING_APPROVAL
+    assert completed == [healing]
+
+    pipeline.answer = lambda healing: pipeline.workers.progress.check()
+    looks_after._answer(healing)
+    assert completed == [healing, healing]

@@ -61,7 +61,7 @@ def link(versions: Versions, samples: ModuleType) -> FakeLink:
 
 @pytest.fixture
 def obedience(link: FakeLink, store: Store, versions: Versions, clock: ManualClock) -> Obedience:
-    return Obedience(cast(Any, link), store, versions, clock)
+    return Obedience(cast(Any, link), store, versions, clock, lambda why: False)
 
 
 def rolled_back(store: Store, obedience: Obedience, name: str = "ord_1") -> OrderResult:
@@ -132,4 +132,27 @@ def test_a_freeze_leaves_a_committed_patch_alone(
     with store.journal("vera") as journal:
         freeze(journal, "visitors")
     obedience.look()
+    assert link.reasons == []
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_search_is_cancelled_if_there_is_one(
+    store: Store, link: FakeLink, versions: Versions, clock: ManualClock, works: bool
+) -> None:
+    whys: list[str] = []
+
+    def cancel(why: str) -> bool:
+        whys.append(why)
+        return works
+
+    order = Order(id="ord_1", robot_id="iiwa", verb=Verb.CANCEL, actor="otto", reason="not now", key="k", at_ns=1)
+    with store.journal("otto") as journal:
+        place(journal, order)
+    Obedience(cast(Any, link), store, versions, clock, cancel).look()
+    with store.reading() as connection:
+        found = order_result(connection, "ord_1")
+    assert found is not None
+    assert found.done
+    assert ("the search for a patch ends" in found.what) is works
+    assert whys == ["cancelled by otto: not now"]
     assert link.reasons == []

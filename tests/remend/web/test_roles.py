@@ -25,6 +25,7 @@ TABLE: dict[tuple[str, str], Role] = {
     ("GET", "/robots/{robot_id}/course"): V,
     ("GET", "/robots/{robot_id}/policy"): V,
     ("POST", "/robots/{robot_id}/rollback"): O,
+    ("POST", "/robots/{robot_id}/cancel"): O,
     ("GET", "/orders/{order_id}"): V,
     ("GET", "/incidents"): V,
     ("GET", "/incidents/{incident_id}"): V,

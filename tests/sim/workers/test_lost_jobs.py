@@ -31,6 +31,7 @@ from sim.workers.keeper import Keeper, Note
 from sim.workers.layers import Door, Layers, no_layers
 from sim.workers.outcome import Lost, Reason
 from sim.workers.pool import Pool
+from sim.workers.progress import Progress
 from sim.workers.self_test import ATTACKS, PROBE, Attempt
 from sim.workers.settings import WorkerSettings
 from tests.sim.workers.conftest import FREE, Cage
@@ -387,7 +388,7 @@ class _Canned(Workers):
     count = 2
 
     def __init__(self, robot: Robot, layers: Layers, answers: Sequence[Sequence[Answer]] = ()) -> None:
-        self.robot, self.rollouts = robot, 0
+        self.robot, self.rollouts, self.progress = robot, 0, Progress()
         self._layers, self._answers = layers, list(answers)
         self.asked: list[list[Job]] = []
 
