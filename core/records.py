@@ -197,7 +197,7 @@ class Approval:
 
     id: str  # app_...
     patch_id: str
-    decision: str  # "approve" or "reject"
+    decision: str  # "approve" or "reject"; "first_approve": another person has to approve the same
     actor: str
     reason: str
     base_sha: str
@@ -205,6 +205,12 @@ class Approval:
     report_sha: str
     at_ns: int
     expires_ns: int
+    first_actor: str = ""  # who approved the same before, where that takes two people
+
+    @property
+    def approver(self) -> str:
+        """Everybody who approved, as the robot's manifest names them."""
+        return f"{self.first_actor} and {self.actor}" if self.first_actor else self.actor
 
     @property
     def sha256(self) -> str:

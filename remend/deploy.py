@@ -108,7 +108,7 @@ class Deployment:
             result_sha=artefact_sha(artefact.files),
             files={name: sha256_of(data) for name, data in artefact.files.items()},
             report_sha=approval.report_sha,
-            approver=approval.actor,
+            approver=approval.approver,
             not_before_ns=approval.at_ns,
             expires_ns=approval.expires_ns,
             revert_to=approval.base_sha,

@@ -88,9 +88,19 @@ def approve(
     robot_name: Annotated[str, typer.Option("--robot-name", help="The robot's id, where the risk is high.")] = "",
 ) -> None:
     """Approve a patch as it is now; the service then brings it onto the robot."""
+    from remend.second_person import FIRST  # noqa: PLC0415
+
     with _service() as service:
-        decided = service.decide("approve", service.patch(patch), reason, robot_name)
-    typer.echo(f"{patch} is approved by {decided.actor}; the canary decides on the robot")
+        whole = service.patch(patch)
+        if (first := whole.first_approval) is not None:
+            typer.echo(f"{first.actor} has approved {patch} first: {first.reason or 'no reason given'}")
+            if sys.stdin.isatty() and not typer.confirm("Approve it as the second person?"):
+                raise typer.Exit(1)
+        decided = service.decide("approve", whole, reason, robot_name)
+    if decided.decision == FIRST:
+        typer.echo(f"{patch} has the first approval, by {decided.actor}; another person has to approve the same")
+        return
+    typer.echo(f"{patch} is approved by {decided.approver}; the canary decides on the robot")
 
 
 def reject(patch: PatchId, reason: Reason = "") -> None:

@@ -20,7 +20,7 @@ from core.errors import BadInput, Conflict, Refused
 from core.ids import canonical_json
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, Seal, ValidationReport
 from core.status import PatchStatus, Verdict
-from remend import alpha, audit, ledger, tables
+from remend import alpha, audit, ledger, second_person, tables
 from remend.agency.policy import ACTOR
 from remend.claim import claimed, keys_of
 from remend.database import reading, writing
@@ -269,12 +269,20 @@ class Store:
         with self.journal(actor) as journal:
             journal.move(patch_id, before, after, why)
 
-    def decide(self, approval: Approval) -> None:
+    def decide(self, approval: Approval, *, persons: int = 1, seen: str | None = None) -> Approval:
         """Store a person's decision and move the patch to APPROVED or REJECTED. A patch is decided once.
+
+        Args:
+            persons: who have to approve the same; the first of two moves nothing.
+            seen: id of the first of two approvals as it was shown, "" for none; None if that is not known.
+
+        Returns:
+            What was stored: the decision, or the first of two approvals.
 
         Raises:
             BadInput: no such patch, or the decision is neither "approve" nor "reject".
-            Conflict: the patch does not wait for a decision, or the decision names other artefacts or another report.
+            Conflict: the patch does not wait for a decision, the decision names other artefacts or another report, or
+                the second approval is the first person's.
             Refused: the evidence does not pass, the decision has expired, or the proposer approves itself.
         """
         if approval.decision not in ("approve", "reject"):
@@ -289,11 +297,16 @@ class Store:
             _require_same(patch, approval)
             if approves:
                 _require_approvable(patch, approval, self._clock.wall_ns())
+            if approves and persons > 1:
+                approval = second_person.take(journal, patch, approval, seen)
+                if approval.decision == second_person.FIRST:
+                    return approval
             subject = (patch.id, patch.candidate.sha256)
             verb = "auto_approve" if approval.actor == ACTOR else approval.decision  # no person, and so it is said
             journal.record(tables.approvals, verb, subject, approval, **columns)
             after = PatchStatus.APPROVED if approves else PatchStatus.REJECTED
             journal.move(patch.id, patch.status, after, approval.reason)
+            return approval
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -83,13 +83,17 @@ class Client:
         return _read(PatchWhole, self._ask("GET", f"/patches/{patch_id}"))
 
     def decide(self, decision: str, patch: PatchWhole, reason: str, robot_name: str = "") -> Approval:
-        """Decide on a patch as it was read; `decision` is "approve" or "reject"."""
+        """Decide on a patch as it was read; `decision` is "approve" or "reject".
+
+        That of what is returned is "first_approve" where another person has to approve the same.
+        """
         asked = {
             "reason": reason,
             "base_sha": patch.candidate.base_sha,
             "result_sha": patch.candidate.result_sha,
             "report_sha": patch.report_sha or "",
             "robot_name": robot_name,
+            "first_id": patch.first_approval.id if patch.first_approval else "",
         }
         return _read(Approval, self._ask("POST", f"/patches/{patch.candidate.id}/{decision}", asked))
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.clock import Clock
-from core.errors import BadInput, Conflict, Refused
+from core.errors import BadInput, Conflict
 from core.ids import new_id
 from core.records import Approval
 from core.status import PatchStatus
 from remend.decision import VALID_NS
 from remend.ledger import Patch
+from remend.second_person import FIRST, first_approval
 from remend.service.freeze import require_moving
 from remend.service.risk import Level, Risk, risk_of
 from remend.store import Store
@@ -29,6 +30,7 @@ class Shown:
     base_sha: str
     result_sha: str
     report_sha: str
+    first_id: str | None = None  # of the first of two approvals; "" if there was none; None if that is not said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +48,17 @@ def decide(
 ) -> Approval:
     """Decide on a patch.
 
+    Args:
+        persons: who have to approve the same hashes: 1 or 2.
+
+    Returns:
+        The decision; where two people have to approve, the first approval says so in its `decision`.
+
     Raises:
         BadInput: no such patch, or a reason or the robot's name is missing.
-        Conflict: something else was shown than there is, or somebody else has decided.
-        Refused: patching is frozen, the policy asks for more persons, or the evidence does not allow it.
+        Conflict: something else was shown than there is, somebody else has decided, or the person has given the first
+            of two approvals.
+        Refused: patching is frozen, or the evidence does not allow it.
     """
     patch = store.patch(patch_id)
     if patch.approval is not None:
@@ -58,15 +67,16 @@ def decide(
         was = "approved" if patch.approval.decision == "approve" else "rejected"
         raise Conflict(f"{patch_id} was {was} by {patch.approval.actor}; a patch is decided once")
     _require_current(patch, shown)
+    if wish.decision == "approve" and persons > 1:
+        with store.reading() as connection:
+            first = first_approval(connection, patch, clock.wall_ns())
+        if first is not None and shown.first_id == "" and _same(first, wish, shown):
+            return first  # the same request once more
     if len(wish.reason) > MAX_REASON:
         raise BadInput(f"a reason has at most {MAX_REASON} characters")
     if wish.decision == "approve":
         with store.reading() as connection:
             require_moving(connection)
-        if persons > 1:
-            raise Refused(
-                f"the policy asks for {persons} people to approve {patch.candidate.kind}; there is only a way for one"
-            )
         robot_id = store.incident(patch.candidate.incident_id).robot_id
         _require_care(risk_of(patch.candidate, patch.report, simulated=simulated), wish, robot_id)
     elif not wish.reason.strip():
@@ -84,14 +94,13 @@ def decide(
         at_ns=now_ns,
         expires_ns=now_ns + VALID_NS,
     )
-    store.decide(approval)
-    return approval
+    return store.decide(approval, persons=persons, seen=shown.first_id)
 
 
 def _same(approval: Approval, wish: Wish, shown: Shown) -> bool:
-    return (approval.decision, approval.actor) == (wish.decision, wish.actor) and shown == Shown(
-        base_sha=approval.base_sha, result_sha=approval.result_sha, report_sha=approval.report_sha
-    )
+    decision = "approve" if approval.decision == FIRST else approval.decision
+    then = (decision, approval.actor, approval.base_sha, approval.result_sha, approval.report_sha)
+    return then == (wish.decision, wish.actor, shown.base_sha, shown.result_sha, shown.report_sha)
 
 
 def _require_current(patch: Patch, shown: Shown) -> None:

@@ -105,6 +105,8 @@ class PatchWhole:
     report: ValidationReport | None
     report_sha: str | None  # that a decision has to name
     approval: Approval | None
+    persons: int  # who have to approve the same hashes
+    first_approval: Approval | None  # of two, while it counts and the second is missing
     outcomes: tuple[Outcome, ...]
     diff: str  # between the controllers
 

@@ -11,6 +11,7 @@ from core.errors import Conflict
 from core.records import Approval
 from core.status import PatchStatus
 from remend import ledger
+from remend.second_person import FIRST, first_approval
 from remend.service import decisions
 from remend.service.decisions import Shown, Wish
 from remend.versions import Versions
@@ -29,6 +30,11 @@ class DecisionAsked(BaseModel):
     result_sha: str = Field(max_length=64)
     report_sha: str = Field(max_length=64)
     robot_name: str = Field(default="", max_length=80, description="Typed, where the risk is high.")
+    first_id: str | None = Field(
+        default=None,
+        max_length=80,
+        description="Where two have to approve: id of the first approval as it was shown, empty for none.",
+    )
 
 
 class Patches(Page):
@@ -54,7 +60,7 @@ def list_patches(
 
 @router.get("/patches/{patch_id}")
 def get_patch(patch_id: Name, service: Served, who: Viewer, response: Response) -> PatchWhole:
-    """One patch with everything that a decision needs. The ETag changes with its status and its report."""
+    """One patch with everything that a decision needs. The ETag changes with its status, report and approvals."""
     whole = patch_whole(service, patch_id)
     response.headers["ETag"] = _etag(whole)
     return whole
@@ -66,10 +72,14 @@ def approve(
     asked: DecisionAsked,
     service: Served,
     who: Operator,
+    response: Response,
     if_match: IfMatch = None,
 ) -> Approval:
-    """Approve a patch, bound to what was shown."""
-    return _decide(service, patch_id, "approve", asked, who.name, if_match)
+    """Approve a patch, bound to what was shown. 202: another person has to approve the same."""
+    made = _decide(service, patch_id, "approve", asked, who.name, if_match)
+    if made.decision == FIRST:
+        response.status_code = 202
+    return made
 
 
 @router.post("/patches/{patch_id}/reject", status_code=201)
@@ -92,6 +102,7 @@ def patch_whole(service: Served, patch_id: str) -> PatchWhole:
     """
     with service.store.reading() as connection:
         patch = ledger.patch(connection, patch_id)
+        first = first_approval(connection, patch, service.clock.wall_ns())
         summary = patch_summary(service, connection, patch_id)
     candidate = patch.candidate
     return PatchWhole(
@@ -101,6 +112,8 @@ def patch_whole(service: Served, patch_id: str) -> PatchWhole:
         report=patch.report,
         report_sha=patch.report.sha256 if patch.report else None,
         approval=patch.approval,
+        persons=service.agency.of(summary.robot_id).of_kind(candidate.kind).persons,
+        first_approval=first,
         outcomes=patch.outcomes,
         diff=Versions.open(service.home, service.clock).diff(candidate.base_sha, candidate.result_sha),
     )
@@ -117,11 +130,17 @@ def _decide(
         service.clock,
         patch_id,
         Wish(decision=decision, actor=actor, reason=asked.reason, robot_name=asked.robot_name),
-        Shown(base_sha=asked.base_sha, result_sha=asked.result_sha, report_sha=asked.report_sha),
+        Shown(
+            base_sha=asked.base_sha,
+            result_sha=asked.result_sha,
+            report_sha=asked.report_sha,
+            first_id=asked.first_id,
+        ),
         simulated=service.is_simulated(whole.summary.robot_id),
-        persons=service.agency.of(whole.summary.robot_id).of_kind(whole.candidate.kind).persons,
+        persons=whole.persons,
     )
 
 
 def _etag(whole: PatchWhole) -> str:
-    return f'"{len(whole.moves)}-{(whole.report_sha or "none")[:16]}"'
+    first = f"-{whole.first_approval.id}" if whole.first_approval else ""
+    return f'"{len(whole.moves)}-{(whole.report_sha or "none")[:16]}{first}"'

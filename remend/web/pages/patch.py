@@ -53,9 +53,10 @@ def decide(
     base_sha: Sha = "",
     result_sha: Sha = "",
     report_sha: Sha = "",
+    first_id: Text = "",
 ) -> Response:
     """Decide, bound to what was shown. What was typed is never lost."""
-    posted = Shown(base_sha=base_sha, result_sha=result_sha, report_sha=report_sha)
+    posted = Shown(base_sha=base_sha, result_sha=result_sha, report_sha=report_sha, first_id=first_id)
     wish = Wish(decision=decision, actor=who.name, reason=reason, robot_name=robot_name)
     try:
         if decision not in ("approve", "reject"):

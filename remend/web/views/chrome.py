@@ -25,6 +25,7 @@ _RECORDS = (
     "candidate",
     "report",
     "approve",
+    "first_approve",
     "reject",
     "outcome",
     "auto_approve",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.records import Approval
 from core.status import PatchStatus, Verdict
 from remend import views
 from remend.ledger import Patch
@@ -34,6 +35,8 @@ class DecisionBlock:
     state: str  # "open", "held", "early", "done" or "no_role"
     says: str  # one or two sentences
     approve_off: str  # why approving is off; empty if it is not
+    first: str  # who gave the first of two approvals, when and why; empty if nobody or one is enough
+    persons: int  # who have to approve
     needs_reason: bool  # for an approval; a rejection always does
     needs_name: bool
     ask: tuple[str, ...]  # who could decide
@@ -52,16 +55,22 @@ def decision_block(
     now_ns: int,
     successor: str,
     attempt: Attempt,
+    persons: int = 1,
+    first: Approval | None = None,
 ) -> DecisionBlock:
     """The block for one reader."""
-    status, ask = patch.status, tuple(user.name for user in users if user.role.covers(Role.OPERATOR))
+    given_by = "" if first is None else first.actor
+    status = patch.status
+    ask = tuple(user.name for user in users if user.role.covers(Role.OPERATOR) and user.name != given_by)
     state, says = _state(patch)
     if state in ("open", "held") and not who.may(Role.OPERATOR):
         state, says = "no_role", "You may read everything here; deciding takes an operator."
     return DecisionBlock(
         state=state,
         says=says,
-        approve_off=_approve_off(patch, freeze),
+        approve_off=_approve_off(patch, freeze) or _second_off(first, who),
+        first=_first_words(first, now_ns),
+        persons=persons,
         needs_reason=risk.level.rank >= Level.MEDIUM.rank,
         needs_name=risk.level is Level.HIGH,
         ask=ask,
@@ -92,7 +101,7 @@ def _ending(patch: Patch) -> str:
         return f"Superseded: {last.why}."
     if approval is not None:
         said = "approved" if approval.decision == "approve" else "rejected"
-        says = f"{approval.actor} {said} this patch" + (f": {approval.reason}" if approval.reason else "")
+        says = f"{approval.approver} {said} this patch" + (f": {approval.reason}" if approval.reason else "")
         return says if says.endswith((".", "!", "?")) else f"{says}."
     return views.sentence(f"{patch.status.value.replace('_', ' ')}: {last.why}")
 
@@ -107,6 +116,19 @@ def _approve_off(patch: Patch, freeze: Freeze | None) -> str:
     if patch.report.verdict is not Verdict.PASS:
         return f"The evidence is {views.VERDICT_WORDS[patch.report.verdict]}; only a pass can be approved."
     return ""
+
+
+def _first_words(first: Approval | None, now_ns: int) -> str:
+    if first is None:
+        return ""
+    ago = duration(max(now_ns - first.at_ns, 0) * 1e-9)
+    said = f"{first.actor} approved this {ago} ago" + (f": {first.reason}" if first.reason else "")
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
+def _second_off(first: Approval | None, who: Identity) -> str:
+    """Nobody is two people."""
+    return "You gave the first approval; the second is another person's." if first and first.actor == who.name else ""
 
 
 def _expires(expires_ns: int, now_ns: int) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from core.status import PatchStatus, Verdict
 from remend import ledger, tables
+from remend.second_person import first_approval
 from remend.service.handling import Handling
 from remend.service.service import Service
 from remend.web import queries
@@ -124,12 +125,15 @@ def _decisions(service: Service, connection: Connection) -> list[Item]:
         says = f"{trouble(incident.channel, incident.kind)}. {cause_words(incident.cause)}"
         if patch.verdict not in (None, Verdict.PASS):
             says = f"The evidence is {patch.verdict}. {says}"
+        pills = [severity_pill(incident.severity), Pill(word=f"{patch.risk.level.value} risk", tone="plain")]
+        if first_approval(connection, ledger.patch(connection, name), now_ns) is not None:
+            pills.append(Pill(word="needs a second person", tone="plain"))
         found.append(
             Item(
                 kind="decisions",
                 href=f"/patches/{name}",
                 title=patch.rationale,
-                pills=(severity_pill(incident.severity), Pill(word=f"{patch.risk.level.value} risk", tone="plain")),
+                pills=tuple(pills),
                 robot_id=patch.robot_id,
                 says=says,
                 since=moment(patch.since_ns, now_ns),

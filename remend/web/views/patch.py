@@ -16,6 +16,7 @@ from remend.contenders import ContenderRow, contender_rows
 from remend.figures import Figure
 from remend.ledger import Patch
 from remend.report import diff_kind
+from remend.second_person import first_approval
 from remend.service import accounts, exhibit
 from remend.service.exhibit import Exhibit
 from remend.service.freeze import frozen
@@ -138,6 +139,8 @@ def patch_page(
     report, candidate, now_ns = patch.report, patch.candidate, service.clock.wall_ns()
     risk = risk_of(candidate, report, simulated=service.is_simulated(incident.robot_id))
     diff, fault = _diff(service, patch)
+    first = first_approval(connection, patch, now_ns)
+    persons = service.agency.of(incident.robot_id).of_kind(candidate.kind).persons
     expires_ns = patch.moves[-1].at_ns + round(service.settings.decision_hours * accounts.HOUR_NS)
     return PatchPage(
         id=patch_id,
@@ -171,9 +174,11 @@ def patch_page(
             now_ns,
             _successor(connection, patch, incident),
             attempt or Attempt(),
+            persons,
+            first,
         ),
         hashes=_hashes(patch, incident),
-        shown=shown_now(patch),
+        shown=(*shown_now(patch), ("first_id", first.id if first else "")),
         history=tuple(
             HistoryRow(at=moment(m.at_ns, now_ns), actor=m.actor, word=patch_pill(m.after).word, why=m.why)
             for m in patch.moves

@@ -13,7 +13,11 @@ from core.clock import ManualClock
 from core.errors import BadInput, Conflict, Missing, Refused
 from core.records import Approval
 from core.status import PatchStatus
+from remend.decision import VALID_NS
 from remend.ledger import Patch
+from remend.second_person import FIRST, first_approval
+from remend.service import accounts
+from remend.service.accounts import Role
 from remend.service.decisions import MAX_REASON, Shown, Wish, decide
 from remend.service.freeze import freeze
 from remend.service.risk import Level, risk_of
@@ -148,13 +152,91 @@ def test_medium_risk_asks_for_a_reason_and_high_risk_for_the_robots_name(
     assert ask(False, "good", "iiwa").decision == "approve"
 
 
-def test_where_the_policy_asks_for_more_people_one_approves_nothing(
-    store: Store, clock: ManualClock, patch: Patch
-) -> None:
+@pytest.fixture
+def two(store: Store, clock: ManualClock, patch: Patch) -> Ask:
+    """A decision where the policy asks for two people; ada and ben are operators, vera reads."""
     assert patch.report is not None
-    shown = Shown(
-        base_sha=patch.candidate.base_sha, result_sha=patch.candidate.result_sha, report_sha=patch.report.sha256
-    )
-    with pytest.raises(Refused, match="asks for 2 people"):
-        decide(store, clock, patch.id, WISH, shown, simulated=True, persons=2)
+    with store.journal("test") as journal:
+        for name, role in (("ada", Role.OPERATOR), ("ben", Role.ADMIN), ("vera", Role.VIEWER)):
+            accounts.add_user(journal, name, role, "long enough indeed")
+
+    def put(actor: str, *, decision: str = "approve", first_id: str | None = None) -> Approval:
+        now = store.patch(patch.id)
+        assert now.report is not None
+        shown = Shown(
+            base_sha=now.candidate.base_sha,
+            result_sha=now.candidate.result_sha,
+            report_sha=now.report.sha256,
+            first_id=first_id,
+        )
+        wish = replace(WISH, actor=actor, decision=decision)
+        return decide(store, clock, patch.id, wish, shown, simulated=True, persons=2)
+
+    return put
+
+
+def counting(store: Store, clock: ManualClock) -> str | None:
+    """Whose first approval counts."""
+    with store.reading() as connection:
+        first = first_approval(connection, store.patch("pat_1"), clock.wall_ns())
+    return None if first is None else first.actor
+
+
+def test_two_different_people_approve_and_both_are_named(store: Store, clock: ManualClock, two: Ask) -> None:
+    first = two("ada")
+    assert (first.decision, status(store), counting(store, clock)) == (FIRST, P.AWAITING_APPROVAL, "ada")
+    second = two("ben", first_id=first.id)
+    assert status(store) is P.APPROVED
+    assert (second.first_actor, second.actor, second.approver) == ("ada", "ben", "ada and ben")
+    assert store.patch("pat_1").approval == second
+    rows = [(row["actor"], row["verb"]) for row in store.show("pat_1")["audit"]]
+    assert rows[-3:] == [("ada", "first_approve"), ("ben", "approve"), ("ben", "approved")]
+
+
+def test_nobody_is_two_people(store: Store, clock: ManualClock, two: Ask) -> None:
+    first = two("ada", first_id="")
+    assert two("ada", first_id="") == first  # the same request once more
+    for seen in (None, first.id):
+        with pytest.raises(Conflict, match="ada has approved pat_1 already"):
+            two("ada", first_id=seen)
+    assert (status(store), counting(store, clock)) == (P.AWAITING_APPROVAL, "ada")
+    with pytest.raises(Refused, match="policy is no user here"):
+        two("policy", first_id=first.id)
+
+
+def test_who_comes_second_has_seen_the_first(store: Store, two: Ask) -> None:
+    two("ada", first_id="")
+    with pytest.raises(Conflict, match="ada has approved pat_1 meanwhile"):
+        two("ben", first_id="")
     assert status(store) is P.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("why", ["another report", "a day", "the clock was set back", "no operator", "no user"])
+def test_a_first_approval_counts_only_while_all_of_it_holds(
+    store: Store, clock: ManualClock, samples: ModuleType, two: Ask, why: str
+) -> None:
+    first = two("ada")
+    match why:
+        case "another report":
+            store.add_report(samples.report(store.patch("pat_1").candidate, "rep_2"))
+        case "a day":
+            clock.now_ns += VALID_NS
+        case "the clock was set back":
+            clock.now_ns -= 1
+        case "no operator":
+            with store.journal("ben") as journal:
+                accounts.set_role(journal, "ada", Role.VIEWER)
+        case _:
+            with store.journal("ben") as journal:
+                accounts.remove_user(journal, "ada")
+    assert counting(store, clock) is None
+    with pytest.raises(Conflict, match="counts no more"):
+        two("ben", first_id=first.id)
+    assert two("ben", first_id="").decision == FIRST  # it begins anew
+    assert status(store) is P.AWAITING_APPROVAL
+
+
+def test_either_of_both_can_still_reject(store: Store, clock: ManualClock, two: Ask) -> None:
+    two("ada")
+    two("ben", decision="reject")
+    assert (status(store), counting(store, clock)) == (P.REJECTED, None)

@@ -12,6 +12,7 @@ import pytest
 from core.clock import ManualClock
 from core.status import PatchStatus
 from remend import ledger
+from remend.agency.policy import AgencyPolicy, KindRule, Rules
 from remend.audit import verify_home
 from remend.ledger import Patch
 from remend.service.accounts import Role
@@ -210,3 +211,22 @@ async def _never() -> bool:
 def _rows(service: Service) -> list[dict[str, Any]]:
     with service.store.reading() as connection:
         return ledger.audit_after(connection, 0)
+
+
+def test_the_first_of_two_approvals_is_accepted_and_moves_nothing(
+    signed: Any, service: Service, shown: dict[str, Any]
+) -> None:
+    service.agency = AgencyPolicy(default=Rules(params=KindRule(persons=2)))
+    where = f"{API}/patches/pat_1"
+    before = signed(O).get(where)
+    made = signed(O).post(f"{where}/approve", json=shown)
+    assert (made.status_code, made.json()["decision"]) == (202, "first_approve")
+    whole = signed(A).get(where)
+    assert whole.json()["persons"] == 2
+    assert whole.json()["first_approval"] == made.json()
+    assert whole.headers["etag"] != before.headers["etag"]
+    again = signed(O).post(f"{where}/approve", json=shown)
+    assert (again.status_code, "another person's" in again.json()["detail"]) == (409, True)
+    second = signed(A).post(f"{where}/approve", json={**shown, "first_id": made.json()["id"]})
+    assert (second.status_code, second.json()["first_actor"]) == (201, "otto")
+    assert service.store.patch("pat_1").status is PatchStatus.APPROVED

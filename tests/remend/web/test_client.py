@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from core.errors import BadInput, Conflict, Missing, Refused, RemendError
 from core.status import PatchStatus
+from remend.agency.policy import AgencyPolicy, KindRule, Rules
 from remend.cli import app
 from remend.ledger import Patch
 from remend.service.accounts import Role
@@ -54,6 +55,15 @@ def test_a_patch_is_found_read_and_approved(shell: Any, service: Service, patch:
     done = shell(Role.OPERATOR, "approve", "pat_1", "--reason", "fine")
     assert "pat_1 is approved by otto" in done.output
     assert service.store.patch("pat_1").status is PatchStatus.APPROVED
+
+
+def test_a_second_person_is_told_of_the_first_approval(shell: Any, service: Service, patch: Patch) -> None:
+    service.agency = AgencyPolicy(default=Rules(params=KindRule(persons=2)))
+    first = shell(Role.OPERATOR, "approve", "pat_1", "--reason", "seen it on the arm")
+    assert "pat_1 has the first approval, by otto; another person has to approve the same" in first.output
+    second = shell(Role.ADMIN, "approve", "pat_1", "--reason", "so have I")
+    assert "otto has approved pat_1 first: seen it on the arm" in second.output
+    assert "pat_1 is approved by otto and anna" in second.output
 
 
 def test_what_a_service_refuses_is_an_error_with_its_sentence(shell: Any, patch: Patch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.status import PatchStatus
+from remend.agency.policy import AgencyPolicy, KindRule, Rules
 from remend.ledger import Patch
 from remend.service.accounts import Role
 from remend.service.orders import waiting
@@ -245,3 +246,24 @@ def test_a_missing_page_says_that_robots_are_not_affected(signed: Any) -> None:
 def test_durations_read_as_people_say_them(seconds: float, says: str) -> None:
     assert duration(seconds) == says
     assert ago(0, round(seconds * 1e9)) == ("just now" if seconds < 5 else f"{says} ago")
+
+
+def test_the_second_of_two_people_is_shown_what_the_first_one_said(
+    signed: Any, service: Service, shown: dict[str, Any]
+) -> None:
+    service.agency = AgencyPolicy(default=Rules(params=KindRule(persons=2)))
+    assert "yours would be the first approval" in text(signed(O).get(PAGE).text)
+    assert signed(O).post(f"{PAGE}/decide", data=form(shown, decision="approve")).status_code == 303
+    assert service.store.patch("pat_1").status is S.AWAITING_APPROVAL
+    assert "needs a second person" in text(signed(V).get("/").text)
+    mine, other = signed(O).get(PAGE).text, signed(A).get(PAGE).text
+    assert 'value="approve" required disabled' in mine
+    assert "You gave the first approval" in text(mine)
+    assert 'value="approve" required>' in other
+    assert "otto approved this 0 s ago: agreed with the shift." in text(other)
+    (first_id,) = re.findall(r'name="first_id" value="(app_\w+)"', other)
+    unseen = signed(A).post(f"{PAGE}/decide", data=form(shown, decision="approve"))
+    assert (unseen.status_code, "has approved pat_1 meanwhile" in text(unseen.text)) == (409, True)
+    signed(A).post(f"{PAGE}/decide", data=form(shown, decision="approve", first_id=first_id))
+    assert service.store.patch("pat_1").status is S.APPROVED
+    assert "otto and anna approved this patch" in text(signed(V).get(PAGE).text)
