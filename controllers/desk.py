@@ -13,6 +13,7 @@ from typing import Protocol
 
 from controllers.artefact import Artefact, artefact_from_files
 from controllers.latch import BY_HAND, Kill, KillLatch, check_rearm, write_identity
+from controllers.mark import HOLD, Mark
 from controllers.pointer import CommitFolder, Pointer
 from controllers.signature import PatchManifest, SignedManifest, TrustStore, verify
 from controllers.trust import current_trust
@@ -35,6 +36,7 @@ class Desk:
         self.robot_id, self._trust, self._simulated = robot_id, trust, simulated
         self.disk = CommitFolder(folder)
         self.latch = KillLatch(folder)
+        self.held = Mark(folder=folder, name=HOLD)
         self._folder = folder
 
     def introduce(self) -> None:
@@ -89,6 +91,13 @@ class Desk:
             self.disk.write(replace(before, trust=trust.number))
         return trust.keys
 
+    def mark_hold(self, why: str | None) -> None:
+        """The robot is held, and why; None: it goes on."""
+        if why is None:
+            self.held.lift()
+        else:
+            self.held.set(why)
+
     def kill_on_disk(self) -> Kill | None:
         """The kill that holds since before this start, whichever of its two traces is left."""
         if self.latch.is_set:
@@ -128,6 +137,10 @@ class Clerk(Protocol):
         """`Desk.rearm`, later."""
         ...
 
+    def mark_hold(self, why: str | None) -> Future[None]:
+        """`Desk.mark_hold`, later."""
+        ...
+
     def wait(self, order: Future[None]) -> None:
         """Until this order is done, well or badly."""
         ...
@@ -149,6 +162,9 @@ class ThreadClerk:
 
     def rearm(self, kill: Kill, version: int) -> Future[None]:
         return self.writer.submit(self._desk.rearm, kill, version)
+
+    def mark_hold(self, why: str | None) -> Future[None]:
+        return self.writer.submit(self._desk.mark_hold, why)
 
     def keep(self, artefacts: tuple[Artefact, ...], version: int) -> Future[None]:
         """`Desk.keep`, later."""

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from controllers.artefact import Artefact
 from controllers.controller import prepare
 from controllers.desk import Desk
-from controllers.host import LoopState
+from controllers.host_status import LoopState
 from controllers.latch import Kill
 from controllers.lines import Lines, Waiting
 from controllers.parcel import pieces_of
@@ -66,10 +66,13 @@ class Helper:
         name, arguments = pickle.loads(data)  # noqa: S301 from the loop of this robot
         failed: Exception | None = None
         try:
-            if name == "store":
-                self._desk.store(*arguments)
-            else:
-                self._desk.rearm(*arguments)
+            match name:
+                case "store":
+                    self._desk.store(*arguments)
+                case "mark_hold":
+                    self._desk.mark_hold(*arguments)
+                case _:
+                    self._desk.rearm(*arguments)
         except (OSError, SignatureInvalid) as error:
             failed = error
         self._lines.done.write(pickle.dumps(failed))
@@ -157,6 +160,9 @@ class HelperClerk:
 
     def rearm(self, kill: Kill, version: int) -> Future[None]:
         return self._order("rearm", kill, version)
+
+    def mark_hold(self, why: str | None) -> Future[None]:
+        return self._order("mark_hold", why)
 
     def _order(self, name: str, *arguments: object) -> Future[None]:
         future: Future[None] = Future()

@@ -10,15 +10,18 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
 from controllers.desk import Clerk, Desk, ThreadClerk
+from controllers.hold import Hold
+from controllers.host_status import HostStatus, LoopState
 from controllers.latch import BY_HAND, Kill
 from controllers.pointer import Pointer
-from controllers.requests import BeginCanary, BeginShadow, Order, RollBack
+from controllers.requests import BeginCanary, BeginShadow, Order, Resume, RollBack
+from controllers.requests import Hold as HoldOrder
 from controllers.requests import Kill as KillOrder
 from controllers.runtime import Command, Note, Runtime, Stage
 from controllers.signature import PatchManifest, TrustStore
@@ -30,37 +33,6 @@ from core.robot import Robot
 
 _RETRY_TICKS = 500  # a second at 500 Hz between tries to write a return to a disk that refused it
 _REARM_TICKS = 50  # between looks for a re-arming; nobody is in a hurry then
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopState:
-    """What a helper has to know of the loop to verify a patch for it."""
-
-    active_sha: str
-    last_version: int
-    busy: str | None  # why it takes no patch now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostStatus:
-    """What the robot says about its controllers."""
-
-    stage: Stage
-    share: float
-    active_sha: str
-    stages_run: tuple[str, ...]
-    rollback_reason: str | None
-    canary_ticks: int
-    max_command_step_nm: float
-    ticks: int
-    missed_deadlines: int | None  # since the last patch came; None in lockstep
-    notes: tuple[Note, ...]
-    killed: str | None = None  # why the kill switch holds, None while it does not
-    inconclusive: bool = False  # the rollback says nothing about the patch: the machine or a measurement was late
-    commands: Mapping[str, int] = field(default_factory=dict)  # ticks by who commanded: a, b, mix, safety; and clipped
-    breaches: Mapping[str, int] = field(default_factory=dict)  # commands that the envelope rejected, by reason
-    law_late: int = 0  # calls of laws that took too long and were replaced
-    timing: LoopTiming | None = None  # None in lockstep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +80,8 @@ class Host:
         self._staging: _Staged | None = None  # verified, on its way to the disk
         self._reverting: Future[None] | None = None  # a return to the controller before, on its way to the disk
         self._return_failed = False
+        self._hold = Hold(robot, desk.held.why())
+        self._marking: Future[None] | None = None  # a hold, or its end, on its way to the disk
         self._kill_order: str | None = None  # may come from another thread or a signal; the next tick obeys
         self._rearming: Future[None] | None = None
         self._killed = desk.kill_on_disk()
@@ -123,6 +97,7 @@ class Host:
         self._active_sha = self.runtime.a.sha256
         self._commands: Counter[str] = Counter()
         self.ticks = 0
+        self.reference: Reference | None = None  # what the last tick followed
 
     def _start_killed(self, kill: Kill) -> None:
         if self._desk.latch.has_request:
@@ -157,6 +132,37 @@ class Host:
         Needs no service and no disk to take effect; may be called from any thread or signal handler.
         """
         self._kill_order = reason
+
+    def hold(self, reason: str) -> None:
+        """Bring the robot to a stop from the next tick on, and keep it there over restarts until `resume`.
+
+        What is on trial is taken back at once. Needs no service and no disk to take effect.
+        """
+        if self.runtime.b is not None:
+            self.runtime.roll_back(f"held: {reason}", self.ticks)
+        if self._hold.why is None:
+            self._hold.begin(reason)
+            self._mark_hold(reason)
+
+    def resume(self) -> None:
+        """Let a held robot go on with what it is asked to follow."""
+        if self._hold.why is not None:
+            self._hold.end()
+            self._mark_hold(None)
+
+    @property
+    def held(self) -> str | None:
+        """Why the robot is held; None while it is not."""
+        return self._hold.why
+
+    def forget_where(self) -> None:
+        """The robot may be anywhere by now: a hold holds it where it is measured next."""
+        self._hold.forget()
+
+    def _mark_hold(self, why: str | None) -> None:
+        self._marking = self.clerk.mark_hold(why)
+        if self.wait_for_disk:
+            self.clerk.wait(self._marking)
 
     def rearm(self, signed: bytes) -> None:
         """Leave a re-arming (`sign_rearm`) for the loop; what it is worth shows in the status."""
@@ -210,6 +216,8 @@ class Host:
         busy = None
         if self._why_killed is not None:
             busy = self._killed_sentence
+        elif self._hold.why is not None:
+            busy = self._held_sentence
         elif self.runtime.b is not None or self._staging is not None:
             busy = f"{self._robot_id} is in the middle of a swap; wait for its end or roll it back"
         elif self._return_failed:
@@ -237,6 +245,10 @@ class Host:
     def _killed_sentence(self) -> str:
         return f"{self._robot_id} is killed ({self._why_killed}); re-arm it with remend rearm first"
 
+    @property
+    def _held_sentence(self) -> str:
+        return f"{self._robot_id} is held ({self._hold.why}); let it go on with remend resume first"
+
     def _refuse_if_killed(self) -> None:
         if self._why_killed is not None:
             raise Refused(self._killed_sentence)
@@ -249,10 +261,12 @@ class Host:
         """Compute the staged candidate beside the committed controller, without effect.
 
         Raises:
-            Refused: nothing was staged.
+            Refused: nothing was staged, or the robot is killed or held.
             SignatureInvalid: these are not the limits that were approved with the patch.
         """
         self._refuse_if_killed()
+        if self._hold.why is not None:
+            raise Refused(self._held_sentence)
         self.finish_staging()
         if self._candidate is None:
             raise Refused(f"{self._robot_id} has no staged patch; stage one first")
@@ -282,12 +296,17 @@ class Host:
                 self.runtime.roll_back(reason, self.ticks)
             case KillOrder(reason=reason):
                 self.kill(reason)
+            case HoldOrder(reason=reason):
+                self.hold(reason)
+            case Resume():
+                self.resume()
 
     def step(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         """One control tick; commits a candidate that has passed its canary."""
         if self._killed is None and (self._kill_order is not None or self._desk.latch.is_set):
             self._obey_kill(frame.seq)
-        command = self.runtime.tick(frame, reference, now_ns)
+        self.reference = self._hold.at(frame.q, reference)
+        command = self.runtime.tick(frame, self.reference, now_ns)
         self.ticks += 1
         self._commands[command.source] += 1
         if command.clipped:
@@ -298,6 +317,8 @@ class Host:
             self._advance_commit()
         elif self._committing is not None or self.runtime.a.sha256 != self._active_sha:
             self._take_back()  # the candidate fell while its commit was being written, or the revert trigger fired
+        if self._marking is not None and self._marking.done():
+            self._check_marking(self._marking)
         if self._reverting is not None and self._reverting.done():
             self._check_reverting()
         elif self.ticks % _RETRY_TICKS == 0 and (self._return_failed or self._latch_is_lost):
@@ -362,6 +383,12 @@ class Host:
             )
         )
 
+    def _check_marking(self, marking: Future[None]) -> None:
+        self._marking = None
+        if (failed := marking.exception()) is not None:
+            what = f"the hold, or its end, is not on disk and ends with this process: {failed}"
+            self.runtime.notes.append(Note(seq=self.ticks, what=what))
+
     def _check_reverting(self) -> None:
         """A return that is not on disk would boot what was sent back: say so, and try again from time to time."""
         assert self._reverting is not None
@@ -392,6 +419,7 @@ class Host:
             missed_deadlines=missed_deadlines,
             notes=tuple(r.notes[-20:]),
             killed=self._why_killed,
+            held=self._hold.why,
             inconclusive=r.inconclusive,
             commands=dict(self._commands),
             breaches={breach.value: count for breach, count in r.breaches.items()},

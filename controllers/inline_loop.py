@@ -19,7 +19,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from controllers.freeze import Freeze as FreezeFile
 from controllers.host import Host
 from controllers.inline_messages import (
     HEAD,
@@ -29,20 +28,23 @@ from controllers.inline_messages import (
     Drive,
     Follow,
     Freeze,
-    Hold,
     InlineSetup,
     InlineStatus,
     Request,
+    StayHere,
     Thaw,
 )
 from controllers.library import find_law
+from controllers.mark import FREEZE, Mark
 from controllers.requests import (
     AskStatus,
     BeginCanary,
     BeginShadow,
     Done,
+    Hold,
     Kill,
     Refusal,
+    Resume,
     RollBack,
     Rows,
     StagePatch,
@@ -79,7 +81,7 @@ class InlineLoop:
             wait_for_disk=False,
             simulated=setup.simulated,
         )
-        self._freezer, self._writer = FreezeFile(folder=setup.folder), ThreadPoolExecutor(max_workers=1)
+        self._freezer, self._writer = Mark(folder=setup.folder, name=FREEZE), ThreadPoolExecutor(max_workers=1)
         self._frozen = self._freezer.why()
         self._setpoints = Setpoints(robot)
         self._clock = SystemClock()
@@ -144,6 +146,7 @@ class InlineLoop:
         if self._frame is None or stamp_ns < self._last_stamp_ns:
             self._origin_ns = stamp_ns - clock_ns
         self._setpoints.hold(q)
+        self._host.forget_where()
 
     def _frame_of(self, stamp_ns: int, q: list[float], qd: list[float], effort: list[float]) -> Frame:
         assert self._origin_ns is not None
@@ -165,7 +168,7 @@ class InlineLoop:
         self._line.send_bytes(self._reply)
         if not self._row_count:
             self._row_since_s = time.monotonic()
-        self._rows.extend(flat_row(frame, reference))
+        self._rows.extend(flat_row(frame, self._host.reference or reference))
         self._row_count += 1
         if self._row_count == ROWS_PER_MESSAGE:
             self._flush()
@@ -212,7 +215,11 @@ class InlineLoop:
             case BeginShadow() | BeginCanary():
                 self._refuse_if_frozen()
                 host.obey(request)
-            case RollBack() | Kill():
+            case RollBack() | Kill() | Hold():
+                host.obey(request)
+            case Resume():
+                if host.held is not None and host.reference is not None:  # a path from before may be anywhere by now
+                    self._setpoints.hold(host.reference.q_ref)
                 host.obey(request)
             case Freeze(reason=reason):
                 self._frozen = reason
@@ -227,8 +234,9 @@ class InlineLoop:
             case Follow(way=way):
                 self._follow(way)
             case Drive(speed=speed):
+                self._refuse_if_held()
                 self._setpoints.drive(speed, 0 if self._frame is None else self._frame.stamp_ns)
-            case Hold():
+            case StayHere():
                 if self._frame is not None:
                     self._setpoints.hold(self._frame.q)
             case AskStatus():
@@ -242,7 +250,12 @@ class InlineLoop:
         if self._frozen is not None:
             raise Refused(f"{self._setup.robot_id} is frozen ({self._frozen}); thaw it with ~/rearm first")
 
+    def _refuse_if_held(self) -> None:
+        if (why := self._host.held) is not None:
+            raise Refused(f"{self._setup.robot_id} is held ({why}); let it go on with ~/resume first")
+
     def _follow(self, way: Any) -> None:
+        self._refuse_if_held()
         if way.start_ns is not None:
             if self._origin_ns is None:
                 raise BadInput("path: the robot has said nothing yet; send it again when it has")
@@ -260,7 +273,7 @@ class InlineLoop:
         return InlineStatus(
             host=self._host.status(None if self._setup.sim_time else self._missed),
             frozen=self._frozen,
-            reference=self._setpoints.mode,
+            reference="hold" if self._host.held is not None else self._setpoints.mode,
             clock_s=0.0 if self._frame is None else self._frame.stamp_ns * 1e-9,
             source=self._source,
         )

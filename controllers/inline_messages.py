@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.host import HostStatus
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Done, Kill, Refusal, RollBack, StagePatch, Stop
+from controllers.host_status import HostStatus
+from controllers.requests import AskStatus, Done, Order, Refusal, StagePatch, Stop
 from controllers.setpoint import Path as Way
 from controllers.setpoint import Speed
 
@@ -59,8 +59,8 @@ class Drive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Stay where the robot is measured next."""
+class StayHere:
+    """The reference is where the robot is measured next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,5 @@ class InlineStatus:
     source: str  # of the last command: "a", "b", "mix" or "safety"; "" before the first
 
 
-Request = (
-    StagePatch | BeginShadow | BeginCanary | RollBack | Freeze | Kill | Thaw | Follow | Drive | Hold | AskStatus | Stop
-)
+Request = StagePatch | Order | Freeze | Thaw | Follow | Drive | StayHere | AskStatus | Stop
 Answer = Done | Refusal | InlineStatus

@@ -11,6 +11,7 @@ import os
 import select
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from controllers.cell import Cell, cells
 from controllers.parcel import CAPACITY
@@ -82,8 +83,9 @@ class Lines:
 def make_lines(ports: Ports) -> Lines:
     """Lines for a robot with these ports."""
     width = 16 + 8 * (5 * ports.joints + 2 * ports.actuators)
+    reply = 16 + 8 * (3 * ports.joints + ports.actuators)
     frames, commands, requests, answers, orders, done, pieces, receipts, state = cells(
-        width, 16 + 8 * ports.actuators, _MESSAGE, _MESSAGE, _MESSAGE, _MESSAGE, CAPACITY, _MESSAGE, 1024
+        width, reply, _MESSAGE, _MESSAGE, _MESSAGE, _MESSAGE, CAPACITY, _MESSAGE, 1024
     )
     return Lines(
         frames=frames,
@@ -102,13 +104,22 @@ def make_lines(ports: Ports) -> Lines:
     )
 
 
+class Reply(NamedTuple):
+    """What the loop answers to a measurement."""
+
+    seq: int  # of the measurement
+    tau: list[float]  # m
+    reference: Reference  # that this tick followed
+    held: bool  # whether that is a hold's, and not the one that came with the measurement
+
+
 class FrameCode:
     """Measurements and commands of one robot as bytes, bit for bit."""
 
     def __init__(self, ports: Ports) -> None:
         self._joints, self._actuators = ports.joints, ports.actuators
         self._reference = struct.Struct(f"<{3 * ports.joints}d")
-        self._command = struct.Struct(f"<q{ports.actuators}d")
+        self._command = struct.Struct(f"<qq{ports.actuators + 3 * ports.joints}d")
 
     def pack(self, frame: Frame, reference: Reference) -> bytes:
         """A measurement and what it should have been."""
@@ -121,11 +132,14 @@ class FrameCode:
         values = list(self._reference.unpack_from(data, at))
         return frame, Reference(q_ref=values[:n], qd_ref=values[n : 2 * n], qdd_ref=values[2 * n :])
 
-    def pack_command(self, seq: int, tau: list[float]) -> bytes:
-        """The command that answers frame `seq`."""
-        return self._command.pack(seq, *tau)
+    def pack_reply(self, reply: Reply) -> bytes:
+        """An answer to a measurement."""
+        q_ref, qd_ref, qdd_ref = reply.reference
+        return self._command.pack(reply.seq, reply.held, *reply.tau, *q_ref, *qd_ref, *qdd_ref)
 
-    def unpack_command(self, data: bytes) -> tuple[int, list[float]]:
-        """Inverse of `pack_command`."""
-        seq, *tau = self._command.unpack(data)
-        return seq, tau
+    def unpack_reply(self, data: bytes) -> Reply:
+        """Inverse of `pack_reply`."""
+        seq, held, *values = self._command.unpack(data)
+        m, n = self._actuators, self._joints
+        reference = Reference(*(values[at : at + n] for at in range(m, m + 3 * n, n)))
+        return Reply(seq, values[:m], reference, bool(held))

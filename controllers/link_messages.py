@@ -11,20 +11,20 @@ import binascii
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from controllers.canary import CanaryLimits
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.inline_messages import InlineStatus
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Order, Resume, RollBack, StagePatch
 from controllers.runtime import Note, Stage
 from controllers.timing import LoopTiming
 from core.errors import BadInput
 
 MOST_CHARACTERS = 32 * 2**20  # a patch with the largest weights
-Wish = StagePatch | BeginShadow | BeginCanary | RollBack | Kill | AskStatus
+Wish = StagePatch | Order | AskStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,10 @@ def ask(asked: Asked) -> str:
             body |= {"verb": "roll_back", "reason": reason}
         case Kill(reason=reason):
             body |= {"verb": "kill", "reason": reason}
+        case Hold(reason=reason):
+            body |= {"verb": "hold", "reason": reason}
+        case Resume():
+            body |= {"verb": "resume"}
         case AskStatus():
             body |= {"verb": "status"}
     return json.dumps(body)
@@ -80,26 +84,36 @@ def read_asked(text: str) -> Asked:
 
 
 def _wish(body: Mapping[str, Any]) -> Wish:
-    match body.get("verb"):
-        case "stage":
-            files = body.get("files")
-            if not isinstance(files, dict):
-                raise BadInput("a request to stage has files by name; send it again with them")
-            return StagePatch(
-                signed=_bytes(body.get("signed")), files={str(name): _bytes(data) for name, data in files.items()}
-            )
-        case "shadow":
-            return BeginShadow(limits=read_limits(body.get("limits")))
-        case "canary":
-            return BeginCanary()
-        case "roll_back":
-            return RollBack(reason=str(body.get("reason"))[:300])
-        case "kill":
-            return Kill(reason=str(body.get("reason"))[:300])
-        case "status":
-            return AskStatus()
-        case verb:
-            raise BadInput(f"there is no request {verb!r}; use stage, shadow, canary, roll_back, kill or status")
+    verb = body.get("verb")
+    if not isinstance(verb, str) or (read := _WISHES.get(verb)) is None:
+        *most, last = _WISHES
+        raise BadInput(f"there is no request {verb!r}; use {', '.join(most)} or {last}")
+    return read(body)
+
+
+def _stage(body: Mapping[str, Any]) -> StagePatch:
+    files = body.get("files")
+    if not isinstance(files, dict):
+        raise BadInput("a request to stage has files by name; send it again with them")
+    return StagePatch(
+        signed=_bytes(body.get("signed")), files={str(name): _bytes(data) for name, data in files.items()}
+    )
+
+
+def _reason(body: Mapping[str, Any]) -> str:
+    return str(body.get("reason"))[:300]
+
+
+_WISHES: dict[str, Callable[[Mapping[str, Any]], Wish]] = {
+    "stage": _stage,
+    "shadow": lambda body: BeginShadow(limits=read_limits(body.get("limits"))),
+    "canary": lambda _: BeginCanary(),
+    "roll_back": lambda body: RollBack(reason=_reason(body)),
+    "kill": lambda body: Kill(reason=_reason(body)),
+    "hold": lambda body: Hold(reason=_reason(body)),
+    "resume": lambda _: Resume(),
+    "status": lambda _: AskStatus(),
+}
 
 
 def read_limits(value: object) -> CanaryLimits:

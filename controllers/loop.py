@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from controllers import realtime
 from controllers.controller import Controller
 from controllers.helper import HelperClerk
-from controllers.host import Host, LoopState
-from controllers.lines import FrameCode, Lines, Waiting
+from controllers.host import Host
+from controllers.host_status import LoopState
+from controllers.lines import FrameCode, Lines, Reply, Waiting
 from controllers.parcel import Unpacking
 from controllers.requests import AskStatus, Order, Stop
 from controllers.slot import Slot
@@ -129,7 +130,9 @@ class ControlLoop:
             time.monotonic_ns() if self._free_running else round((self._ahead + host.ticks) * self._robot.dt_s * 1e9)
         )
         command = host.step(frame, reference, now_ns)
-        lines.commands.write(self._code.pack_command(frame.seq, command.tau))
+        followed = host.reference or reference
+        reply = Reply(frame.seq, command.tau, followed, host.held is not None)
+        lines.commands.write(self._code.pack_reply(reply))
         lines.bridge_bell.ring()
         return True
 

@@ -17,9 +17,9 @@ from controllers.artefact import Artefact, artefact_from_files
 from controllers.canary import CanaryLimits, CanaryMonitor
 from controllers.desk import NOBODY
 from controllers.foreign import Flat, Mirror, between
-from controllers.freeze import Freeze
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.latch import Kill, KillLatch, check_rearm, write_identity
+from controllers.mark import FREEZE, Mark
 from controllers.pointer import CommitFolder, Pointer
 from controllers.runtime import Note, Stage
 from controllers.signature import SignedManifest, TrustStore, verify
@@ -62,7 +62,7 @@ class ParameterHost:
         self._robot, self._robot_id, self._mirror, self._trust = robot, robot_id, mirror, trust
         self._disk, self._folder, self._simulated = CommitFolder(folder), folder, simulated
         write_identity(folder, robot_id)
-        self._latch, self._freeze = KillLatch(folder), Freeze(folder=folder)
+        self._latch, self._freeze = KillLatch(folder), Mark(folder=folder, name=FREEZE)
         self._backup, self._original = folder / _BACKUP, folder / _ORIGINAL
         if not self._original.exists():
             write_atomically(self._original, json.dumps(dict(found)).encode())

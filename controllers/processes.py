@@ -23,7 +23,7 @@ from controllers.artefact import Artefact
 from controllers.desk import Clerk, Desk
 from controllers.helper import Helper, HelperClerk, helper_main
 from controllers.host import Host
-from controllers.lines import FrameCode, Waiting, make_lines
+from controllers.lines import FrameCode, Reply, Waiting, make_lines
 from controllers.loop import ControlLoop, HelperAgain, StartPacing, loop_main
 from controllers.requests import StagePatch, Stop
 from controllers.signature import TrustStore
@@ -115,14 +115,14 @@ class Processes:
         self.lines.frames.write(self._last_frame)
         self.lines.loop_bell.ring()
 
-    def take_command(self) -> list[float] | None:
-        """The command that the loop gave since the last look, if it gave one."""
+    def take_reply(self) -> Reply | None:
+        """The answer that the loop gave since the last look, if it gave one."""
         found = self.lines.commands.read_after(self._commanded)
         if found is None:
             return None
         self._commanded, data = found
         self._last_frame = None
-        return self._code.unpack_command(data)[1]
+        return self._code.unpack_reply(data)
 
     @property
     def descriptors(self) -> tuple[int, int, int]:

@@ -52,6 +52,18 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Come to a stop and stay there, over restarts, until `Resume`; a patch on trial is taken back first."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on with what the robot is asked to follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskStatus:
     """Answered with a `HostStatus`, or with what contains one."""
 
@@ -82,4 +94,4 @@ class Refusal:
     bad: bool = False
 
 
-Order = BeginShadow | BeginCanary | RollBack | Kill  # what `controllers.host.Host.obey` carries out
+Order = BeginShadow | BeginCanary | RollBack | Kill | Hold | Resume  # what `controllers.host.Host.obey` carries out

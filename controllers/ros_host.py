@@ -24,9 +24,9 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from controllers.inline_messages import Drive, Follow, Freeze, Hold, InlineSetup, InlineStatus, Request, Thaw
+from controllers.inline_messages import Drive, Follow, Freeze, InlineSetup, InlineStatus, Request, StayHere, Thaw
 from controllers.inline_process import Answered, InlineProcess, Process
-from controllers.requests import AskStatus, Kill, RollBack
+from controllers.requests import AskStatus, Hold, Kill, Resume, RollBack
 from controllers.ros_intake import Intake
 from controllers.ros_pairing import Pairing
 from controllers.ros_patching import Patching
@@ -130,7 +130,7 @@ class HostNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Command from now on; the reference is where the robot stands."""
         if self.process is not None:
-            self.process.ask(Hold())
+            self.process.ask(StayHere())
         self._is_active = True
         return super().on_activate(state)
 
@@ -187,6 +187,8 @@ class HostNode(LifecycleNode):
             take(JointTrajectory, "~/joint_trajectory", self._path, RELIABLE),
             take(Twist, "~/cmd_vel", self._speed, RELIABLE),
             self.create_service(Trigger, "~/rollback", self._switch(lambda: RollBack(reason="asked over ROS"))),
+            self.create_service(Trigger, "~/hold", self._switch(lambda: Hold(reason="asked over ROS"))),
+            self.create_service(Trigger, "~/resume", self._switch(Resume)),
             self.create_service(Trigger, "~/freeze", self._switch(lambda: Freeze(reason="asked over ROS"))),
             self.create_service(Trigger, "~/kill", self._switch(lambda: Kill(reason="asked over ROS"))),
             self.create_service(Trigger, "~/rearm", self._switch(Thaw)),

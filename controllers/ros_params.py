@@ -28,7 +28,7 @@ from controllers.foreign import Fit, Mirror, reproduce
 from controllers.inline_messages import Answer, Freeze, InlineSetup, InlineStatus, Request, Thaw
 from controllers.inline_process import Answered, Process
 from controllers.parameter_host import MISSING, ParameterHost
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch, Stop
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch, Stop
 from controllers.ros_foreign import ForeignNode
 from controllers.ros_host import SETTINGS, HostNode
 from controllers.signature import TrustStore
@@ -223,6 +223,8 @@ class ParameterProcess:
                 return self._status()
             case Stop():
                 self.close()
+            case Hold() | Resume():
+                raise Refused("Remend cannot hold a robot that keeps its own controller; stop it by that controller")
             case _:
                 raise Refused("the robot's own controller follows its own references; send them there")
         return None

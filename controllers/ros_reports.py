@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from controllers.ros_host import HostNode
 
 _DIAGNOSTICS_S = 1.0
-_WATCHED = ("stage", "active_sha", "rollback_reason", "killed")  # of the host: a change is said at once
+_WATCHED = ("stage", "active_sha", "rollback_reason", "killed", "held")  # of the host: a change is said at once
 
 
 class Reports:
@@ -40,6 +40,7 @@ class Reports:
             "active_version": status.host.active_sha,
             "stage": status.host.stage.value,
             "killed": status.host.killed,
+            "held": status.host.held,
             "frozen": status.frozen,
             "source": status.source,
         }
@@ -85,7 +86,7 @@ class Reports:
         age_s = node.measurement_age_s()
         ratio = age_s / self._robot.envelope.stale_after_s if age_s is not None else 0.0
         level, message = DiagnosticStatus.OK, f"{host.stage.value}, {host.active_sha[:12]} runs"
-        for switch, why in (("frozen", status.frozen), ("killed", host.killed)):
+        for switch, why in (("frozen", status.frozen), ("held", host.held), ("killed", host.killed)):
             if why is not None:
                 level, message = DiagnosticStatus.WARN, f"{switch}: {why}"
         if status.source == "safety":

@@ -189,7 +189,7 @@ class Setpoints:
             return leg.rows[k - 1]
         span_s = (leg.times_ns[k] - leg.times_ns[k - 1]) * 1e-9
         u = (now_ns - leg.times_ns[k - 1]) * 1e-9 / span_s
-        return _quintic(leg.rows[k - 1], leg.rows[k], u, span_s)
+        return quintic(leg.rows[k - 1], leg.rows[k], u, span_s)
 
     def _driven(self, now_ns: int) -> Row:
         """The base's pose after this tick at the speed it has, which ramps to the one that is asked for."""
@@ -233,7 +233,7 @@ def _slopes(path: Path) -> tuple[tuple[float, ...], ...]:
     return (still, *inner, still)[:count] if count > 1 else (still,)
 
 
-def _quintic(before: Row, after: Row, u: float, span_s: float) -> Row:
+def quintic(before: Row, after: Row, u: float, span_s: float) -> Row:
     """Position, velocity and acceleration at the share `u` of a segment of `span_s`."""
     q, qd, qdd = [], [], []
     u2 = u * u

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.runtime import Stage
 from controllers.signature import PatchManifest, artefact_sha, countersign, sign
 from core.block import Block
 from core.clock import Clock
+from core.errors import Refused
 from core.ids import sha256_of
 from core.records import Approval, Outcome
 from core.robot import Robot
@@ -68,7 +69,12 @@ class Deployment:
         patch_id = approval.patch_id
         self._link.stage(self._signed(approval, artefact, limits, armed_revert), artefact.files, self._clock.wall_ns())
         self._move(patch_id, PatchStatus.APPROVED, PatchStatus.STAGED, "signature accepted by the robot")
-        self._link.begin_shadow(limits)
+        try:
+            self._link.begin_shadow(limits)
+        except Refused as error:  # killed, held or frozen in this moment: nothing of it has run
+            status = replace(self._link.status(), rollback_reason=str(error))
+            self._rolled_back(patch_id, PatchStatus.STAGED, status)
+            return self._swap(patch_id, status, swap_s=None, rollback_s=0.0)
         self._move(patch_id, PatchStatus.STAGED, PatchStatus.SHADOW, "computed beside the incumbent")
         shadowed_s = self._read(self._robot.canary.shadow_s)
         status = self._link.status()

@@ -23,6 +23,7 @@ DEFAULT_URL = "http://127.0.0.1:8600"
 PatchId = Annotated[str, typer.Argument(metavar="PATCH", help="Id of the patch.")]
 RobotId = Annotated[str, typer.Argument(metavar="ROBOT", help="Id of the robot.")]
 Reason = Annotated[str, typer.Option("--reason", help="Kept in the audit log.")]
+WaitS = Annotated[float, typer.Option("--wait", min=0.0, help="Wait this long for the answer [s].")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, one object a line.")]
 
 user_app = typer.Typer(no_args_is_help=True, help="Who may sign in; works on the home folder, with or without service.")
@@ -30,7 +31,7 @@ user_app = typer.Typer(no_args_is_help=True, help="Who may sign in; works on the
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (incidents, patches, approve, reject, rollback, cancel, freeze, thaw, backup, restore):
+    for verb in (incidents, patches, approve, reject, rollback, hold, resume, cancel, freeze, thaw, backup, restore):
         app.command()(verb)
     app.add_typer(user_app, name="user")
 
@@ -110,20 +111,22 @@ def reject(patch: PatchId, reason: Reason = "") -> None:
     typer.echo(f"{patch} is rejected by {decided.actor}")
 
 
-def rollback(
-    robot: RobotId,
-    reason: Reason = "",
-    wait_s: Annotated[float, typer.Option("--wait", min=0.0, help="Wait this long for the answer [s].")] = 30.0,
-) -> None:
+def rollback(robot: RobotId, reason: Reason = "", wait_s: WaitS = 30.0) -> None:
     """Return a robot to the controller before. Not an emergency stop."""
     _order("roll_back", robot, reason, wait_s)
 
 
-def cancel(
-    robot: RobotId,
-    reason: Reason = "",
-    wait_s: Annotated[float, typer.Option("--wait", min=0.0, help="Wait this long for the answer [s].")] = 30.0,
-) -> None:
+def hold(robot: RobotId, reason: Reason = "", wait_s: WaitS = 30.0) -> None:
+    """Bring a robot to a stop, and keep it where it is until `remend resume`. Not an emergency stop."""
+    _order("hold", robot, reason, wait_s)
+
+
+def resume(robot: RobotId, reason: Reason = "", wait_s: WaitS = 30.0) -> None:
+    """Let a robot that is held go on with its work."""
+    _order("resume", robot, reason, wait_s)
+
+
+def cancel(robot: RobotId, reason: Reason = "", wait_s: WaitS = 30.0) -> None:
     """End a robot's search for a patch, or its proof. The robot goes on with its controller."""
     _order("cancel", robot, reason, wait_s)
 
@@ -135,7 +138,12 @@ def _order(verb: str, robot: str, reason: str, wait_s: float) -> None:
     from remend.service.waiting import wait_for_order  # noqa: PLC0415
 
     with _service() as service:
-        place = {"roll_back": service.roll_back, "cancel": service.cancel}[verb]
+        place = {
+            "roll_back": service.roll_back,
+            "cancel": service.cancel,
+            "hold": service.hold,
+            "resume": service.resume,
+        }[verb]
         shown = wait_for_order(service, place(robot, reason, new_id("key")), wait_s, SystemClock())
     if shown.result is None:
         typer.echo(f"{shown.order.id} waits; the robot's caretaker has not answered yet", err=True)

@@ -26,7 +26,7 @@ from controllers import realtime
 from controllers.artefact import Artefact, artefact_from_files, with_params
 from controllers.canary import CanaryLimits
 from controllers.controller import prepare
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.library import find_law
 from controllers.lines import FrameCode
 from controllers.loop import ForgetTiming

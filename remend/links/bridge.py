@@ -11,6 +11,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from controllers.host import Host
+from controllers.lines import Reply
 from controllers.loop import ForgetTiming
 from controllers.processes import Processes, Setup
 from controllers.requests import AskStatus, Done, Refusal, StagePatch, Stop
@@ -28,7 +29,7 @@ class Bridge:
         link: to the service.
         line: to the robot; readable when there is a measurement.
         measure: the measurement that is there.
-        command: gives the robot its command.
+        reply: gives the robot its command.
     """
 
     def __init__(
@@ -38,9 +39,9 @@ class Bridge:
         link: Connection,
         line: Connection,
         measure: Callable[[], tuple[Frame, Reference]],
-        command: Callable[[list[float]], None],
+        reply: Callable[[Reply], None],
     ) -> None:
-        self._link, self._line, self._measure, self._command = link, line, measure, command
+        self._link, self._line, self._measure, self._reply = link, line, measure, reply
         host.clerk.close()  # its thread would not live on in the loop's process
         self._processes = Processes(setup, host)
         signal.signal(signal.SIGUSR1, lambda *_: os.kill(self._processes.loop_pid, signal.SIGUSR1))
@@ -76,9 +77,9 @@ class Bridge:
             self._answer(self._link.recv())
 
     def _pass_command(self) -> None:
-        if self._asked and (tau := self._processes.take_command()) is not None:
+        if self._asked and (reply := self._processes.take_reply()) is not None:
             self._asked = False
-            self._command(tau)
+            self._reply(reply)
 
     def _answer(self, request: Request) -> None:
         try:

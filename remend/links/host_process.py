@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 from controllers.artefact import artefact_from_files
 from controllers.library import find_law
+from controllers.lines import Reply
 from controllers.processes import Setup, start_host
 from controllers.requests import (
     AskStatus,
@@ -51,6 +52,8 @@ class _HostProcess:
         )
         self._host = start_host(self._setup)
         self._references = endless_tasks(robot, setup.task_seed)
+        self._reference = next(self._references)  # of the last tick
+        self._held = True  # nothing has moved yet: the first tick takes the reference that is there
         self._command = struct.Struct(f"<{len(robot.actuators)}d")
         self._rows = array("d")
         self._row_count = 0
@@ -74,13 +77,16 @@ class _HostProcess:
             self._link.send(Lost(why="the simulated robot came apart: its motion grew beyond all bounds"))
             raise EOFError
         frame = unpack_frame(data, self._robot.dof, len(self._robot.actuators))
-        reference = next(self._references)
-        self._rows.extend(flat_row(frame, reference))
-        return frame, reference
+        if not self._held:  # the work of a robot that is held waits
+            self._reference = next(self._references)
+        self._frame = frame
+        return frame, self._reference
 
-    def command(self, tau: list[float]) -> None:
+    def reply(self, reply: Reply) -> None:
         """Give the robot its command, and the service its telemetry."""
-        self._line.send_bytes(self._command.pack(*tau))
+        self._line.send_bytes(self._command.pack(*reply.tau))
+        self._held = reply.held
+        self._rows.extend(flat_row(self._frame, reply.reference))
         self._row_count += 1
         self._owed_ticks = max(self._owed_ticks - 1, 0)
         if self._row_count == ROWS_PER_MESSAGE or (self._bridge is None and not self._owed_ticks):
@@ -91,7 +97,8 @@ class _HostProcess:
         frame, reference = self.measure()
         # The tick that should have come, on the robot's clock: a frame that comes again, or late, is stale.
         command = self._host.step(frame, reference, round(self._host.ticks * self._robot.dt_s * 1e9))
-        self.command(command.tau)
+        followed = self._host.reference or reference
+        self.reply(Reply(frame.seq, command.tau, followed, self._host.held is not None))
 
     def _answer(self, request: Request) -> None:
         host = self._host
@@ -101,7 +108,7 @@ class _HostProcess:
                     self._owed_ticks += ticks
                     return
                 case Pace():
-                    self._bridge = Bridge(self._setup, host, self._link, self._line, self.measure, self.command)
+                    self._bridge = Bridge(self._setup, host, self._link, self._line, self.measure, self.reply)
                 case StagePatch(signed=signed, files=files):
                     host.stage(signed, files, request.judged_at_ns())
                 case Stop():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from controllers.canary import CanaryLimits
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from core.block import Block
 
 
@@ -56,6 +56,18 @@ class RobotLink(Protocol):
 
     def kill(self, reason: str) -> None:
         """Built-in baseline from the next tick on, latched: no patch until an operator's key re-arms on the robot."""
+        ...
+
+    def hold(self, reason: str) -> None:
+        """Come to a stop where the robot is, and stay there over restarts; a patch on trial is taken back first.
+
+        Raises:
+            Refused: the robot keeps a controller of its own, which Remend cannot hold.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Let a held robot go on."""
         ...
 
     def status(self) -> HostStatus:

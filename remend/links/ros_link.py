@@ -24,9 +24,9 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray, String
 
 from controllers.canary import CanaryLimits
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.link_messages import Answered, Asked, Wish, ask, read_answer, read_host_status
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch
 from controllers.runtime import Stage
 from controllers.signature import SignedManifest
 from core.block import Block
@@ -212,6 +212,12 @@ class RosLink:
 
     def kill(self, reason: str) -> None:
         self._ask(Kill(reason=reason))
+
+    def hold(self, reason: str) -> None:
+        self._ask(Hold(reason=reason))
+
+    def resume(self) -> None:
+        self._ask(Resume())
 
     def status(self) -> HostStatus:
         answered = self._ask(AskStatus())

@@ -12,14 +12,16 @@ from pathlib import Path
 
 from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.requests import (
     AskStatus,
     BeginCanary,
     BeginShadow,
     Done,
+    Hold,
     Kill,
     Refusal,
+    Resume,
     RollBack,
     Rows,
     StagePatch,
@@ -169,6 +171,12 @@ class SimulatedLink:
 
     def kill(self, reason: str) -> None:
         self._ask(Kill(reason=reason))
+
+    def hold(self, reason: str) -> None:
+        self._ask(Hold(reason=reason))
+
+    def resume(self) -> None:
+        self._ask(Resume())
 
     def status(self) -> HostStatus:
         answer = self._ask(AskStatus())

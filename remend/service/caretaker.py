@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 from controllers.artefact import artefact_from_files
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from core.errors import BadInput, Cancelled, Conflict, Refused
 from core.records import Candidate, Diagnosis, Event, ValidationReport
 from core.status import PatchStatus
@@ -136,11 +136,12 @@ class Caretaker:
         if now_ns - self._looked_ns < _LOOK_S * 1e9:
             return
         self._looked_ns = now_ns
-        self._say_condition(self._pipeline.link.status())
+        status = self._pipeline.link.status()
+        self._say_condition(status)
         self._follow()
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
-        if is_frozen:
+        if is_frozen or status.held is not None:  # what was approved waits until the robot goes on
             return
         while self._postponed and self._may_search():
             self._answer(self._postponed.pop(0))
@@ -157,6 +158,7 @@ class Caretaker:
                 active_sha=status.active_sha,
                 missed_deadlines=status.missed_deadlines,
                 notes=tuple(note.what for note in status.notes),
+                held=status.held,
             )
         )
 

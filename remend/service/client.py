@@ -107,6 +107,16 @@ class Client:
         answer = self._ask("POST", f"/robots/{robot_id}/cancel", {"reason": reason}, {"Idempotency-Key": key})
         return _read(OrderShown, answer)
 
+    def hold(self, robot_id: str, reason: str, key: str) -> OrderShown:
+        """Ask a robot to come to a stop and stay there; the same `key` again is the same order."""
+        answer = self._ask("POST", f"/robots/{robot_id}/hold", {"reason": reason}, {"Idempotency-Key": key})
+        return _read(OrderShown, answer)
+
+    def resume(self, robot_id: str, reason: str, key: str) -> OrderShown:
+        """Let a robot that is held go on; the same `key` again is the same order."""
+        answer = self._ask("POST", f"/robots/{robot_id}/resume", {"reason": reason}, {"Idempotency-Key": key})
+        return _read(OrderShown, answer)
+
     def order(self, order_id: str) -> OrderShown:
         """What became of an order."""
         return _read(OrderShown, self._ask("GET", f"/orders/{order_id}"))

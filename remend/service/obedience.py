@@ -68,6 +68,10 @@ class Obedience:
                     what = self._roll_back(order)
                 case Verb.CANCEL:
                     what = self._cancel(order)
+                case Verb.HOLD:
+                    what = self._hold(order)
+                case Verb.RESUME:
+                    what = self._resume()
         except RemendError as error:
             done, what = False, str(error)
         with self._store.journal("robot") as journal:
@@ -96,6 +100,20 @@ class Obedience:
         if self._cancel_work(f"cancelled by {order.actor}{because}"):
             return "the search for a patch ends; the robot goes on with its controller"
         return "no patch was being searched for or proven"
+
+    def _hold(self, order: Order) -> str:
+        before = self._link.status()
+        if before.held is not None:
+            return f"the robot was held already: {before.held}"
+        self._link.hold(f"held by {order.actor}" + (f": {order.reason}" if order.reason else ""))
+        trial = "" if before.stage is Stage.COMMITTED else "the patch on trial was taken back, and "
+        return f"{trial}the robot comes to a stop and stays there until it is told to go on"
+
+    def _resume(self) -> str:
+        if self._link.status().held is None:
+            return "the robot was not held"
+        self._link.resume()
+        return "the robot goes on"
 
     def _leave_trial(self, reason: str) -> None:
         if self._link.status().stage is not Stage.COMMITTED:

@@ -21,6 +21,8 @@ class Verb(StrEnum):
 
     ROLL_BACK = "roll_back"  # return to the controller before
     CANCEL = "cancel"  # end the search for a patch, or its proof
+    HOLD = "hold"  # come to a stop and stay there
+    RESUME = "resume"  # go on after a hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class Condition:
     active_sha: str
     missed_deadlines: int | None
     notes: tuple[str, ...]  # the last things of note, oldest first
+    held: str | None = None  # why it is held, None while it is not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

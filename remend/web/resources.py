@@ -29,6 +29,7 @@ class RobotShown:
     stage: str | None  # of its controllers: "committed", "shadow", "canary", "ready"
     share: float | None  # of the command that a candidate has
     active_sha: str | None  # artefact that it is committed to
+    held: str | None  # why it is held; null while it is not
     missed_deadlines: int | None  # since the last patch came
     test_ratio: float | None  # 1 is an alarm
     doing: str | None  # what its caretaker does
@@ -131,6 +132,7 @@ def robot_shown(care: Care) -> RobotShown:
         stage=condition.stage if condition else None,
         share=condition.share if condition else None,
         active_sha=condition.active_sha if condition else None,
+        held=condition.held if condition else None,
         missed_deadlines=condition.missed_deadlines if condition else None,
         test_ratio=now.ratio,
         doing=doing.what if doing else None,

@@ -14,10 +14,10 @@ from threading import Thread
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from controllers.freeze import FREEZE_FILE
 from controllers.inline_loop import InlineLoop
 from controllers.inline_messages import HEAD, SOURCES, Follow, Freeze, InlineSetup, InlineStatus, Request, Thaw
-from controllers.requests import AskStatus, BeginShadow, Done, Kill, Refusal, Rows, StagePatch, Stop
+from controllers.mark import FREEZE
+from controllers.requests import AskStatus, BeginShadow, Done, Hold, Kill, Refusal, Resume, Rows, StagePatch, Stop
 from controllers.setpoint import Path as Way
 from controllers.signature import TrustStore
 from core.block import Block
@@ -147,7 +147,7 @@ def test_after_a_silence_and_after_a_new_start_of_the_robot_the_reference_is_whe
 def test_a_freeze_refuses_patches_over_a_restart_until_it_is_lifted(tmp_path: Path) -> None:
     with looping(tmp_path) as node:
         assert node.ask(Freeze(reason="wet floor")) == Done()
-    assert (tmp_path / FREEZE_FILE).read_text() == "wet floor"
+    assert (tmp_path / FREEZE).read_text() == "wet floor"
     with looping(tmp_path) as node:
         for request in (StagePatch(signed=b"{}", files={}), BeginShadow(limits=candidates.wide_limits(2))):
             answer = node.ask(request)
@@ -157,7 +157,7 @@ def test_a_freeze_refuses_patches_over_a_restart_until_it_is_lifted(tmp_path: Pa
         answer = node.ask(StagePatch(signed=b"{}", files={}))
         assert isinstance(answer, Refusal)
         assert answer.signature
-    assert not (tmp_path / FREEZE_FILE).exists()
+    assert not (tmp_path / FREEZE).exists()
 
 
 def test_a_kill_holds_in_the_next_tick_and_thawing_does_not_end_it(node: Node) -> None:
@@ -168,6 +168,27 @@ def test_a_kill_holds_in_the_next_tick_and_thawing_does_not_end_it(node: Node) -
     answer = node.ask(Thaw())
     assert isinstance(answer, Refusal)
     assert "remend rearm" in answer.why
+
+
+def test_a_held_robot_takes_no_path_until_it_goes_on_and_then_from_where_it_is(tmp_path: Path) -> None:
+    elbow = Way(start_ns=None, joints=("elbow",), t_s=(0.5,), q=((1.0,),), qd=(), qdd=())
+    with looping(tmp_path) as node:
+        node.measured(0)
+        assert node.ask(Hold(reason="a visitor")) == Done()
+        refused = node.ask(Follow(way=elbow))
+        assert isinstance(refused, Refusal)
+        assert "held (a visitor)" in refused.why
+    with looping(tmp_path) as node:
+        node.measured(0)
+        status = node.status()
+        assert (status.host.held, status.reference) == ("a visitor", "hold")
+        node.ask(Resume())
+        assert node.ask(Follow(way=elbow)) == Done()
+        for tick in range(1, 900):
+            node.measured(tick)
+        rows = Block.join(node.rows)
+        assert rows.group("q_ref")[-1].tolist() == [ROBOT.home[0], 1.0]
+        assert abs(rows.group("q_ref")[1:] - rows.group("q_ref")[:-1]).max() < 0.004
 
 
 def test_a_path_is_on_the_clock_of_the_messages(node: Node) -> None:

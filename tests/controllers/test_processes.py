@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controllers.host import HostStatus
+from controllers.host_status import HostStatus
 from controllers.pointer import CommitFolder
 from controllers.processes import INTERRUPTED, Processes, Setup
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Kill, RollBack, StagePatch
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch
 from controllers.runtime import Stage
 from core.errors import BadInput, Refused, SignatureInvalid
 from tests.controllers import candidates
@@ -57,11 +57,11 @@ class Split:
         commands = []
         for _ in range(count):
             self.processes.send_frame(self.world.frame(), self.world.reference())
-            while (tau := self.processes.take_command()) is None:
+            while (reply := self.processes.take_reply()) is None:
                 assert self.processes.wait(timeout_s=PATIENCE_S)
             self.world.seq += 1
-            self.world.tau_cmd = tau
-            commands.append(tau)
+            self.world.tau_cmd = reply.tau
+            commands.append(reply.tau)
         return commands
 
     def stage(self, signed: bytes, files: dict[str, bytes]) -> None:
@@ -279,6 +279,26 @@ def test_a_kill_reaches_the_loop_on_every_way(
     while CommitFolder(tmp_path).read().killed is None:
         assert time.monotonic() < deadline
         split.tick()
+
+
+def test_a_hold_is_the_same_to_the_bit_and_outlives_the_loop(start: Callable[[], Split], tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    one = Robot(tmp_path / "one")
+    split = start()
+    expected = [one.tick(4)]
+    one.host.hold("a visitor")
+    expected.append(one.tick(20))
+    one.host.close()
+    found = split.tick(4)
+    split.processes.ask(Hold(reason="a visitor"))
+    found += split.tick(20)
+    assert found == [list(command.tau) for part in expected for command in part]
+    split.until(lambda _: (tmp_path / "HOLD").exists())
+    os.kill(split.processes.loop_pid, signal.SIGKILL)
+    split.tick(3)
+    assert split.status().held == "a visitor"
+    split.processes.ask(Resume())
+    split.until(lambda status: status.held is None and not (tmp_path / "HOLD").exists())
 
 
 @pytest.mark.parametrize("seed", range(3))

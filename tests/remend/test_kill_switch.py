@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from controllers.library import find_law
+from core.block import Block
 from core.robot_toml import load_robot
 from remend.keys import KeyRing
 from remend.links.simulated import SimulatedLink
@@ -106,3 +107,23 @@ def test_a_kill_of_nobody_is_refused_in_one_sentence(home: Path, arguments: tupl
     ran = remend(home, *arguments)
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_a_hold_over_the_link(link: SimulatedLink, paced: bool) -> None:
+    if paced:
+        link.pace()
+    link.hold("a visitor")
+    for _ in link.read(1.2):
+        pass
+    rows = Block.join(list(link.read(0.3)))
+    assert (rows.group("q_ref") == rows.group("q_ref")[0]).all(), "telemetry says what the robot follows"
+    assert not rows.group("qd_ref").any()
+    assert abs(rows.group("qd")).max() < 0.1
+    assert link.status().held == "a visitor"
+    link.resume()
+    for _ in link.read(1.5):
+        pass
+    rows = Block.join(list(link.read(1.0)))
+    assert rows.group("qd_ref").any()
+    assert (link.status().held, set(link.status().commands)) == (None, {"a"})

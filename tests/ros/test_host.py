@@ -158,6 +158,10 @@ def test_an_operator_drives_patches_freezes_and_kills_a_base(graph: Graph) -> No
         assert operator.trigger("rollback")[0]
         wait_for(lambda: operator.get("active_version") == base.sha256, "the controller before")
 
+        assert operator.trigger("hold")[0]
+        wait_for(lambda: operator.status["host"]["held"] is not None, "the hold")
+        assert operator.trigger("resume")[0]
+        wait_for(lambda: operator.status["host"]["held"] is None, "its end")
         assert operator.trigger("freeze")[0]
         wait_for(lambda: operator.status["frozen"] is not None, "the freeze")
         assert operator.trigger("rearm")[0]

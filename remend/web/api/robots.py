@@ -11,6 +11,7 @@ from core.ids import new_id
 from remend.agency.account import Account, account
 from remend.agency.uses import uses
 from remend.service.orders import Verb, order_of
+from remend.service.service import Service
 from remend.web.api.common import Asked, Key, Name, routes
 from remend.web.identity import Operator, Served, Viewer
 from remend.web.resources import OrderShown, RobotShown, order_shown, robot_shown
@@ -78,7 +79,23 @@ def get_policy(robot_id: Name, service: Served, who: Viewer) -> Account:
 @router.post("/robots/{robot_id}/rollback", status_code=202)
 def roll_back(robot_id: Name, asked: Asked, service: Served, who: Operator, key: Key = None) -> OrderShown:
     """Ask a robot to return to the controller before. Not an emergency stop."""
-    order = service.order(robot_id, Verb.ROLL_BACK, who.name, asked.reason, key or new_id("key", service.clock))
+    return _ordered(service, robot_id, Verb.ROLL_BACK, who.name, asked.reason, key)
+
+
+@router.post("/robots/{robot_id}/hold", status_code=202)
+def hold(robot_id: Name, asked: Asked, service: Served, who: Operator, key: Key = None) -> OrderShown:
+    """Ask a robot to come to a stop and stay there until it is told to go on. Not an emergency stop."""
+    return _ordered(service, robot_id, Verb.HOLD, who.name, asked.reason, key)
+
+
+@router.post("/robots/{robot_id}/resume", status_code=202)
+def resume(robot_id: Name, asked: Asked, service: Served, who: Operator, key: Key = None) -> OrderShown:
+    """Let a robot that is held go on with its work."""
+    return _ordered(service, robot_id, Verb.RESUME, who.name, asked.reason, key)
+
+
+def _ordered(service: Service, robot_id: str, verb: Verb, actor: str, reason: str, key: str | None) -> OrderShown:
+    order = service.order(robot_id, verb, actor, reason, key or new_id("key", service.clock))
     with service.store.reading() as connection:
         return order_shown(connection, order)
 

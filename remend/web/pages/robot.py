@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from core.ids import new_id
 from remend.service.orders import Verb
+from remend.service.service import Service
 from remend.web.identity import Operator, Served, Viewer
 from remend.web.pages.forms import Name, Text, Words, see
 from remend.web.rendering import page
@@ -34,7 +35,23 @@ def show_robot(
 @router.post("/robots/{robot_id}/rollback")
 def roll_back(robot_id: Name, service: Served, who: Operator, reason: Words = "", key: Text = "") -> Response:
     """Ask a robot to return to the controller before. The key makes the form, sent twice, one order."""
-    order = service.order(robot_id, Verb.ROLL_BACK, who.name, reason.strip(), key or new_id("key", service.clock))
+    return _ordered(service, robot_id, Verb.ROLL_BACK, who.name, reason, key)
+
+
+@router.post("/robots/{robot_id}/hold")
+def hold(robot_id: Name, service: Served, who: Operator, reason: Words = "", key: Text = "") -> Response:
+    """Ask a robot to come to a stop and stay there."""
+    return _ordered(service, robot_id, Verb.HOLD, who.name, reason, key)
+
+
+@router.post("/robots/{robot_id}/resume")
+def resume(robot_id: Name, service: Served, who: Operator, reason: Words = "", key: Text = "") -> Response:
+    """Let a robot that is held go on."""
+    return _ordered(service, robot_id, Verb.RESUME, who.name, reason, key)
+
+
+def _ordered(service: Service, robot_id: str, verb: Verb, actor: str, reason: str, key: str) -> Response:
+    order = service.order(robot_id, verb, actor, reason.strip(), key or new_id("key", service.clock))
     return see(f"/robots/{robot_id}?order={order.id}#back")
 
 

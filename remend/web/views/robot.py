@@ -22,7 +22,12 @@ from remend.web.views.states import STALE_S, Pill, is_lost, patch_pill
 from remend.web.views.times import Moment, moment
 
 _SHOWN = 12  # versions and patches in a list
-_ASKED = {Verb.ROLL_BACK: "the robot to roll back", Verb.CANCEL: "for the search to end"}
+_ASKED = {
+    Verb.ROLL_BACK: "the robot to roll back",
+    Verb.CANCEL: "for the search to end",
+    Verb.HOLD: "the robot to stop and stay where it is",
+    Verb.RESUME: "the robot to go on",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,7 @@ class RobotPage:
     stage: str
     share: str
     active_sha: str
+    held: str  # why it is held, "" while it is not
     missed: str
     starts: int
     doing: str
@@ -106,6 +112,7 @@ def robot_page(service: Service, connection: Connection, robot_id: str, order_id
         stage=shown.stage or "not known yet",
         share="" if not shown.share else numbers.share(shown.share),
         active_sha=shown.active_sha or "",
+        held=shown.held or "",
         missed="not measured" if missed is None else numbers.count(missed),
         starts=care.starts,
         doing=shown.doing or "nothing yet",

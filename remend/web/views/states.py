@@ -67,12 +67,13 @@ def robot_pill(robot: RobotShown) -> Pill:
         return Pill(word=word, tone=_PLAIN)
     if is_lost(robot):
         return Pill(word=f"no data for {duration(robot.silent_s)}", tone=_BAD)
+    if robot.held is not None:
+        return Pill(word="held", tone=_OPEN)
     if robot.stage in ("shadow", "canary", "ready"):
         share = f", {100 * robot.share:.0f} %" if robot.share else ""
         return Pill(word=f"patch on trial{share}", tone=_OPEN)
-    if robot.doing not in (None, "watching"):
-        done = f" {robot.done} of {robot.total}" if robot.total else ""
-        return Pill(word=f"{robot.doing}{done}", tone=_PLAIN)
-    if robot.test_ratio is not None and robot.test_ratio >= 1.0:
-        return Pill(word="alarm", tone=_OPEN)
-    return Pill(word="watching", tone=_PLAIN)
+    if robot.doing in (None, "watching"):
+        alarmed = robot.test_ratio is not None and robot.test_ratio >= 1.0
+        return Pill(word="alarm", tone=_OPEN) if alarmed else Pill(word="watching", tone=_PLAIN)
+    done = f" {robot.done} of {robot.total}" if robot.total else ""
+    return Pill(word=f"{robot.doing}{done}", tone=_PLAIN)

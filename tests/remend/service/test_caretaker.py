@@ -35,7 +35,12 @@ class FakePipeline:
         self.store, self.versions, self.clock = store, versions, clock
         self.deployed: list[str] = []
         status = SimpleNamespace(
-            active_sha=active_sha, stage=SimpleNamespace(value="committed"), share=0.0, missed_deadlines=0, notes=()
+            active_sha=active_sha,
+            stage=SimpleNamespace(value="committed"),
+            share=0.0,
+            missed_deadlines=0,
+            notes=(),
+            held=None,
         )
         self.link = SimpleNamespace(robot_id="iiwa", status=lambda: status)
         self.incumbent = SimpleNamespace(sha256=active_sha, name="law")
@@ -118,6 +123,19 @@ def test_nothing_is_carried_out_while_patching_is_frozen(store: Store, stored: A
         freeze(journal, "visitors")
     caretaker("d" * 64)[0].look()
     assert store.patch("pat_1").status is P.APPROVED
+
+
+def test_what_was_approved_waits_while_the_robot_is_held(store: Store, stored: Any, caretaker: Any) -> None:
+    stored(store, P.APPROVED)
+    looking, pipeline = caretaker("d" * 64)
+    status = pipeline.link.status()
+    status.held = "held by ada"
+    looking.look()
+    assert store.patch("pat_1").status is P.APPROVED
+    status.held = None
+    pipeline.clock.now_ns += 10**10
+    looking.look()
+    assert store.patch("pat_1").status is P.REJECTED, "it fits no more, which is looked at once the robot goes on"
 
 
 def test_a_patch_that_waits_for_a_controller_that_is_gone_waits_no_more(

@@ -32,9 +32,18 @@ class FakeLink:
     robot_id: str = "iiwa"
     reasons: list[str] = field(default_factory=list)
     error: Exception | None = None
+    held: str | None = None
 
     def status(self) -> Any:
-        return SimpleNamespace(active_sha=self.active_sha, stage=self.stage)
+        return SimpleNamespace(active_sha=self.active_sha, stage=self.stage, held=self.held)
+
+    def hold(self, reason: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.held, self.stage = reason, Stage.COMMITTED
+
+    def resume(self) -> None:
+        self.held = None
 
     def roll_back(self, reason: str) -> None:
         if self.error is not None:
@@ -65,7 +74,11 @@ def obedience(link: FakeLink, store: Store, versions: Versions, clock: ManualClo
 
 
 def rolled_back(store: Store, obedience: Obedience, name: str = "ord_1") -> OrderResult:
-    order = Order(id=name, robot_id="iiwa", verb=Verb.ROLL_BACK, actor="otto", reason="odd noise", key=name, at_ns=1)
+    return ordered(store, obedience, Verb.ROLL_BACK, name)
+
+
+def ordered(store: Store, obedience: Obedience, verb: Verb, name: str) -> OrderResult:
+    order = Order(id=name, robot_id="iiwa", verb=verb, actor="otto", reason="odd noise", key=name, at_ns=1)
     with store.journal("otto") as journal:
         place(journal, order)
     obedience.obey(order)
@@ -156,3 +169,22 @@ def test_a_search_is_cancelled_if_there_is_one(
     assert ("the search for a patch ends" in found.what) is works
     assert whys == ["cancelled by otto: not now"]
     assert link.reasons == []
+
+
+def test_a_robot_is_held_once_and_goes_on_once(store: Store, obedience: Obedience, link: FakeLink, stored: Any) -> None:
+    stored(store, P.CANARY)
+    link.stage = Stage.CANARY
+    assert (
+        "on trial was taken back, and the robot comes to a stop" in ordered(store, obedience, Verb.HOLD, "ord_1").what
+    )
+    assert link.held == "held by otto: odd noise"
+    assert "held already: held by otto" in ordered(store, obedience, Verb.HOLD, "ord_2").what
+    assert ordered(store, obedience, Verb.RESUME, "ord_3").what == "the robot goes on"
+    assert link.held is None
+    assert ordered(store, obedience, Verb.RESUME, "ord_4").what == "the robot was not held"
+
+
+def test_a_robot_that_cannot_be_held_says_so(store: Store, obedience: Obedience, link: FakeLink) -> None:
+    link.error = Refused("Remend cannot hold it")
+    answer = ordered(store, obedience, Verb.HOLD, "ord_1")
+    assert (answer.done, answer.what, link.held) == (False, "Remend cannot hold it", None)

@@ -81,13 +81,15 @@ def test_what_a_service_refuses_is_an_error_with_its_sentence(shell: Any, patch:
     assert isinstance(late.exception, Conflict)
 
 
-def test_a_rollback_waits_for_its_answer(shell: Any, service: Service) -> None:
-    unanswered = shell(Role.OPERATOR, "rollback", "iiwa", "--reason", "noise", "--wait", "0")
+@pytest.mark.parametrize("verb", ["rollback", "hold", "resume"])
+def test_an_order_waits_for_its_answer(shell: Any, service: Service, verb: str) -> None:
+    unanswered = shell(Role.OPERATOR, verb, "iiwa", "--reason", "noise", "--wait", "0")
     assert unanswered.exit_code == 1
     assert "has not answered yet" in unanswered.output
     with service.store.journal("robot") as journal:
         (order,) = waiting(journal.connection, "iiwa")
         assert (order.actor, order.reason) == ("otto", "noise")
+        assert order.verb.value.replace("_", "") == verb
         answer(journal, order, OrderResult(order_id=order.id, done=True, what="the robot is back", at_ns=1))
         assert not waiting(journal.connection, "iiwa")
 

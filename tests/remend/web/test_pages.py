@@ -15,6 +15,7 @@ from remend.agency.policy import AgencyPolicy, KindRule, Rules
 from remend.ledger import Patch
 from remend.service.accounts import Role
 from remend.service.orders import waiting
+from remend.service.pulse import Condition
 from remend.service.service import Service
 from remend.web.queries import last_seq
 from remend.web.views.audit import csv_rows
@@ -173,8 +174,35 @@ def test_rolling_back_twice_with_one_form_is_one_order(signed: Any, service: Ser
     assert len(places) == 1
     with service.store.reading() as connection:
         assert [order.reason for order in waiting(connection, "iiwa")] == ["it shakes"]
-    assert "it has not answered yet" in signed(O).get(places.pop().partition("#")[0]).text
+    assert "there is no answer yet" in signed(O).get(places.pop().partition("#")[0]).text
     assert signed(V).post("/robots/iiwa/rollback", data=sent).status_code == 403
+
+
+def test_a_robot_is_held_and_goes_on_by_a_form(signed: Any, service: Service) -> None:
+    page = signed(O).get("/robots/iiwa").text
+    assert "Hold iiwa" in page
+    assert "Let iiwa go on" not in page
+    for verb, says in (("hold", "stop and stay where it is"), ("resume", "go on")):
+        answer = signed(O).post(f"/robots/iiwa/{verb}", data={"key": verb})
+        page = text(signed(O).get(answer.headers["location"]).text)
+        assert f"otto asked the robot to {says}; there is no answer yet" in page
+        assert signed(V).post(f"/robots/iiwa/{verb}", data={"key": verb}).status_code == 403
+    with service.store.reading() as connection:
+        assert [order.verb.value for order in waiting(connection, "iiwa")] == ["hold", "resume"]
+
+
+def test_a_held_robot_says_so_and_can_go_on(signed: Any, service: Service) -> None:
+    held = Condition(
+        stage="committed", share=0.0, active_sha="b" * 64, missed_deadlines=0, notes=(), held="held by ada: a visitor"
+    )
+    service.care("iiwa").board.take(held)
+    page = signed(O).get("/robots/iiwa").text
+    assert "Let iiwa go on" in page
+    assert "held by ada: a visitor" in text(page)
+    assert "Hold iiwa" not in page
+    assert "held by ada: a visitor" in text(signed(V).get("/robots/iiwa").text)
+    assert "Let iiwa go on" not in signed(V).get("/robots/iiwa").text
+    assert signed(V).get("/api/v1/robots/iiwa").json()["held"] == "held by ada: a visitor"
 
 
 def test_an_incident_is_closed_with_a_note_alone_and_the_note_is_kept(signed: Any, patch: Patch) -> None:

@@ -26,6 +26,8 @@ TABLE: dict[tuple[str, str], Role] = {
     ("GET", "/robots/{robot_id}/policy"): V,
     ("POST", "/robots/{robot_id}/rollback"): O,
     ("POST", "/robots/{robot_id}/cancel"): O,
+    ("POST", "/robots/{robot_id}/hold"): O,
+    ("POST", "/robots/{robot_id}/resume"): O,
     ("GET", "/orders/{order_id}"): V,
     ("GET", "/incidents"): V,
     ("GET", "/incidents/{incident_id}"): V,
