@@ -24,7 +24,7 @@ from sqlalchemy import Connection, func, insert, inspect, select
 
 from controllers.signature import fingerprint, pre_authentication
 from core.durable import write_atomically
-from core.errors import BadInput
+from core.errors import BadInput, Damaged
 from core.ids import canonical_json, sha256_of
 from core.records import Seal
 from remend import tables
@@ -163,7 +163,7 @@ def require_continuation(connection: Connection, home: Path) -> None:
     """Make sure that the chain contains the head in the file. Ask before signing: a tampered log must not be blessed.
 
     Raises:
-        BadInput: it does not.
+        Damaged: it does not.
     """
     try:
         head = Head.from_json((home / FILE).read_bytes())
@@ -174,7 +174,7 @@ def require_continuation(connection: Connection, home: Path) -> None:
     if head and head.seq:
         seen = connection.execute(select(columns.sha256).where(columns.seq == head.seq)).scalar_one_or_none() or ""
     if head is None or seen != head.sha256:
-        raise BadInput(
+        raise Damaged(
             f"the audit log in {home} does not continue from its signed head {FILE}; "
             "run `remend audit verify`, then restore database and head from the same backup"
         )

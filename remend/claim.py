@@ -7,10 +7,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from core.durable import write_atomically
-from core.errors import BadInput
+from core.errors import BadInput, Damaged
 from remend import audit
 from remend.database import FILE, open_database, place_of, reading
 from remend.keys import KeyRing
+from remend.salvage import found_aside
+from remend.sqlite_file import REMEDY
 from remend.store_settings import stored_at
 
 
@@ -34,6 +36,8 @@ def claimed(home: Path, keys: KeyRing) -> Engine:
         Damaged, Refused, Unavailable: as opening it does.
     """
     head, on_server = home / audit.FILE, bool(stored_at(home))
+    if not on_server and (broken := found_aside(home)):
+        raise Damaged(f"{home / FILE} was damaged and is set aside as {broken.name}; {REMEDY}")
     if not on_server and not (home / FILE).exists() and not head.exists():
         # the head comes first: a database without a head is a sign of tampering, never of a kill
         _begin_log(head, keys)

@@ -104,6 +104,8 @@ def serve(robots: tuple[RobotEntry, ...], config: Path | None, host: str | None,
     with Service(home, settings, robots, config=config) as service:
         address = f"{'https' if tls else 'http'}://{_shown(host)}:{listener.getsockname()[1]}"
         typer.echo(f"Remend serves {len(service.cares)} robot{'' if len(service.cares) == 1 else 's'} at {address}")
+        if service.read_only:
+            typer.echo(f"Read-only: {service.read_only}", err=True)
         if service.setup_token is not None:
             typer.echo(f"Nobody can sign in yet. Open this once: {address}/setup?token={service.setup_token}")
         server = _Server(

@@ -19,6 +19,7 @@ from core.durable import sync_folder
 from core.errors import Conflict, Damaged, Refused, RemendError, Unavailable
 
 FILE = "remend.db"
+REMEDY = "stop the service, move the home folder away, and run `remend restore` with the last backup"
 BUSY_TIMEOUT_MS = 10_000  # decisions take milliseconds; who waits longer than this meets a process that hangs
 _MID_REPAIR = "locking protocol"  # SQLITE_PROTOCOL: whoever repairs the index of the log was killed, or is very slow
 
@@ -133,7 +134,7 @@ def _known(error: DatabaseError, path: Path) -> RemendError | None:
 
 def damaged(path: Path, reason: str) -> Damaged:
     """The complaint about a file whose content is not what was written."""
-    return Damaged(f"{path} is damaged ({reason}); move it away and restore the home folder from a backup")
+    return Damaged(f"{path} is damaged ({reason}); {REMEDY}")
 
 
 def _reader(path: Path, options: str) -> Engine:

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, select
 
 from core.clock import Clock, SystemClock
-from core.errors import BadInput, Conflict, Refused
+from core.errors import BadInput, Conflict, Refused, Unavailable
 from core.ids import canonical_json
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, Seal, ValidationReport
-from core.status import PatchStatus, Verdict
-from remend import alpha, audit, ledger, second_person, tables
+from core.status import PatchStatus
+from remend import alpha, approvable, audit, ledger, second_person, tables
 from remend.agency.policy import ACTOR
 from remend.claim import claimed, keys_of
 from remend.database import reading, writing
@@ -48,8 +48,17 @@ _UNDECIDED = frozenset(
 class Store:
     """Records, statuses and audit of one home folder. Create it with `open`; safe for several processes at once."""
 
-    def __init__(self, home: Path, engine: Engine, keys: KeyRing, clock: Clock, head_every_rows: int) -> None:
+    def __init__(
+        self,
+        home: Path,
+        engine: Engine,
+        keys: KeyRing,
+        clock: Clock,
+        head_every_rows: int = HEAD_EVERY_ROWS,
+        read_only: str = "",
+    ) -> None:
         self.home = home
+        self.read_only = read_only  # why nothing can be changed; empty if it can
         self._engine = engine
         self._keys = keys
         self._clock = clock
@@ -91,6 +100,9 @@ class Store:
             BadInput: somebody tampered with the audit log meanwhile.
             Refused: the head file cannot be written.
         """
+        if self.read_only:
+            self._engine.dispose()
+            return
         try:
             with writing(self._engine) as connection:
                 audit.require_continuation(connection, self.home)
@@ -294,9 +306,9 @@ class Store:
             held = patch.status is PatchStatus.INCONCLUSIVE and not approves
             if patch.status is not PatchStatus.AWAITING_APPROVAL and not held:
                 raise Conflict(f"{patch.id} is {patch.status.value}; there is nothing to {approval.decision}")
-            _require_same(patch, approval)
+            approvable.require_same(patch, approval)
             if approves:
-                _require_approvable(patch, approval, self._clock.wall_ns())
+                approvable.require_approvable(patch, approval, self._clock.wall_ns())
             if approves and persons > 1:
                 approval = second_person.take(journal, patch, approval, seen)
                 if approval.decision == second_person.FIRST:
@@ -395,33 +407,27 @@ class Store:
             yield connection
 
     @contextmanager
-    def journal(self, actor: str, *, sign: bool = False) -> Iterator[Journal]:
-        """One write transaction in the name of `actor`; `sign` has the audit head signed with it."""
+    def journal(self, actor: str, *, sign: bool = False, fleeting: bool = False) -> Iterator[Journal]:
+        """One write transaction in the name of `actor`.
+
+        Args:
+            sign: have the audit head signed with it.
+            fleeting: it may be forgotten, such as a session; a store for readers takes it too.
+
+        Raises:
+            Unavailable: the store is for readers.
+        """
+        if self.read_only and not fleeting:
+            raise Unavailable(f"nothing can be changed now: {self.read_only}")
         head = None
         with writing(self._engine) as connection:
             yield Journal(connection=connection, actor=actor, at_ns=self._clock.wall_ns())
-            if sign or audit.last_row(connection)[0] - audit.last_signed(connection) >= self._head_every_rows:
+            if not self.read_only and (
+                sign or audit.last_row(connection)[0] - audit.last_signed(connection) >= self._head_every_rows
+            ):
                 audit.require_continuation(connection, self.home)
                 head = audit.sign_head(connection, self._keys.service)
         if head:
-            with suppress(
-                OSError
-            ):  # the step is done and its head is in the table; the next head brings the file along
+            # the step is done and its head is in the table; the next head brings the file along
+            with suppress(OSError):
                 audit.publish(self.home, head)
-
-
-def _require_same(patch: Patch, approval: Approval) -> None:
-    if (approval.base_sha, approval.result_sha) != (patch.candidate.base_sha, patch.candidate.result_sha):
-        raise Conflict(f"the decision names other artefacts than those of {patch.id}; look at it again")
-    if approval.report_sha != (patch.report.sha256 if patch.report else ""):
-        raise Conflict(f"the decision does not name the last report on {patch.id}; look at it again")
-
-
-def _require_approvable(patch: Patch, approval: Approval, now_ns: int) -> None:
-    if patch.report is None or patch.report.verdict is not Verdict.PASS:
-        verdict = patch.report.verdict.value if patch.report else "missing"
-        raise Refused(f"the evidence for {patch.id} is {verdict}; only a pass can be approved")
-    if approval.expires_ns <= now_ns:
-        raise Refused(f"the approval of {patch.id} has expired; decide again")
-    if approval.actor == patch.candidate.proposer:
-        raise Refused(f"{approval.actor} proposed {patch.id} and cannot approve it")

@@ -15,14 +15,13 @@ from remend.agency.in_force import put_in_force
 from remend.agency.policy_toml import FILE, load_agency, require_known_robots
 from remend.home import make_private
 from remend.keys import KeyRing, seal_key
-from remend.service import accounts
+from remend.service import accounts, opening
 from remend.service.accounts import Role, User, digest
 from remend.service.orders import Order, Verb, place
 from remend.service.robots import RobotEntry, enter, entered
 from remend.service.settings import ServiceSettings
 from remend.service.supervision import Care
 from remend.service.webhooks import webhooks
-from remend.store import Store
 
 _SETUP = "setup.token"  # digest of the one-time token; gone once somebody can sign in
 
@@ -37,8 +36,9 @@ class Service:
         config: file that caretakers read their settings from; by default that of the home folder.
 
     Raises:
-        BadInput: the database is damaged, or a key file is; or the policy of what it may do has an error.
+        BadInput: a key file is damaged; or the policy of what it may do has an error.
         Refused: the database was written by a newer Remend.
+        Unavailable: the disk is full, or the database does not answer.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Service:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.agency = load_agency(self.home, settings.policy)  # an error in it is said before anything begins
-        self.store = Store.open(self.home, self.clock)
+        self.store = opening.open_or_read(self.home, self.clock)
         KeyRing.load(self.home)
         seal_key(self.home)  # before two caretakers would both make it
         try:
             known = self._begin(robots)
         except BaseException:
-            self.store.close()
+            opening.close(self.store)
             raise
         self.cares = {
             robot_id: Care(self.home, entry, self.clock, config, self.agency) for robot_id, entry in known.items()
@@ -69,6 +69,9 @@ class Service:
 
     def _begin(self, robots: tuple[RobotEntry, ...]) -> dict[str, RobotEntry]:
         """Sweep, enter the robots, and put the policy in force; every robot that there is."""
+        if self.read_only:
+            with self.store.reading() as connection:
+                return entered(connection)
         with self.store.journal("service") as journal:
             accounts.sweep(journal)
             for entry in robots:
@@ -79,8 +82,15 @@ class Service:
             put_in_force(journal, self.agency, file)
         return known
 
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be changed, and nobody looks after the robots; empty if all is well."""
+        return self.store.read_only
+
     def start(self) -> None:
         """Begin to look after the robots, and to tell others."""
+        if self.read_only:
+            return
         for care in self.cares.values():
             care.start()
         for webhook in self._webhooks:
@@ -88,13 +98,17 @@ class Service:
 
     def close(self) -> None:
         """End everything; robots go on with what they are committed to."""
+        if not self.read_only:
+            self._stop()
+        opening.close(self.store)
+
+    def _stop(self) -> None:
         for care in self.cares.values():
             care.stop()
         for care in self.cares.values():
             care.join()
         for webhook in self._webhooks:
             webhook.stop()
-        self.store.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -109,6 +123,8 @@ class Service:
 
     def _new_setup_token(self) -> str | None:
         """A token for who sets the service up; None once somebody can sign in."""
+        if self.read_only:
+            return None
         with self.store.reading() as connection:
             if accounts.users(connection):
                 (self.home / _SETUP).unlink(missing_ok=True)

@@ -21,7 +21,10 @@ def is_alive() -> dict[str, str]:
 
 @router.get("/readyz", include_in_schema=False)
 def is_ready(service: Served, response: Response) -> dict[str, str]:
-    """The database answers."""
+    """The database answers, and can be written."""
+    if service.read_only:
+        response.status_code = 503
+        return {"status": "read-only", "why": service.read_only}
     try:
         with service.store.reading() as connection:
             frozen(connection)
@@ -53,4 +56,7 @@ def metrics(request: Request, service: Served, who: Viewer) -> Response:
     with service.store.reading() as connection:
         is_frozen = frozen(connection) is not None
     Gauge("remend_patching_frozen", "1 while patching is frozen.", registry=registry).set(is_frozen)
+    Gauge("remend_read_only", "1 while the database is damaged and nothing can be changed.", registry=registry).set(
+        bool(service.read_only)
+    )
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

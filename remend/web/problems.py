@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from core.errors import BadInput, Conflict, Missing, Refused, RemendError
+from core.errors import BadInput, Conflict, Damaged, Missing, Refused, RemendError, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -28,6 +28,8 @@ def status_of(error: RemendError) -> HTTPStatus:
     match error:
         case Missing():
             return HTTPStatus.NOT_FOUND
+        case Damaged() | Unavailable():
+            return HTTPStatus.SERVICE_UNAVAILABLE
         case BadInput():
             return HTTPStatus.BAD_REQUEST
         case Conflict():

@@ -63,7 +63,7 @@ def sign_in(request: Request, service: Served, name: Text, password: Text, next:
 @router.post("/sign-out")
 def sign_out(service: Served, who: Viewer) -> Response:
     """Forget the session."""
-    with service.store.journal(who.name) as journal:
+    with service.store.journal(who.name, fleeting=True) as journal:
         accounts.revoke(journal, who.pass_id)
     answer = RedirectResponse("/sign-in", status_code=_SEE)
     answer.delete_cookie(COOKIE)
@@ -88,7 +88,7 @@ def set_up(request: Request, service: Served, token: Text, name: Text, password:
 
 def _let_in(request: Request, service: Service, user: User, path: str) -> Response:
     hours = service.settings.session_hours
-    with service.store.journal(user.name) as journal:
+    with service.store.journal(user.name, fleeting=True) as journal:
         secret = accounts.issue(
             journal, user, kind="session", role=user.role, label="browser", hours=hours, clock=service.clock
         )

@@ -12,16 +12,17 @@ router = routes()
 
 
 class Patching(BaseModel):
-    """Whether patching is frozen, and by whom."""
+    """Whether patching is frozen, and by whom; and whether anything can be changed at all."""
 
     frozen: Freeze | None
+    read_only: str = ""  # why nothing can be changed; empty if it can
 
 
 @router.get("/patching")
 def get_patching(service: Served, who: Viewer) -> Patching:
     """Whether patching is frozen."""
     with service.store.reading() as connection:
-        return Patching(frozen=frozen(connection))
+        return Patching(frozen=frozen(connection), read_only=service.read_only)
 
 
 @router.post("/patching/freeze")

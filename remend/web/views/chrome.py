@@ -61,6 +61,7 @@ class Chrome:
     may_admin: bool
     robots: tuple[Chip, ...]
     frozen: FrozenBanner | None
+    read_only: str  # why nothing can be changed; empty if it can
     waiting: int  # patches that wait for a decision
     here: str  # where forms of the frame lead back to
     seq: int  # last row of the audit log
@@ -77,6 +78,7 @@ def chrome_of(service: Service, connection: Connection, who: Identity | None, he
             may_admin=False,
             robots=(),
             frozen=None,
+            read_only=service.read_only,
             waiting=0,
             here="/",
             seq=0,
@@ -90,6 +92,7 @@ def chrome_of(service: Service, connection: Connection, who: Identity | None, he
         robots=tuple(
             Chip(robot_id=care.entry.robot_id, pill=robot_pill(robot_shown(care))) for care in service.cares.values()
         ),
+        read_only=service.read_only,
         frozen=_banner(frozen(connection), service.clock.wall_ns()),
         waiting=queries.count_in_status(connection, PatchStatus.AWAITING_APPROVAL),
         here=here,

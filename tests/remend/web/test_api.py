@@ -70,7 +70,7 @@ def test_a_freeze_stops_approvals_and_only_an_admin_ends_it(signed: Any, shown: 
     refused = signed(O).post(f"{API}/patches/pat_1/approve", json=shown)
     assert (refused.status_code, "frozen by vera" in refused.json()["detail"]) == (403, True)
     assert signed(O).post(f"{API}/patching/thaw", json={}).status_code == 403
-    assert signed(A).post(f"{API}/patching/thaw", json={}).json() == {"frozen": None}
+    assert signed(A).post(f"{API}/patching/thaw", json={}).json()["frozen"] is None
     assert signed(O).post(f"{API}/patches/pat_1/approve", json=shown).status_code == 201
 
 
