@@ -286,7 +286,9 @@ def faults(
 def bench(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="sim, twin, detect, workers, evidence, heal, rl, swap; without it all."),
+        typer.Argument(
+            metavar="[NAME]", help="sim, twin, detect, workers, evidence, heal, rl, swap, dashboard; without it all."
+        ),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write the figures to this file; - is standard output.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -113,7 +113,11 @@ def notes(connection: Connection, subject: str, verb: str) -> tuple[Note, ...]:
 
 def occurrences(connection: Connection, incident_id: str) -> tuple[Occurrence, ...]:
     """Every time that an incident showed, oldest first."""
-    notes = records(connection, tables.notes, Note, subject=incident_id)
+    return occurrences_in(records(connection, tables.notes, Note, subject=incident_id))
+
+
+def occurrences_in(notes: Sequence[Note]) -> tuple[Occurrence, ...]:
+    """What the notes on an incident say of when it showed."""
     return tuple(read_record(Occurrence, note.payload["record"]) for note in notes if note.verb == OCCURRENCE)
 
 

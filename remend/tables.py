@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from remend.append_only import statements
 
-SCHEMA_VERSION = 4  # that of the last revision in `migrations`: a change here needs one there
+SCHEMA_VERSION = 5  # that of the last revision in `migrations`: a change here needs one there
 
 metadata = MetaData()
 
@@ -53,7 +53,7 @@ moves = _record(
     "moves",  # status transitions; the last one of a patch holds its status
     _parent("patch_id", "candidates"),
     Column("rev", Integer, nullable=False),  # 0, 1, 2, ... for each patch
-    Column("after", String, nullable=False),
+    Column("after", String, nullable=False, index=True),
     UniqueConstraint("patch_id", "rev"),  # two writers cannot both make the next move
 )
 reports = _record("reports", _id(), _parent("patch_id", "candidates"))

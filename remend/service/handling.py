@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,8 +53,13 @@ def handle(journal: Journal, incident_id: str, handling: Handling, note: str) ->
 
 def handled(connection: Connection, incident_id: str) -> Handled | None:
     """What was said last of an incident; None if nothing was, or it has shown again since it was muted."""
+    return handled_by(ledger.records(connection, tables.notes, Note, subject=incident_id))
+
+
+def handled_by(notes: Sequence[Note]) -> Handled | None:
+    """The same, of the notes on an incident."""
     last: Handled | None = None
-    for note in ledger.records(connection, tables.notes, Note, subject=incident_id):
+    for note in notes:
         if note.verb in set(Handling):
             last = Handled(
                 handling=Handling(note.verb), actor=note.actor, note=note.payload.get("note", ""), at_ns=note.at_ns

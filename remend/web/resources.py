@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -9,12 +10,13 @@ from sqlalchemy import Connection
 from core.records import Approval, Candidate, Diagnosis, Incident, Outcome, ValidationReport
 from core.status import PatchStatus, Verdict
 from remend import ledger, tables
-from remend.ledger import Move, Patch
-from remend.service.handling import Handled, handled
+from remend.ledger import Move, Note
+from remend.service.handling import Handled, handled_by
 from remend.service.orders import Order, OrderResult, order_result
 from remend.service.risk import Risk, risk_of
 from remend.service.service import Service
 from remend.service.supervision import Care
+from remend.web import queries
 from telemetry.incidents import Severity, standing
 
 
@@ -152,42 +154,69 @@ def incident_shown(connection: Connection, incident_id: str) -> IncidentShown:
         Missing: no such incident.
     """
     ledger.digest(connection, tables.incidents, incident_id)
-    incident = ledger.records(connection, tables.incidents, Incident, id=incident_id)[0]
-    times = ledger.occurrences(connection, incident_id)
-    whole = standing(times) if times else None
-    diagnoses = ledger.records(connection, tables.diagnoses, Diagnosis, incident_id=incident_id)
-    return IncidentShown(
-        id=incident.id,
-        robot_id=incident.robot_id,
-        channel=incident.event.channel,
-        kind=incident.event.kind,
-        severity=whole.severity if whole else Severity.INFO,
-        occurrences=whole.occurrences if whole else 1,
-        first_ns=incident.created_ns,
-        last_ns=whole.last_ns if whole else incident.created_ns,
-        cause=diagnoses[-1].causes[0].cause if diagnoses else None,
-        handling=handled(connection, incident_id),
-        patches=tuple(_ref(connection, name) for name in ledger.patches_of(connection, incident_id)),
-    )
+    return incidents_shown(connection, (incident_id,))[0]
 
 
-def patch_shown(connection: Connection, patch: Patch, *, simulated: bool) -> PatchShown:
-    """A patch for a list."""
-    candidate, last = patch.candidate, patch.moves[-1]
-    incident = ledger.records(connection, tables.incidents, Incident, id=candidate.incident_id)[0]
-    return PatchShown(
-        id=patch.id,
-        incident_id=candidate.incident_id,
-        robot_id=incident.robot_id,
-        status=last.after,
-        since_ns=last.at_ns,
-        why=last.why,
-        kind=candidate.kind,
-        proposer=candidate.proposer,
-        rationale=candidate.rationale,
-        verdict=patch.report.verdict if patch.report else None,
-        risk=risk_of(candidate, patch.report, simulated=simulated),
-    )
+def incidents_shown(connection: Connection, names: Sequence[str]) -> tuple[IncidentShown, ...]:
+    """Stored incidents for a list, in the order of their names, in as many queries for many as for one."""
+    incidents = queries.several(connection, tables.incidents, Incident, "id", names)
+    notes = queries.several(connection, tables.notes, Note, "subject", names)
+    diagnoses = queries.several(connection, tables.diagnoses, Diagnosis, "incident_id", names)
+    candidates = queries.several(connection, tables.candidates, Candidate, "incident_id", names)
+    every = [candidate.id for of_one in candidates.values() for candidate in of_one]
+    moves = queries.several(connection, tables.moves, Move, "patch_id", every)
+    found = []
+    for name in names:
+        incident, about = incidents[name][0], notes.get(name, ())
+        times = ledger.occurrences_in(about)
+        whole = standing(times) if times else None
+        known = diagnoses.get(name)
+        found.append(
+            IncidentShown(
+                id=name,
+                robot_id=incident.robot_id,
+                channel=incident.event.channel,
+                kind=incident.event.kind,
+                severity=whole.severity if whole else Severity.INFO,
+                occurrences=whole.occurrences if whole else 1,
+                first_ns=incident.created_ns,
+                last_ns=whole.last_ns if whole else incident.created_ns,
+                cause=known[-1].causes[0].cause if known else None,
+                handling=handled_by(about),
+                patches=tuple(_ref(each, moves[each.id][-1]) for each in candidates.get(name, ())),
+            )
+        )
+    return tuple(found)
+
+
+def patches_shown(service: Service, connection: Connection, names: Sequence[str]) -> tuple[PatchShown, ...]:
+    """Stored patches for a list, in the order of their names, in as many queries for many as for one."""
+    candidates = queries.several(connection, tables.candidates, Candidate, "id", names)
+    moves = queries.several(connection, tables.moves, Move, "patch_id", names)
+    reports = queries.several(connection, tables.reports, ValidationReport, "patch_id", names)
+    parents = [of_one[0].incident_id for of_one in candidates.values()]
+    incidents = queries.several(connection, tables.incidents, Incident, "id", parents)
+    found = []
+    for name in names:
+        candidate, last = candidates[name][0], moves[name][-1]
+        report = reports[name][-1] if name in reports else None
+        robot_id = incidents[candidate.incident_id][0].robot_id
+        found.append(
+            PatchShown(
+                id=name,
+                incident_id=candidate.incident_id,
+                robot_id=robot_id,
+                status=last.after,
+                since_ns=last.at_ns,
+                why=last.why,
+                kind=candidate.kind,
+                proposer=candidate.proposer,
+                rationale=candidate.rationale,
+                verdict=report.verdict if report else None,
+                risk=risk_of(candidate, report, simulated=service.is_simulated(robot_id)),
+            )
+        )
+    return tuple(found)
 
 
 def patch_summary(service: Service, connection: Connection, patch_id: str) -> PatchShown:
@@ -196,9 +225,8 @@ def patch_summary(service: Service, connection: Connection, patch_id: str) -> Pa
     Raises:
         Missing: no such patch.
     """
-    patch = ledger.patch(connection, patch_id)
-    incident = ledger.records(connection, tables.incidents, Incident, id=patch.candidate.incident_id)[0]
-    return patch_shown(connection, patch, simulated=service.is_simulated(incident.robot_id))
+    ledger.digest(connection, tables.candidates, patch_id)
+    return patches_shown(service, connection, (patch_id,))[0]
 
 
 def order_shown(connection: Connection, order: Order) -> OrderShown:
@@ -206,15 +234,12 @@ def order_shown(connection: Connection, order: Order) -> OrderShown:
     return OrderShown(order=order, result=order_result(connection, order.id))
 
 
-def _ref(connection: Connection, patch_id: str) -> PatchRef:
-    candidate = ledger.candidate(connection, patch_id)
-    move = ledger.last_move(connection, patch_id)
-    assert move is not None
+def _ref(candidate: Candidate, last: Move) -> PatchRef:
     return PatchRef(
-        id=patch_id,
-        status=move.after,
+        id=candidate.id,
+        status=last.after,
         proposer=candidate.proposer,
         kind=candidate.kind,
         rationale=candidate.rationale,
-        why=move.why,
+        why=last.why,
     )

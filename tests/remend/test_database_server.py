@@ -55,7 +55,13 @@ def test_a_decision_and_its_audit_row_are_on_the_server(home: Path, clock: Manua
             robot = store.incident("inc_1").robot_id
             assert queries.patches_of_robot(connection, robot, 5) == ("pat_1",)
             assert queries.patches_of_robot(connection, "somebody-else", 5) == ()
-            assert queries.unhealed(connection, 5) == ("inc_1",)
+            (waiting,) = queries.open_incidents(connection, ())
+            assert (waiting.id, waiting.has_somebody) == ("inc_1", False)
+            assert queries.open_incidents(connection, (P.APPROVED,)) == ()
+            (now,) = queries.patches_in(connection, P.APPROVED)
+            assert (now.id, now.incident_id) == ("pat_1", "inc_1")
+            assert now.since_ns == store.patch("pat_1").moves[-1].at_ns
+            assert queries.gravity(connection, ["inc_1", "inc_9"]) == {}  # it was put there without having shown
             assert queries.count_in_status(connection, P.APPROVED) == 1
             assert entered(connection) == {}
     assert load_settings(home).store.url.startswith("postgresql://")

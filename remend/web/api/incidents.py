@@ -9,7 +9,7 @@ from remend import ledger, tables
 from remend.service.handling import Handled, Handling, handle, handled
 from remend.web.api.common import Before, Limit, Name, Page, Reason, routes
 from remend.web.identity import Operator, Served, Viewer
-from remend.web.resources import IncidentShown, IncidentWhole, incident_shown
+from remend.web.resources import IncidentShown, IncidentWhole, incident_shown, incidents_shown
 
 router = routes()
 
@@ -32,7 +32,7 @@ def list_incidents(service: Served, who: Viewer, limit: Limit = 50, before: Befo
     """Incidents, newest first."""
     with service.store.reading() as connection:
         names = ledger.newest(connection, tables.incidents, limit + 1, before)
-        items = [incident_shown(connection, name) for name in names[:limit]]
+        items = list(incidents_shown(connection, names[:limit]))
     return Incidents(items=items, next=names[limit - 1] if len(names) > limit else None)
 
 

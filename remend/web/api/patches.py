@@ -17,7 +17,7 @@ from remend.service.decisions import Shown, Wish
 from remend.versions import Versions
 from remend.web.api.common import Before, IfMatch, Limit, Name, Page, Reason, routes
 from remend.web.identity import Operator, Served, Viewer
-from remend.web.resources import PatchShown, PatchWhole, patch_summary
+from remend.web.resources import PatchShown, PatchWhole, patch_summary, patches_shown
 
 router = routes()
 
@@ -54,7 +54,7 @@ def list_patches(
     """Patches, newest first."""
     with service.store.reading() as connection:
         names = ledger.newest_patches(connection, limit + 1, before, status or ())
-        items = [patch_summary(service, connection, name) for name in names[:limit]]
+        items = list(patches_shown(service, connection, names[:limit]))
     return Patches(items=items, next=names[limit - 1] if len(names) > limit else None)
 
 

@@ -19,10 +19,16 @@ _ROWS = 50
 
 
 @router.get("/")
-def inbox(request: Request, service: Served, who: Viewer, show: Annotated[str, Query(max_length=20)] = "") -> Response:
-    """What needs somebody."""
+def inbox(
+    request: Request,
+    service: Served,
+    who: Viewer,
+    show: Annotated[str, Query(max_length=20)] = "",
+    page_number: Annotated[int, Query(alias="page", ge=1, le=10**6)] = 1,
+) -> Response:
+    """What needs somebody, the most urgent first."""
     with service.store.reading() as connection:
-        view = inbox_page(service, connection, show)
+        view = inbox_page(service, connection, show, page_number)
     return page(request, "inbox.html.jinja", view=view)
 
 

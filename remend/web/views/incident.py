@@ -12,7 +12,7 @@ from remend.figures import Figure
 from remend.service.handling import Handling
 from remend.service.service import Service
 from remend.views import CauseRow
-from remend.web.resources import IncidentShown, incident_shown
+from remend.web.resources import IncidentShown, incident_shown, incidents_shown
 from remend.web.views.states import Pill, patch_pill, severity_pill
 from remend.web.views.times import Moment, moment
 from remend.web.views.window import window_figures
@@ -179,12 +179,11 @@ def incident_page(service: Service, connection: Connection, incident_id: str) ->
 def incident_rows(service: Service, connection: Connection, names: tuple[str, ...]) -> tuple[IncidentRow, ...]:
     """Incidents for a list."""
     now_ns, found = service.clock.wall_ns(), []
-    for name in names:
-        shown = incident_shown(connection, name)
+    for shown in incidents_shown(connection, names):
         handling = shown.handling
         found.append(
             IncidentRow(
-                id=name,
+                id=shown.id,
                 title=trouble(shown.channel, shown.kind),
                 robot_id=shown.robot_id,
                 pill=severity_pill(shown.severity),

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from core.records import Diagnosis, ValidationReport
-from remend import ledger, tables, views
+from core.records import Candidate, Diagnosis, ValidationReport
+from remend import tables, views
 from remend.service.service import Service
 from remend.web import queries
+from remend.web.resources import patches_shown
 from remend.web.views.states import Pill, patch_pill
 from remend.web.views.times import Moment, moment
 from remend.web.views.wording import cause_words
@@ -42,25 +43,25 @@ class LearningPage:
 
 def learning_page(service: Service, connection: Connection) -> LearningPage:
     """The page."""
+    last = {outcome.patch_id: outcome for outcome in queries.outcomes(connection, _SHOWN)}
+    patches = patches_shown(service, connection, tuple(last))
+    candidates = queries.several(connection, tables.candidates, Candidate, "id", last)
+    reports = queries.several(connection, tables.reports, ValidationReport, "patch_id", last)
+    known = queries.several(connection, tables.diagnoses, Diagnosis, "incident_id", [p.incident_id for p in patches])
     rows = []
-    for outcome in queries.outcomes(connection, _SHOWN):
-        candidate = ledger.candidate(connection, outcome.patch_id)
-        incident = ledger.incident(connection, candidate.incident_id)
-        known = ledger.records(connection, tables.diagnoses, Diagnosis, incident_id=incident.id)
-        reports = ledger.records(connection, tables.reports, ValidationReport, patch_id=outcome.patch_id)
-        last = ledger.last_move(connection, outcome.patch_id)
-        assert last is not None
+    for patch in patches:
+        diagnoses = known.get(patch.incident_id)
         rows.append(
             LessonRow(
-                patch_id=outcome.patch_id,
-                robot_id=incident.robot_id,
-                cause=cause_words(known[-1].causes[0].cause if known else None),
-                what=candidate.rationale,
-                proposer=candidate.proposer,
-                rollouts=candidate.search_rollouts,
-                promised=_promised(reports[-1] if reports else None),
-                pill=patch_pill(last.after),
-                since=moment(last.at_ns, service.clock.wall_ns()),
+                patch_id=patch.id,
+                robot_id=patch.robot_id,
+                cause=cause_words(diagnoses[-1].causes[0].cause if diagnoses else None),
+                what=patch.rationale,
+                proposer=patch.proposer,
+                rollouts=candidates[patch.id][0].search_rollouts,
+                promised=_promised(reports[patch.id][-1] if patch.id in reports else None),
+                pill=patch_pill(patch.status),
+                since=moment(patch.since_ns, service.clock.wall_ns()),
             )
         )
     return LearningPage(rows=tuple(rows), kept=queries.record_of_promises(connection))

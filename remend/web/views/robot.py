@@ -16,7 +16,7 @@ from remend.service.orders import Order, Verb, order_of, order_result
 from remend.service.service import Service
 from remend.versions import Versions
 from remend.web import queries
-from remend.web.resources import patch_summary, robot_shown
+from remend.web.resources import patches_shown, robot_shown
 from remend.web.views.inbox import RobotLine, robot_line
 from remend.web.views.states import STALE_S, Pill, is_lost, patch_pill
 from remend.web.views.times import Moment, moment
@@ -122,7 +122,7 @@ def robot_page(service: Service, connection: Connection, robot_id: str, order_id
         figures=_figures(care.board) if fresh else (),
         lines=tuple((line.text, line.grave) for line in reversed(care.board.now().lines) if line.text)[:_SHOWN],
         versions=_versions(service, robot_id, shown.active_sha, now_ns),
-        patches=tuple(_patch(service, connection, name) for name in queries.patches_of_robot(connection, robot_id, 12)),
+        patches=_patches(service, connection, robot_id),
         order=_order(connection, order_of(connection, order_id)) if order_id else None,
     )
 
@@ -153,15 +153,18 @@ def _versions(service: Service, robot_id: str, active_sha: str | None, now_ns: i
     return tuple(rows)
 
 
-def _patch(service: Service, connection: Connection, name: str) -> PatchRow:
-    patch = patch_summary(service, connection, name)
-    return PatchRow(
-        id=name,
-        title=patch.rationale,
-        pill=patch_pill(patch.status),
-        proposer=patch.proposer,
-        since=moment(patch.since_ns, service.clock.wall_ns()),
-        why=patch.why,
+def _patches(service: Service, connection: Connection, robot_id: str) -> tuple[PatchRow, ...]:
+    names, now_ns = queries.patches_of_robot(connection, robot_id, _SHOWN), service.clock.wall_ns()
+    return tuple(
+        PatchRow(
+            id=patch.id,
+            title=patch.rationale,
+            pill=patch_pill(patch.status),
+            proposer=patch.proposer,
+            since=moment(patch.since_ns, now_ns),
+            why=patch.why,
+        )
+        for patch in patches_shown(service, connection, names)
     )
 
 
