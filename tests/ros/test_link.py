@@ -109,8 +109,8 @@ def test_a_patch_is_verified_watched_committed_and_killed(graph: Graph, robot: R
         assert status.stages_run == ("shadow", "canary 10%", "canary 30%", "canary 100%", "commit")
 
         link.kill("a test")
-        wait_for(lambda: (list(link.read(0.1)), link.status().killed)[1], "the kill")
-        assert link.status().active_sha == base_sha
+        wait_for(lambda: (list(link.read(0.1)), link.status().active_sha == base_sha)[1], "the kill")
+        assert "a test" in str(link.status().killed)
         with pytest.raises(Refused, match="killed"):
             link.stage(signed(graph.home, better, WIDE, base_sha), better.files, 0)
 
@@ -164,7 +164,7 @@ def test_a_service_that_is_killed_or_cut_off_in_a_canary_leaves_what_was_committ
             name = f"holder-{cut_off}"
             holder = graph.start(name, script, str(graph.home))
             wait_for(lambda n=name: "canary" in graph.said(n), "the canary")
-            wait_for(lambda: statuses[-1]["host"]["stage"] == "canary", "the canary on the robot")
+            wait_for(lambda: statuses and statuses[-1]["host"]["stage"] == "canary", "the canary on the robot")
             with standing_still(sim):
                 holder.send_signal(signal.SIGSTOP if cut_off else signal.SIGKILL)
                 wait_for(back, "the end of the lease")
