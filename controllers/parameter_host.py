@@ -89,6 +89,11 @@ class ParameterHost:
         """Keep a sentence for the status."""
         self.notes = [*self.notes[1 - _MOST_NOTES :], Note(seq=self._ticks, what=what)]
 
+    @property
+    def values(self) -> dict[str, float | list[float]]:
+        """What the controller's parameters are under the committed version."""
+        return self._mirror.of(self.active)
+
     # writes
 
     def written(self, failure: str | None, seen: Flat | None = None) -> None:

@@ -244,6 +244,7 @@ class ParameterProcess:
             return {
                 "mode": "parameters",
                 "controller": self._foreign.node,
+                "values": self._host.values,
                 "model": "not compared yet" if self._fit is None else self._fit.sentence(),
                 "objection": self._host.objection,
                 "missing_protections": list(MISSING),

@@ -108,7 +108,7 @@ class Patching:
         def reply(answering: Answering) -> None:  # in the control process's thread
             error, status = answering.exception(), None
             if error is None and (told := answering.result()) is not None:
-                status = status_body(told) | {"boot": boot, "robot_id": robot_id}
+                status = status_body(told) | {"boot": boot, "robot_id": robot_id, **self._node.about()}
             kind = "done" if error is None else _kind(error)
             why = "" if error is None else str(error)
             self._say(Answered(session=asked.session, number=asked.number, kind=kind, why=why, status=status))

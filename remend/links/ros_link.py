@@ -23,7 +23,9 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray, String
 
+from controllers.artefact import Artefact
 from controllers.canary import CanaryLimits
+from controllers.foreign import Mirror
 from controllers.host_status import HostStatus
 from controllers.link_messages import Answered, Asked, Wish, ask, read_answer, read_host_status
 from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch
@@ -226,6 +228,22 @@ class RosLink:
         if self._begun and fell and status.rollback_reason is None:
             return replace(status, rollback_reason="the robot's host has started over; it runs what was committed")
         return status
+
+    def model(self, law: Artefact) -> Artefact:
+        """The law that models a controller which the robot keeps, under the values that its host has committed.
+
+        Raises:
+            BadInput: the host models another controller, or by another law.
+            RobotFault: it does not answer.
+        """
+        body = self._ask(AskStatus()).status or {}
+        values = body.get("values")
+        if not isinstance(values, dict):
+            raise BadInput(f"{self._topic}: says nothing of a controller; give both sides the same version")
+        model = Mirror(self._robot, law).law_with(values)
+        if model.sha256 != read_host_status(body).active_sha:
+            raise BadInput(f"{self._topic}: models the robot's controller by another law; give both the same --law")
+        return model
 
     def _ask(self, wish: Wish, patience_s: float | None = None) -> Answered:
         deadline_s = time.monotonic() + (self._silence_s if patience_s is None else patience_s)

@@ -110,6 +110,14 @@ def _ros_link(entry: RobotEntry, robot: Robot) -> AbstractContextManager[RobotLi
     )
 
 
+def _modelled(link: RobotLink, law: Artefact) -> Artefact:
+    """The law of a robot's own controller under the values that this has now."""
+    from remend.links.ros_link import RosLink  # noqa: PLC0415 an extra
+
+    assert isinstance(link, RosLink)
+    return link.model(law)
+
+
 def _link(
     entry: RobotEntry,
     robot: Robot,
@@ -156,6 +164,8 @@ def _opened(
         viewing = Viewing(robot, say, heard=entry.link == "sim")
         learn_s = settings.service.learn_s
         link = stack.enter_context(_link(entry, robot, toml, incumbent, keys, folder, learn_s, viewing))
+        if entry.law:
+            incumbent = _modelled(link, incumbent)
         console = PulseConsole(say)
         policy = load_policy(Path(settings.service.evidence or SHIPPED))
         wanted = settings.service.search_rollouts

@@ -39,7 +39,7 @@ def settings(home: Path, learn_s: float) -> None:
     ):
         assert before in text
         text = text.replace(before, after)
-    policy = home / "policy.toml"
+    policy = home / "evidence.toml"
     policy.write_text(text)
     lines = ("[service]", "port = 0", f"learn_s = {learn_s}", "search_rollouts = 150", f"evidence = '{policy}'")
     (home / "remend.toml").write_text("\n".join(lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +109,9 @@ def test_gains_are_stepped_committed_and_put_back(graph: Graph) -> None:
         wait_for(lambda: arm.status.get("objection", "") is None, "the model to be compared")
         assert "law misses the recorded commands by" in arm.status["model"]
         assert len(arm.status["missing_protections"]) == 5
+        assert tomllib.loads(link.model(model()).files["params.toml"].decode())["kp"] == [900.0, 120.0]
+        with pytest.raises(BadInput, match="by another law"):
+            link.model(model(LAW.replace("range(2)", "range(1)")))
         patch = with_params(model(), {"kp": [1100.0, 120.0]})
 
         arm.to_canary(link, patch)
