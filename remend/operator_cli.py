@@ -251,6 +251,7 @@ def user_token(
     role: RoleName = "operator",
     hours: Annotated[float, typer.Option("--hours", min=0.01, max=24.0 * 366, help="How long it lasts.")] = 24.0,
     label: Annotated[str, typer.Option("--label", help="What it is for.")] = "command line",
+    high_risk: Annotated[bool, typer.Option("--high-risk", help="It may approve patches of high risk.")] = False,
 ) -> None:
     """Make a token for a program; it is printed once."""
     from core.clock import SystemClock  # noqa: PLC0415
@@ -261,7 +262,14 @@ def user_token(
         if owner is None:
             raise BadInput(f"there is no user {name!r}; add one with `remend user add`")
         secret = accounts.issue(
-            journal, owner, kind="token", role=accounts.role_of(role), label=label, hours=hours, clock=SystemClock()
+            journal,
+            owner,
+            kind="token",
+            role=accounts.role_of(role),
+            label=label,
+            hours=hours,
+            clock=SystemClock(),
+            scopes=(accounts.HIGH_RISK,) if high_risk else (),
         )
     typer.echo(secret)
 

@@ -126,9 +126,9 @@ passes = Table(
     Column("id", String, nullable=False, unique=True),
     Column("user", String, ForeignKey("users.name"), nullable=False, index=True),
     Column("kind", String, nullable=False),  # "session" or "token"
-    Column("role", String, nullable=False),  # at most the user's
+    Column("role", String, nullable=False),  # at most the user's; behind it, what a token may besides
     Column("label", String, nullable=False),
-    Column("created_ns", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),  # when the password was given last
     Column("expires_ns", BigInteger, nullable=False),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,6 +27,8 @@ from remend.journal import Journal
 MIN_PASSWORD = 10  # characters; NIST SP 800-63B asks for 8
 MAX_PASSWORD = 200  # more is not hashed: a megabyte would be work for nothing
 HOUR_NS = 3600 * 10**9
+HIGH_RISK = "high_risk"  # scope of a token that may approve patches of high risk
+SCOPES = (HIGH_RISK,)
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
 _RESERVED = NOBODY | {
     "service",
@@ -74,6 +77,8 @@ class Pass:
     role: Role
     label: str
     expires_ns: int  # UTC
+    confirmed_ns: int  # UTC: when its holder gave the password last
+    scopes: tuple[str, ...] = ()  # what a token may besides
 
 
 def role_of(text: str) -> Role:
@@ -177,16 +182,29 @@ def check_password(connection: Connection, name: str, password: str) -> User:
     return found
 
 
-def issue(journal: Journal, owner: User, *, kind: str, role: Role, label: str, hours: float, clock: Clock) -> str:
+def issue(
+    journal: Journal,
+    owner: User,
+    *,
+    kind: str,
+    role: Role,
+    label: str,
+    hours: float,
+    clock: Clock,
+    scopes: Sequence[str] = (),
+) -> str:
     """Make a pass; what is returned is shown to its holder once and kept nowhere.
 
     Args:
         kind: "session" or "token".
         role: what it allows, at most the owner's.
+        scopes: what a token may besides, of `SCOPES`.
 
     Raises:
+        BadInput: there is no such scope, or the role cannot use it.
         Refused: the role says more than the owner's.
     """
+    _require_usable(role, scopes)
     if not owner.role.covers(role):
         raise Refused(f"{owner.name} is {owner.role.value} and cannot make a token for {role.value}")
     secret = secrets.token_urlsafe(32)
@@ -196,13 +214,13 @@ def issue(journal: Journal, owner: User, *, kind: str, role: Role, label: str, h
         "id": new_id("pas", clock),
         "user": owner.name,
         "kind": kind,
-        "role": role.value,
+        "role": " ".join((role.value, *dict.fromkeys(scopes))),
         "label": label,
         "created_ns": now_ns,
         "expires_ns": now_ns + round(hours * HOUR_NS),
     }
     journal.connection.execute(insert(tables.passes).values(**row))
-    journal.note(owner.name, f"{kind}_issued", {"id": str(row["id"]), "role": role.value, "label": label})
+    journal.note(owner.name, f"{kind}_issued", {"id": str(row["id"]), "role": str(row["role"]), "label": label})
     return secret
 
 
@@ -217,6 +235,14 @@ def passes(connection: Connection, kind: str) -> tuple[Pass, ...]:
     """Everything that still lets somebody in, oldest first."""
     query = select(tables.passes).where(tables.passes.c.kind == kind).order_by(tables.passes.c.created_ns)
     return tuple(_pass(row._mapping) for row in connection.execute(query))
+
+
+def confirm(journal: Journal, pass_id: str) -> int:
+    """The holder of a session gave the password again, at the time that is returned [ns, UTC]."""
+    changed = update(tables.passes).where(tables.passes.c.id == pass_id).values(created_ns=journal.at_ns)
+    journal.connection.execute(changed)
+    journal.note(pass_id, "confirmed", {})
+    return journal.at_ns
 
 
 def revoke(journal: Journal, pass_id: str) -> None:
@@ -266,13 +292,26 @@ def _require_other_admin(connection: Connection, name: str) -> None:
         raise Refused(f"{name} is the only admin; make somebody else admin first")
 
 
+def _require_usable(role: Role, scopes: Sequence[str]) -> None:
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise BadInput(f"there is no scope {scope!r}; use {', '.join(SCOPES)}")
+        if not role.covers(Role.OPERATOR):
+            raise BadInput(
+                f"a token for {role.value} approves nothing, so the scope {scope} has no use; make it for operator"
+            )
+
+
 def _pass(row: object) -> Pass:
     columns = dict(row)  # type: ignore[call-overload]
+    role, *scopes = columns["role"].split()
     return Pass(
         id=columns["id"],
         user=columns["user"],
         kind=columns["kind"],
-        role=Role(columns["role"]),
+        role=Role(role),
         label=columns["label"],
         expires_ns=columns["expires_ns"],
+        confirmed_ns=columns["created_ns"],
+        scopes=tuple(scopes),
     )

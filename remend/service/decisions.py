@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.clock import Clock
-from core.errors import BadInput, Conflict
+from core.errors import BadInput, Conflict, Refused
 from core.ids import new_id
 from core.records import Approval
 from core.status import PatchStatus
@@ -41,6 +41,7 @@ class Wish:
     actor: str
     reason: str
     robot_name: str  # typed, where the risk asks for it
+    assured: bool = False  # the password was given just now, or the token is made for high risk
 
 
 def decide(
@@ -58,7 +59,8 @@ def decide(
         BadInput: no such patch, or a reason or the robot's name is missing.
         Conflict: something else was shown than there is, somebody else has decided, or the person has given the first
             of two approvals.
-        Refused: patching is frozen, or the evidence does not allow it.
+        Refused: patching is frozen, the evidence does not allow it, or the risk is high and nobody gave the password
+            just now.
     """
     patch = store.patch(patch_id)
     if patch.approval is not None:
@@ -121,3 +123,5 @@ def _require_care(risk: Risk, wish: Wish, robot_id: str) -> None:
         raise BadInput(f"the risk is {risk.level.value}: an approval needs a reason")
     if risk.level is Level.HIGH and wish.robot_name.strip() != robot_id:
         raise BadInput(f"the risk is high: type the robot's name, {robot_id}, to approve")
+    if risk.level is Level.HIGH and not wish.assured:
+        raise Refused("the risk is high: give your password again to approve, or use a token with the scope high_risk")

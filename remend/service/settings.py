@@ -18,6 +18,7 @@ class ServiceSettings:
     learn_s: float = 90.0  # of a robot's clock, from which its health is learnt
     false_alarms_per_hour: float = 0.1  # of each robot's detector
     session_hours: float = 12.0
+    confirm_minutes: float = 10.0  # that a password counts for what is asked again: high risk, users, tokens, thawing
     decision_hours: float = 24.0  # evidence older than this cannot be approved any more
     search_rollouts: int = 300  # that an incident may cost
     evidence: str = ""  # path of a file that says what evidence must show; without one that of Remend
@@ -45,6 +46,7 @@ def read_service_settings(table: Table) -> ServiceSettings:
         learn_s=number("learn_s", 20.0, 3600.0, default.learn_s),
         false_alarms_per_hour=number("false_alarms_per_hour", 1e-4, 60.0, default.false_alarms_per_hour),
         session_hours=number("session_hours", 0.1, 24.0 * 30, default.session_hours),
+        confirm_minutes=number("confirm_minutes", 0.5, 24.0 * 60, default.confirm_minutes),
         decision_hours=number("decision_hours", 0.1, 24.0 * 30, default.decision_hours),
         search_rollouts=(
             table.whole("search_rollouts", 0, 100_000) if table.has("search_rollouts") else default.search_rollouts

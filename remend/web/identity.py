@@ -22,6 +22,8 @@ class Identity:
     role: Role
     pass_id: str
     kind: str  # "session" or "token"
+    confirmed_ns: int  # UTC: when the password was given last
+    scopes: tuple[str, ...] = ()  # what a token may besides
 
     def may(self, role: Role) -> bool:
         """Whether this role is enough."""
@@ -56,7 +58,14 @@ def known(request: Request) -> Identity | None:
         found = pass_of(connection, secret, service.clock.wall_ns())
     if found is None or (found.kind == "session") != (bearer(request) is None):
         return None  # a cookie is no token and a token no cookie
-    return Identity(name=found.user, role=found.role, pass_id=found.id, kind=found.kind)
+    return Identity(
+        name=found.user,
+        role=found.role,
+        pass_id=found.id,
+        kind=found.kind,
+        confirmed_ns=found.confirmed_ns,
+        scopes=found.scopes,
+    )
 
 
 def bearer(request: Request) -> str | None:

@@ -16,6 +16,7 @@ from remend.service import decisions
 from remend.service.decisions import Shown, Wish
 from remend.versions import Versions
 from remend.web.api.common import Before, IfMatch, Limit, Name, Page, Reason, routes
+from remend.web.confirmation import may_approve_high_risk
 from remend.web.identity import Operator, Served, Viewer
 from remend.web.resources import PatchShown, PatchWhole, patch_summary, patches_shown
 
@@ -76,7 +77,7 @@ def approve(
     if_match: IfMatch = None,
 ) -> Approval:
     """Approve a patch, bound to what was shown. 202: another person has to approve the same."""
-    made = _decide(service, patch_id, "approve", asked, who.name, if_match)
+    made = _decide(service, patch_id, "approve", asked, who, if_match)
     if made.decision == FIRST:
         response.status_code = 202
     return made
@@ -91,7 +92,7 @@ def reject(
     if_match: IfMatch = None,
 ) -> Approval:
     """Reject a patch, with a reason."""
-    return _decide(service, patch_id, "reject", asked, who.name, if_match)
+    return _decide(service, patch_id, "reject", asked, who, if_match)
 
 
 def patch_whole(service: Served, patch_id: str) -> PatchWhole:
@@ -120,7 +121,7 @@ def patch_whole(service: Served, patch_id: str) -> PatchWhole:
 
 
 def _decide(
-    service: Served, patch_id: str, decision: str, asked: DecisionAsked, actor: str, if_match: str | None
+    service: Served, patch_id: str, decision: str, asked: DecisionAsked, who: Operator, if_match: str | None
 ) -> Approval:
     whole = patch_whole(service, patch_id)
     if if_match not in (None, "*", _etag(whole)) and whole.approval is None:
@@ -129,7 +130,13 @@ def _decide(
         service.store,
         service.clock,
         patch_id,
-        Wish(decision=decision, actor=actor, reason=asked.reason, robot_name=asked.robot_name),
+        Wish(
+            decision=decision,
+            actor=who.name,
+            reason=asked.reason,
+            robot_name=asked.robot_name,
+            assured=may_approve_high_risk(service, who),
+        ),
         Shown(
             base_sha=asked.base_sha,
             result_sha=asked.result_sha,

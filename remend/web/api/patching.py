@@ -6,7 +6,8 @@ from pydantic import BaseModel
 
 from remend.service.freeze import Freeze, freeze, frozen, thaw
 from remend.web.api.common import Asked, routes
-from remend.web.identity import Admin, Served, Viewer
+from remend.web.confirmation import ConfirmedAdmin
+from remend.web.identity import Served, Viewer
 
 router = routes()
 
@@ -34,7 +35,7 @@ def freeze_patching(asked: Asked, service: Served, who: Viewer) -> Patching:
 
 
 @router.post("/patching/thaw")
-def thaw_patching(asked: Asked, service: Served, who: Admin) -> Patching:
+def thaw_patching(asked: Asked, service: Served, who: ConfirmedAdmin) -> Patching:
     """Let patching go on."""
     with service.store.journal(who.name) as journal:
         thaw(journal, asked.reason)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+from fastapi import Request
 from pydantic import BaseModel, Field
 
+from core.errors import BadInput
 from remend.service import accounts
 from remend.service.accounts import Pass, Role, User
 from remend.web.api.common import Name, routes
+from remend.web.confirmation import ConfirmedAdmin, ConfirmedViewer, confirm, require_own_scopes
 from remend.web.identity import Admin, Served, Viewer
 
 router = routes()
@@ -29,6 +32,15 @@ class TokenAsked(BaseModel):
     label: str = Field(max_length=80, examples=["nightly report"])
     role: Role
     hours: float = Field(ge=0.01, le=24 * 366, default=24 * 30)
+    scopes: tuple[Literal["high_risk"], ...] = Field(
+        default=(), description="high_risk: it may approve patches of high risk."
+    )
+
+
+class PasswordAgain(BaseModel):
+    """The password of who is asking."""
+
+    password: str = Field(max_length=accounts.MAX_PASSWORD)
 
 
 class TokenMade(BaseModel):
@@ -44,6 +56,16 @@ def who_am_i(who: Viewer) -> dict[Literal["name", "role"], str]:
     return {"name": who.name, "role": who.role.value}
 
 
+@router.post("/me/confirm", status_code=204)
+def confirm_me(asked: PasswordAgain, request: Request, who: Viewer) -> None:
+    """Give the password again, for what a session that was left open must not do."""
+    if who.kind != "session":
+        raise BadInput("a token has no password to give; make one with the scopes that it needs")
+    if not asked.password:
+        raise BadInput("the password is missing")
+    confirm(request, who, asked.password)
+
+
 @router.get("/users")
 def list_users(service: Served, who: Admin) -> tuple[User, ...]:
     """Everybody who can sign in."""
@@ -52,14 +74,14 @@ def list_users(service: Served, who: Admin) -> tuple[User, ...]:
 
 
 @router.post("/users", status_code=201)
-def add_user(asked: UserAsked, service: Served, who: Admin) -> User:
+def add_user(asked: UserAsked, service: Served, who: ConfirmedAdmin) -> User:
     """Let somebody sign in."""
     with service.store.journal(who.name) as journal:
         return accounts.add_user(journal, asked.name, asked.role, asked.password)
 
 
 @router.delete("/users/{name}", status_code=204)
-def remove_user(name: Name, service: Served, who: Admin) -> None:
+def remove_user(name: Name, service: Served, who: ConfirmedAdmin) -> None:
     """Let somebody in no more."""
     with service.store.journal(who.name) as journal:
         accounts.remove_user(journal, name)
@@ -73,14 +95,22 @@ def list_tokens(service: Served, who: Admin) -> tuple[Pass, ...]:
 
 
 @router.post("/tokens", status_code=201)
-def make_token(asked: TokenAsked, service: Served, who: Viewer) -> TokenMade:
+def make_token(asked: TokenAsked, service: Served, who: ConfirmedViewer) -> TokenMade:
     """Make a token for a program, with at most one's own role."""
+    require_own_scopes(who, asked.scopes)
     with service.store.journal(who.name) as journal:
         owner = accounts.user(journal.connection, who.name)
         assert owner is not None
         owner = replace(owner, role=min(owner.role, who.role, key=lambda role: role.rank))
         token = accounts.issue(
-            journal, owner, kind="token", role=asked.role, label=asked.label, hours=asked.hours, clock=service.clock
+            journal,
+            owner,
+            kind="token",
+            role=asked.role,
+            label=asked.label,
+            hours=asked.hours,
+            clock=service.clock,
+            scopes=asked.scopes,
         )
         made = accounts.pass_of(journal.connection, token, service.clock.wall_ns())
     assert made is not None
@@ -88,7 +118,7 @@ def make_token(asked: TokenAsked, service: Served, who: Viewer) -> TokenMade:
 
 
 @router.delete("/tokens/{pass_id}", status_code=204)
-def revoke_token(pass_id: Name, service: Served, who: Admin) -> None:
+def revoke_token(pass_id: Name, service: Served, who: ConfirmedAdmin) -> None:
     """Let nobody in by a token any more."""
     with service.store.journal(who.name) as journal:
         accounts.revoke(journal, pass_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,8 @@ from core.errors import BadInput, Conflict, Missing, RemendError
 from remend import ledger
 from remend.service import decisions, exhibit
 from remend.service.decisions import Shown, Wish
+from remend.web import confirmation
+from remend.web.confirmation import Password
 from remend.web.identity import Operator, Served, Viewer
 from remend.web.pages.forms import Name, Sha, Text, Words, see
 from remend.web.problems import status_of
@@ -54,6 +57,7 @@ def decide(
     result_sha: Sha = "",
     report_sha: Sha = "",
     first_id: Text = "",
+    confirm: Password = "",
 ) -> Response:
     """Decide, bound to what was shown. What was typed is never lost."""
     posted = Shown(base_sha=base_sha, result_sha=result_sha, report_sha=report_sha, first_id=first_id)
@@ -64,6 +68,8 @@ def decide(
         with service.store.reading() as connection:
             candidate = ledger.candidate(connection, patch_id)
             robot_id = ledger.incident(connection, candidate.incident_id).robot_id
+        who = confirmation.confirm(request, who, confirm)
+        wish = replace(wish, assured=confirmation.may_approve_high_risk(service, who))
         simulated, persons = service.is_simulated(robot_id), service.agency.of(robot_id).of_kind(candidate.kind).persons
         decisions.decide(service.store, service.clock, patch_id, wish, posted, simulated=simulated, persons=persons)
     except Missing:

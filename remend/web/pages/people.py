@@ -11,8 +11,10 @@ from fastapi.responses import Response
 
 from core.errors import BadInput, RemendError
 from remend.service import accounts
-from remend.service.accounts import Role, User
-from remend.web.identity import Admin, Identity, Served, Viewer
+from remend.service.accounts import HIGH_RISK, Role, User
+from remend.web.confirmation import Password, require_confirmed, require_own_scopes
+from remend.web.confirmation import confirm as take_password
+from remend.web.identity import Admin, Identity, Served, Viewer, service_of
 from remend.web.pages.forms import Name, Text, see
 from remend.web.problems import status_of
 from remend.web.rendering import page
@@ -20,8 +22,6 @@ from remend.web.views.times import moment
 
 router = APIRouter(prefix="/people")
 _LONGEST_H = 24 * 366
-
-Secret = Annotated[str, Form(max_length=accounts.MAX_PASSWORD + 1)]
 
 
 @router.get("")
@@ -32,10 +32,17 @@ def show_people(request: Request, service: Served, who: Viewer) -> Response:
 
 @router.post("/users")
 def add_user(
-    request: Request, service: Served, who: Admin, name: Text = "", role: Text = "", password: Secret = ""
+    request: Request,
+    service: Served,
+    who: Admin,
+    name: Text = "",
+    role: Text = "",
+    password: Password = "",
+    confirm: Password = "",
 ) -> Response:
     """Let somebody sign in."""
     try:
+        _take(request, who, confirm)
         with service.store.journal(who.name) as journal:
             accounts.add_user(journal, name.strip(), accounts.role_of(role), password)
     except RemendError as error:
@@ -44,9 +51,12 @@ def add_user(
 
 
 @router.post("/users/{name}/role")
-def set_role(request: Request, name: Name, service: Served, who: Admin, role: Text = "") -> Response:
+def set_role(
+    request: Request, name: Name, service: Served, who: Admin, role: Text = "", confirm: Password = ""
+) -> Response:
     """Give somebody another role; they sign in anew."""
     try:
+        _take(request, who, confirm)
         with service.store.journal(who.name) as journal:
             accounts.set_role(journal, name, accounts.role_of(role))
     except RemendError as error:
@@ -55,9 +65,12 @@ def set_role(request: Request, name: Name, service: Served, who: Admin, role: Te
 
 
 @router.post("/users/{name}/remove")
-def remove_user(request: Request, name: Name, service: Served, who: Admin, again: Text = "") -> Response:
+def remove_user(
+    request: Request, name: Name, service: Served, who: Admin, again: Text = "", confirm: Password = ""
+) -> Response:
     """Let somebody in no more; the name has to be typed."""
     try:
+        _take(request, who, confirm)
         if again.strip() != name:
             raise BadInput(f"type {name} to remove this user")
         with service.store.journal(who.name) as journal:
@@ -75,9 +88,14 @@ def make_token(
     label: Text = "",
     role: Text = "",
     days: Annotated[float, Form(gt=0, le=_LONGEST_H / 24, allow_inf_nan=False)] = 30.0,
+    high_risk: Annotated[bool, Form()] = False,
+    confirm: Password = "",
 ) -> Response:
     """Make a token for a program; it is shown this once."""
+    scopes = (HIGH_RISK,) if high_risk else ()
     try:
+        _take(request, who, confirm)
+        require_own_scopes(who, scopes)
         if not label.strip():
             raise BadInput("a token needs a label that says which program has it")
         with service.store.journal(who.name) as journal:
@@ -92,6 +110,7 @@ def make_token(
                 label=label.strip(),
                 hours=24.0 * days,
                 clock=service.clock,
+                scopes=scopes,
             )
     except RemendError as error:
         return _shown(request, service, who, error=error)
@@ -99,14 +118,24 @@ def make_token(
 
 
 @router.post("/tokens/{pass_id}/revoke")
-def revoke_token(request: Request, pass_id: Name, service: Served, who: Admin) -> Response:
+def revoke_token(request: Request, pass_id: Name, service: Served, who: Admin, confirm: Password = "") -> Response:
     """Let nobody in by a token any more."""
     try:
+        _take(request, who, confirm)
         with service.store.journal(who.name) as journal:
             accounts.revoke(journal, pass_id)
     except RemendError as error:
         return _shown(request, service, who, error=error)
     return see("/people")
+
+
+def _take(request: Request, who: Identity, password: str) -> None:
+    """What stands here is done by who has just given the password.
+
+    Raises:
+        Refused: it is wrong, or missing.
+    """
+    require_confirmed(service_of(request), take_password(request, who, password))
 
 
 def _shown(

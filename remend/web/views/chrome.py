@@ -13,6 +13,7 @@ from remend.service.handling import Handling
 from remend.service.orders import Verb
 from remend.service.service import Service
 from remend.web import queries
+from remend.web.confirmation import is_confirmed
 from remend.web.identity import Identity
 from remend.web.resources import robot_shown
 from remend.web.views.states import Pill, robot_pill
@@ -59,6 +60,7 @@ class Chrome:
     role: str
     may_operate: bool
     may_admin: bool
+    ask_password: bool  # again, before what only its holder may do
     robots: tuple[Chip, ...]
     frozen: FrozenBanner | None
     read_only: str  # why nothing can be changed; empty if it can
@@ -76,6 +78,7 @@ def chrome_of(service: Service, connection: Connection, who: Identity | None, he
             role="",
             may_operate=False,
             may_admin=False,
+            ask_password=False,
             robots=(),
             frozen=None,
             read_only=service.read_only,
@@ -89,6 +92,7 @@ def chrome_of(service: Service, connection: Connection, who: Identity | None, he
         role=who.role.value,
         may_operate=who.may(Role.OPERATOR),
         may_admin=who.may(Role.ADMIN),
+        ask_password=not is_confirmed(service, who),
         robots=tuple(
             Chip(robot_id=care.entry.robot_id, pill=robot_pill(robot_shown(care))) for care in service.cares.values()
         ),

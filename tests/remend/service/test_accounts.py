@@ -125,3 +125,27 @@ def test_every_change_is_in_the_audit_log(store: Store, anna: User, clock: Manua
     with store.reading() as connection:
         verbs = [row[0] for row in connection.exec_driver_sql("SELECT verb FROM audit ORDER BY seq")]
     assert verbs == ["user_added", "token_issued", "password_changed"]
+
+
+@pytest.mark.parametrize(
+    ("role", "scopes", "kind"),
+    [(VIEWER, ["high_risk"], BadInput), (OPERATOR, ["everything"], BadInput), (OPERATOR, ["high_risk"], None)],
+)
+def test_a_token_has_the_scopes_that_it_was_made_with_and_no_others(
+    store: Store, anna: User, clock: ManualClock, role: Role, scopes: list[str], kind: type[Exception] | None
+) -> None:
+    def make() -> str:
+        with store.journal("test") as journal:
+            return accounts.issue(
+                journal, anna, kind="token", role=role, label="", hours=1.0, clock=clock, scopes=scopes
+            )
+
+    if kind is not None:
+        with pytest.raises(kind, match="scope"):
+            make()
+        return
+    secret = make()
+    with store.reading() as connection:
+        found = accounts.pass_of(connection, secret, clock.wall_ns())
+    assert found is not None
+    assert (found.role, found.scopes) == (role, tuple(scopes))

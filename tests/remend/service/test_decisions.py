@@ -132,7 +132,7 @@ def test_the_risk_is_that_of_its_worst_part(
     assert at_no_danger.level is min(level, Level.MEDIUM, key=lambda each: each.rank)
 
 
-def test_medium_risk_asks_for_a_reason_and_high_risk_for_the_robots_name(
+def test_medium_risk_asks_for_a_reason_and_high_risk_for_the_robots_name_and_the_password(
     store: Store, clock: ManualClock, samples: ModuleType
 ) -> None:
     store.add_incident(samples.incident())
@@ -141,15 +141,17 @@ def test_medium_risk_asks_for_a_reason_and_high_risk_for_the_robots_name(
     samples.await_approval(store, candidate, judged)
     shown = Shown(base_sha=candidate.base_sha, result_sha=candidate.result_sha, report_sha=judged.sha256)
 
-    def ask(simulated: bool, reason: str, robot_name: str = "") -> Approval:
-        wish = replace(WISH, reason=reason, robot_name=robot_name)
+    def ask(simulated: bool, reason: str, robot_name: str = "", assured: bool = False) -> Approval:
+        wish = replace(WISH, reason=reason, robot_name=robot_name, assured=assured)
         return decide(store, clock, candidate.id, wish, shown, simulated=simulated)
 
     with pytest.raises(BadInput, match="the risk is medium: an approval needs a reason"):
         ask(True, "")
     with pytest.raises(BadInput, match="type the robot's name, iiwa"):
         ask(False, "good", "iwa")
-    assert ask(False, "good", "iiwa").decision == "approve"
+    with pytest.raises(Refused, match="the risk is high: give your password again"):
+        ask(False, "good", "iiwa")
+    assert ask(False, "good", "iiwa", assured=True).decision == "approve"
 
 
 @pytest.fixture

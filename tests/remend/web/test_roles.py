@@ -40,6 +40,7 @@ TABLE: dict[tuple[str, str], Role] = {
     ("POST", "/patching/freeze"): V,
     ("POST", "/patching/thaw"): A,
     ("GET", "/me"): V,
+    ("POST", "/me/confirm"): V,
     ("GET", "/users"): A,
     ("POST", "/users"): A,
     ("DELETE", "/users/{name}"): A,
