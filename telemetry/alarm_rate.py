@@ -29,6 +29,21 @@ _LEAST, _MOST = 0.5, 5.0  # bounds of the level
 _DOUBT, _DOUBT_BLOCKS = 0.5, 20.0  # added share after a change, and how soon it fades; chosen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSoFar:
+    """How the admissible rate was kept until now."""
+
+    admitted_per_hour: float
+    false_alarms: int  # alarms that ended by themselves and were not confirmed
+    healthy_h: float  # time without a confirmed alarm, the head included [h]
+    basis: str  # of the level: "measured" or "extrapolated"
+
+    @property
+    def realised_per_hour(self) -> float:
+        """False alarms per hour of healthy time; NaN before there was any."""
+        return self.false_alarms / self.healthy_h if self.healthy_h else float("nan")
+
+
 @dataclass(slots=True)
 class AlarmRate:
     """Level of the strongest test ratio at which an alarm opens.
@@ -60,9 +75,14 @@ class AlarmRate:
         return "measured" if self.healthy_h * self.per_hour >= MEASURED_AFTER else "extrapolated"
 
     @property
-    def realised_per_hour(self) -> float:
-        """False alarms per hour of healthy time; NaN before there was any."""
-        return self.false_alarms / self.healthy_h if self.blocks else float("nan")
+    def so_far(self) -> RateSoFar:
+        """What was counted until now."""
+        return RateSoFar(
+            admitted_per_hour=self.per_hour,
+            false_alarms=self.false_alarms,
+            healthy_h=self.healthy_h,
+            basis=self.basis,
+        )
 
     def learn(self, maxima: Array) -> None:
         """Take the strongest ratios of (B,) healthy blocks."""

@@ -14,6 +14,7 @@ from core.block import Array, Block
 from core.records import Event
 from core.rigid_body import RigidBodyModel
 from core.robot import Robot
+from telemetry.alarm_rate import RateSoFar
 from telemetry.detector import Detector
 from telemetry.events import EventTracker
 from telemetry.watch.fixed_base import FixedBaseBalances
@@ -73,6 +74,11 @@ class Monitor:
     def threshold_basis(self) -> str:
         """Whether the false-alarm rate is "measured" or "extrapolated"."""
         return self._detector.threshold_basis
+
+    @property
+    def alarm_rate(self) -> RateSoFar:
+        """How the false-alarm rate that was asked for has been kept since the head."""
+        return self._detector.alarm_rate.so_far
 
     def watch(self, block: Block) -> Event | None:
         """Take telemetry in order; the event that it opens, if it opens one."""

@@ -28,11 +28,12 @@ from remend.service import casefile, exhibit
 from remend.service.casefile import CaseFile
 from remend.service.freeze import frozen
 from remend.service.obedience import Obedience
-from remend.service.pulse import Condition, Pulse, Said
+from remend.service.pulse import Condition, FalseAlarms, Pulse, Said
 from remend.service.reconcile import give_up, reconcile
 from remend.telling import story_of
 from sim.twin.expected import expected_with
 from sim.twin.twin import Twin, fit_twin
+from telemetry.alarm_rate import RateSoFar
 
 POLL_S = 0.1  # of telemetry that is taken in at a time
 _SETTLE_S = 8.0  # telemetry that an incident needs from before its alarm
@@ -69,6 +70,7 @@ class Caretaker:
         self._postponed: list[Healing] = []  # incidents that came while patching was frozen, or the day was used up
         self._held = ""  # why they wait, as it was said last
         self._looked_ns = 0
+        self._false_alarms = 0  # as they were counted last
 
     # -- beginning ----------------------------------------------------------------------------------------------------
 
@@ -138,6 +140,7 @@ class Caretaker:
         self._looked_ns = now_ns
         status = self._pipeline.link.status()
         self._say_condition(status)
+        self._say_false_alarms(self._pipeline.monitor.alarm_rate)
         self._follow()
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
@@ -159,6 +162,20 @@ class Caretaker:
                 missed_deadlines=status.missed_deadlines,
                 notes=tuple(note.what for note in status.notes),
                 held=status.held,
+            )
+        )
+
+    def _say_false_alarms(self, rate: RateSoFar) -> None:
+        if rate.false_alarms > self._false_alarms:
+            what = f"an alarm ended by itself and nothing confirmed it: {rate.false_alarms} in {rate.healthy_h:.2g} h"
+            self._say(Said(text=f"{what}, {rate.admitted_per_hour:g} per hour were admitted"))
+        self._false_alarms = rate.false_alarms
+        self._say(
+            FalseAlarms(
+                count=rate.false_alarms,
+                healthy_h=rate.healthy_h,
+                admitted_per_hour=rate.admitted_per_hour,
+                basis=rate.basis,
             )
         )
 

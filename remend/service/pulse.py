@@ -46,6 +46,16 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FalseAlarms:
+    """How the detector keeps the rate that was asked for, since it learnt the robot."""
+
+    count: int  # alarms that ended by themselves and were not confirmed
+    healthy_h: float  # [h]
+    admitted_per_hour: float
+    basis: str  # of the threshold: "measured" or "extrapolated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """One line that a person at a terminal would read."""
 
@@ -64,4 +74,4 @@ class Layout:
     command_unit: str
 
 
-Pulse = Sample | Ratio | Doing | Condition | Said | Layout
+Pulse = Sample | Ratio | Doing | Condition | FalseAlarms | Said | Layout

@@ -43,12 +43,16 @@ def metrics(request: Request, service: Served, who: Viewer) -> Response:
         "remend_telemetry_silent_seconds": "Seconds since the last telemetry.",
         "remend_candidate_share": "Share of the command that a candidate has.",
         "remend_missed_deadlines": "Missed deadlines since the last patch came.",
+        "remend_false_alarms": "Alarms that ended by themselves unconfirmed, since the robot was learnt.",
+        "remend_healthy_hours": "Hours without a confirmed alarm, since the robot was learnt.",
     }
     gauges = {name: Gauge(name, text, ["robot"], registry=registry) for name, text in figures.items()}
     starts = Gauge("remend_caretaker_starts", "Times that a caretaker was started.", ["robot"], registry=registry)
     for care in service.cares.values():
         shown = robot_shown(care)
-        values = (shown.test_ratio, shown.silent_s, shown.share, shown.missed_deadlines)
+        said = shown.false_alarms
+        counted = (said.count, said.healthy_h) if said else (None, None)
+        values = (shown.test_ratio, shown.silent_s, shown.share, shown.missed_deadlines, *counted)
         for gauge, value in zip(gauges.values(), values, strict=True):
             if value is not None:
                 gauge.labels(shown.robot_id).set(value)

@@ -13,6 +13,7 @@ from remend import ledger, tables
 from remend.ledger import Move, Note
 from remend.service.handling import Handled, handled_by
 from remend.service.orders import Order, OrderResult, order_result
+from remend.service.pulse import FalseAlarms
 from remend.service.risk import Risk, risk_of
 from remend.service.service import Service
 from remend.service.supervision import Care
@@ -34,6 +35,7 @@ class RobotShown:
     held: str | None  # why it is held; null while it is not
     missed_deadlines: int | None  # since the last patch came
     test_ratio: float | None  # 1 is an alarm
+    false_alarms: FalseAlarms | None  # since the robot was learnt
     doing: str | None  # what its caretaker does
     done: int  # of `total` steps; rollouts, of a search or a proof
     total: int  # at most; 0: not known
@@ -137,6 +139,7 @@ def robot_shown(care: Care) -> RobotShown:
         held=condition.held if condition else None,
         missed_deadlines=condition.missed_deadlines if condition else None,
         test_ratio=now.ratio,
+        false_alarms=now.false_alarms,
         doing=doing.what if doing else None,
         done=doing.done if doing else 0,
         total=doing.total if doing else 0,

@@ -46,8 +46,10 @@ def test_alarms_that_passed_are_counted_and_raise_the_level() -> None:
     for _ in range(5):
         rate.passed(1.4)
     assert rate.false_alarms == 5
+    said = rate.so_far
+    assert (said.false_alarms, said.basis) == (5, rate.basis)
     assert rate.level > before
-    assert rate.realised_per_hour == pytest.approx(5.0 / (105 * BLOCK_S / 3600.0))
+    assert said.realised_per_hour == pytest.approx(5.0 / (105 * BLOCK_S / 3600.0))
 
 
 def test_after_a_change_the_level_is_raised_and_settles_again() -> None:

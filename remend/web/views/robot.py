@@ -13,6 +13,7 @@ from remend.chart import Chart, Line, draw
 from remend.figures import Figure
 from remend.service.board import Board
 from remend.service.orders import Order, Verb, order_of, order_result
+from remend.service.pulse import FalseAlarms
 from remend.service.service import Service
 from remend.versions import Versions
 from remend.web import queries
@@ -78,6 +79,7 @@ class RobotPage:
     active_sha: str
     held: str  # why it is held, "" while it is not
     missed: str
+    false_alarms: str
     starts: int
     doing: str
     done: int
@@ -114,6 +116,7 @@ def robot_page(service: Service, connection: Connection, robot_id: str, order_id
         active_sha=shown.active_sha or "",
         held=shown.held or "",
         missed="not measured" if missed is None else numbers.count(missed),
+        false_alarms=_false_alarms(shown.false_alarms),
         starts=care.starts,
         doing=shown.doing or "nothing yet",
         done=shown.done,
@@ -125,6 +128,13 @@ def robot_page(service: Service, connection: Connection, robot_id: str, order_id
         patches=_patches(service, connection, robot_id),
         order=_order(connection, order_of(connection, order_id)) if order_id else None,
     )
+
+
+def _false_alarms(said: FalseAlarms | None) -> str:
+    if said is None:
+        return "not counted yet"
+    admitted = f"{numbers.figure(said.admitted_per_hour)} per hour admitted"
+    return f"{said.count} in {numbers.figure(said.healthy_h)} h of healthy work; {admitted}, threshold {said.basis}"
 
 
 def _versions(service: Service, robot_id: str, active_sha: str | None, now_ns: int) -> tuple[VersionRow, ...]:

@@ -19,9 +19,11 @@ from remend.agency.policy import ACTOR, AgencyPolicy, Budget, KindRule, Rules
 from remend.healing import Healing
 from remend.service.caretaker import Caretaker
 from remend.service.freeze import freeze
+from remend.service.pulse import FalseAlarms, Said
 from remend.store import Store
 from remend.versions import Versions
 from sim.workers.progress import Progress
+from telemetry.alarm_rate import RateSoFar
 
 P = PatchStatus
 LAW = Path(__file__).parents[3] / "controllers" / "laws" / "joint_pd"
@@ -51,6 +53,9 @@ class FakePipeline:
         self.answered: list[Healing] = []
         self.complete = self.answered.append
         self.workers = SimpleNamespace(progress=Progress())
+        self.monitor = SimpleNamespace(
+            alarm_rate=RateSoFar(admitted_per_hour=0.1, false_alarms=0, healthy_h=1.0, basis="x")
+        )
 
 
 @pytest.fixture
@@ -254,3 +259,15 @@ def test_a_search_that_is_cancelled_leaves_nothing_half_done_and_the_next_one_is
     pipeline.answer = lambda healing: pipeline.workers.progress.check()
     looks_after._answer(healing)
     assert completed == [healing, healing]
+
+
+def test_an_alarm_that_proved_false_is_said_once_and_counted(caretaker: Any) -> None:
+    looks_after, pipeline = caretaker("b" * 64)
+    pipeline.monitor.alarm_rate = RateSoFar(admitted_per_hour=0.1, false_alarms=1, healthy_h=4.0, basis="extrapolated")
+    for _ in range(2):
+        looks_after._looked_ns = -(10**9)
+        looks_after.look()
+    counted = [pulse for pulse in pipeline.said if isinstance(pulse, FalseAlarms)]
+    assert [(each.count, each.healthy_h, each.basis) for each in counted] == [(1, 4.0, "extrapolated")] * 2
+    lines = [pulse.text for pulse in pipeline.said if isinstance(pulse, Said)]
+    assert lines == ["an alarm ended by itself and nothing confirmed it: 1 in 4 h, 0.1 per hour were admitted"]

@@ -176,6 +176,8 @@ def test_the_audit_log_is_shown_newest_first_and_can_be_filtered(signed: Any, pa
 def test_figures_are_there_for_who_may_see_them(signed: Any) -> None:
     text = signed(V).get("/metrics").text
     assert 'remend_test_ratio{robot="iiwa"} 0.4' in text
+    assert 'remend_false_alarms{robot="iiwa"} 2.0' in text
+    assert 'remend_healthy_hours{robot="iiwa"} 12.5' in text
     assert "remend_patching_frozen 0.0" in text
     assert signed(None).get("/metrics").status_code == 401
     assert signed(None).get("/healthz").json() == {"status": "alive"}
