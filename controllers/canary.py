@@ -18,7 +18,7 @@ from core.ids import sha256_of
 from core.robot import Robot
 
 _BAD_TICKS, _OF_LAST = 3, 10  # (m, k) rule: 20 ms at 500 Hz to notice, deaf to single outliers
-_CHATTER_TICKS = 25  # window of the command-variation test
+CHATTER_TICKS = 25  # window of the command-variation test
 _STILL = 0.02  # rad/s or m/s, or a share of a slower joint's speed limit; below it nothing shows about a controller
 
 
@@ -47,7 +47,7 @@ class CanaryMonitor:
         self._still = tuple(_STILL * min(1.0, speed) for speed in robot.limits.speed)
         self._settle_ticks = round(limits.settle_s / robot.dt_s)
         self._bad: deque[bool] = deque([False] * _OF_LAST, maxlen=_OF_LAST)
-        self._variation: deque[float] = deque([0.0] * _CHATTER_TICKS, maxlen=_CHATTER_TICKS)
+        self._variation: deque[float] = deque([0.0] * CHATTER_TICKS, maxlen=CHATTER_TICKS)
         self._full_ticks = 0
 
     def judge(
@@ -69,7 +69,7 @@ class CanaryMonitor:
         self._variation.append(change)
         if sum(self._bad) >= _BAD_TICKS:
             return f"tracking error of joint {joint + 1} is {worst:.2f} times what simulation allows"
-        variation = sum(self._variation) / _CHATTER_TICKS
+        variation = sum(self._variation) / CHATTER_TICKS
         if not variation <= limits.variation_nm:
             allowed_here = f"simulation allows {limits.variation_nm:.3g}"
             return f"the command changes by {variation:.3g} {self._unit} per tick, {allowed_here}"

@@ -12,6 +12,9 @@ class Sample:
     t_s: tuple[float, ...]  # N, robot clock [s]
     error: tuple[tuple[float, ...], ...]  # N rows of n, reference - measured position
     command: tuple[tuple[float, ...], ...]  # N rows of m
+    low: tuple[float, ...] = ()  # n, smallest error of all rows of the stretch, also of those that were thinned out
+    high: tuple[float, ...] = ()  # n, largest
+    variation: float = 0.0  # largest mean change of the command per tick over a moment, summed over actuators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

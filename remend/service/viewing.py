@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from controllers.canary import CHATTER_TICKS
 from core.block import Array, Block
 from core.records import Event
 from core.robot import Robot
@@ -26,6 +27,8 @@ class Viewing:
         self._every = max(1, round(robot.control_rate_hz / RATE_HZ))
         self._rows = 0
         self._scored_s = -np.inf
+        self._errors: list[Array] = []  # rows that no sample speaks of yet
+        self._commands = np.empty((0, len(robot.actuators)))
         say(
             Layout(
                 title=robot.title,
@@ -46,15 +49,22 @@ class Viewing:
         start = -self._rows % self._every
         self._rows += len(block)
         shown = block[slice(start, None, self._every)]
+        self._errors.append(block.group("q_ref") - block.group("q"))
+        self._commands = np.concatenate([self._commands, block.group("tau_cmd")])
         if len(shown):
+            every = np.concatenate(self._errors)
             error = shown.group("q_ref") - shown.group("q")
             self._say(
                 Sample(
                     t_s=tuple(shown.t_s.tolist()),
                     error=tuple(map(tuple, error.tolist())),
                     command=tuple(map(tuple, shown.group("tau_cmd").tolist())),
+                    low=tuple(np.min(every, axis=0).tolist()),
+                    high=tuple(np.max(every, axis=0).tolist()),
+                    variation=_variation(self._commands),
                 )
             )
+            self._errors, self._commands = [], self._commands[-CHATTER_TICKS:]
 
     def score(self, t_s: Array, ratio: Array) -> None:
         """The largest of (N,) test ratios at (N,) times [s, robot clock], as far as they are new."""
@@ -68,3 +78,11 @@ class Viewing:
     def event(self, event: Event) -> None:
         """An alarm."""
         self._say(Said(text=f"{event.channel} alarms at {event.alarm_s:.2f} s ({event.kind})"))
+
+
+def _variation(commands: Array) -> float:
+    """The largest mean change per tick over (N, m) commands, summed over actuators, as a trial is judged by it."""
+    changes = np.abs(np.diff(commands, axis=0)).sum(axis=1)
+    if len(changes) < CHATTER_TICKS:
+        return float(changes.sum() / CHATTER_TICKS)
+    return float(np.max(np.convolve(changes, np.full(CHATTER_TICKS, 1.0 / CHATTER_TICKS), mode="valid")))

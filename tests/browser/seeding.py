@@ -65,7 +65,8 @@ class Seeded:
         board = self.service.care(ROBOT).board
         error = tuple(tuple(0.01 * (j + 1) * math.sin(1.3 * t + j) / 7 for j in range(7)) for t in times)
         command = tuple(tuple((20 - 3 * j) * math.cos(1.3 * t + j) for j in range(7)) for t in times)
-        board.take(Sample(t_s=tuple(times), error=error, command=command))
+        low, high = (tuple(end(row[j] for row in error) for j in range(7)) for end in (min, max))
+        board.take(Sample(t_s=tuple(times), error=error, command=command, low=low, high=high, variation=0.2))
         board.take(Ratio(t_s=t_s, ratio=0.3 + 0.1 * math.sin(t_s)))
 
     def close(self) -> None:

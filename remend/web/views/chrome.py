@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from core.ids import new_id
 from core.status import PatchStatus
 from remend.service.accounts import Role
 from remend.service.freeze import Freeze, frozen
@@ -15,7 +16,7 @@ from remend.service.service import Service
 from remend.web import queries
 from remend.web.confirmation import is_confirmed
 from remend.web.identity import Identity
-from remend.web.resources import robot_shown
+from remend.web.resources import RobotShown, robot_shown
 from remend.web.views.states import Pill, robot_pill
 from remend.web.views.times import Moment, moment
 
@@ -41,6 +42,7 @@ class Chip:
 
     robot_id: str
     pill: Pill
+    held: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Chrome:
     frozen: FrozenBanner | None
     read_only: str  # why nothing can be changed; empty if it can
     waiting: int  # patches that wait for a decision
+    key: str  # makes an order of the frame, sent twice, one order
     here: str  # where forms of the frame lead back to
     seq: int  # last row of the audit log
     verbs: str
@@ -83,6 +86,7 @@ def chrome_of(service: Service, connection: Connection, who: Identity | None, he
             frozen=None,
             read_only=service.read_only,
             waiting=0,
+            key="",
             here="/",
             seq=0,
             verbs="",
@@ -93,16 +97,19 @@ def chrome_of(service: Service, connection: Connection, who: Identity | None, he
         may_operate=who.may(Role.OPERATOR),
         may_admin=who.may(Role.ADMIN),
         ask_password=not is_confirmed(service, who),
-        robots=tuple(
-            Chip(robot_id=care.entry.robot_id, pill=robot_pill(robot_shown(care))) for care in service.cares.values()
-        ),
+        robots=tuple(_chip(robot_shown(care)) for care in service.cares.values()),
         read_only=service.read_only,
         frozen=_banner(frozen(connection), service.clock.wall_ns()),
         waiting=queries.count_in_status(connection, PatchStatus.AWAITING_APPROVAL),
+        key=new_id("key", service.clock),
         here=here,
         seq=queries.last_seq(connection),
         verbs=VERBS,
     )
+
+
+def _chip(robot: RobotShown) -> Chip:
+    return Chip(robot_id=robot.robot_id, pill=robot_pill(robot), held=robot.held is not None)
 
 
 def _banner(freeze: Freeze | None, now_ns: int) -> FrozenBanner | None:

@@ -243,7 +243,7 @@ def _what_became(incident: IncidentShown) -> str:
 def _trial(service: Service, patch: PatchShown) -> Item:
     return Item(
         kind="trials",
-        href=f"/patches/{patch.id}#plan",
+        href=f"/deployments/{patch.id}",
         title=patch.rationale,
         pills=(patch_pill(patch.status),),
         robot_id=patch.robot_id,

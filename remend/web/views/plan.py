@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.errors import RemendError
-from core.robot import CanaryPlan
+from core.robot import CanaryPlan, Robot
 from core.robot_toml import load_robot
 from core.status import PatchStatus
 from remend import numbers
@@ -32,12 +32,18 @@ class Step:
 
 
 @lru_cache(maxsize=32)
-def canary_plan(model: str) -> CanaryPlan | None:
-    """How a robot takes a patch over; None if its file cannot be read any more."""
+def known_robot(model: str) -> Robot | None:
+    """What is known of a model; None if its file cannot be read any more."""
     try:
-        return load_robot(robot_file(model)).canary
+        return load_robot(robot_file(model))
     except RemendError:
         return None
+
+
+def canary_plan(model: str) -> CanaryPlan | None:
+    """How a robot takes a patch over, if its model is known."""
+    robot = known_robot(model)
+    return None if robot is None else robot.canary
 
 
 def steps(patch: Patch, robot: RobotShown | None, plan: CanaryPlan | None, now_ns: int) -> tuple[Step, ...]:
