@@ -92,6 +92,7 @@ class Pipeline:
     view: Viewer | None = None
     llm: LlmSettings = field(default_factory=LlmSettings)
     barred: Callable[[Candidate], str] = lambda _: ""  # why a candidate may not be put before the gates; "": it may
+    follow: Callable[[], object] = lambda: None  # makes `incumbent` what the robot runs, if it has gone back by itself
     alpha_per_day: float = 1.0  # of the robot; the policy may allow less
     tape: Tape = field(default_factory=lambda: Tape(PRE_S))
     monitor: Monitor = field(init=False)
@@ -215,6 +216,7 @@ class Pipeline:
     def _explain(self, healing: Healing, incident: Incident, start_s: float) -> Twin:
         """Fit and diagnose on the telemetry of `AFTERMATH_S` from `start_s` on."""
         with self.console.stage("fitting the twin") as stage:
+            self.follow()
             self.explained = after_onset = self.tape.all().between(start_s, start_s + AFTERMATH_S)
             self.around = around_onset = self.tape.all().between(incident.window_s[0], start_s)
             twin = fit_twin(self.robot, self.head, after_onset, self.calibration, around_onset)

@@ -11,7 +11,7 @@ from rich.table import Table
 from core.errors import BadInput
 from remend.bench.figure import Figure
 
-NAMES = ("sim", "twin", "detect", "workers", "evidence", "heal", "rl", "swap", "dashboard")
+NAMES = ("sim", "twin", "detect", "workers", "evidence", "heal", "rl", "swap", "life", "dashboard")
 
 
 def figures(name: str | None, quick: bool) -> Iterator[Figure]:

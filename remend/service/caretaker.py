@@ -6,7 +6,7 @@ one finds there what is left to do: orders without an answer, patches that were 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event as Flag
@@ -27,6 +27,7 @@ from remend.pipeline import Pipeline
 from remend.service import casefile, exhibit
 from remend.service.casefile import CaseFile
 from remend.service.freeze import frozen
+from remend.service.gone_back import follow_back
 from remend.service.obedience import Obedience
 from remend.service.pulse import Condition, FalseAlarms, Pulse, Said
 from remend.service.reconcile import give_up, reconcile
@@ -64,10 +65,12 @@ class Caretaker:
     ) -> None:
         self._pipeline, self._home, self._say, self._decision_ns = pipeline, home, say, decision_ns
         self._leash, self._limit = leash, limit
+        pipeline.follow = self._follow
         self._obedience = Obedience(pipeline.link, pipeline.store, pipeline.versions, pipeline.clock, self.cancel)
         self._twins: dict[str, Twin] = {}  # incident -> what explains it
         self._healing: Healing | None = None  # the one at work
         self._postponed: list[Healing] = []  # incidents that came while patching was frozen, or the day was used up
+        self._look_anew = False  # whether what is expected of the robot is out of date
         self._held = ""  # why they wait, as it was said last
         self._looked_ns = 0
         self._false_alarms = 0  # as they were counted last
@@ -93,11 +96,20 @@ class Caretaker:
     def _follow(self) -> str:
         """The robot says what it runs: patches are made for that. Its sha256."""
         pipeline = self._pipeline
-        active_sha = pipeline.link.status().active_sha
-        if active_sha != pipeline.incumbent.sha256:
-            files = pipeline.versions.read(active_sha)
+        status = pipeline.link.status()
+        if status.active_sha != pipeline.incumbent.sha256:
+            files = pipeline.versions.read(status.active_sha)
             pipeline.incumbent = artefact_from_files(pipeline.incumbent.name, files)
-        return active_sha
+            self._went_back(status, files)
+        return status.active_sha
+
+    def _went_back(self, status: HostStatus, files: Mapping[str, bytes]) -> None:
+        """A patch that ran is gone, and with it what was expected because of it: trouble that is left alarms anew."""
+        pipeline = self._pipeline
+        gone = follow_back(pipeline.store, pipeline.versions, pipeline.link.robot_id, status, files)
+        if gone:
+            self._say(Said(text=f"{', '.join(gone)} was taken back: {status.rollback_reason}", grave=True))
+            self._look_anew = True
 
     def _expect(self, patch: Patch) -> None:
         """The fault that the active patch answers is normal by now."""
@@ -122,9 +134,13 @@ class Caretaker:
         """
         with self._obedience.listening():
             while not stop.is_set():
-                if (event := self._watch()) is not None:
-                    self._heal(event)
-                self.look()
+                self.turn()
+
+    def turn(self) -> None:
+        """Take in a little telemetry, answer it if it alarms, and see to what was decided."""
+        if (event := self._watch()) is not None:
+            self._heal(event)
+        self.look()
 
     def _watch(self) -> Event | None:
         found = None
@@ -142,6 +158,9 @@ class Caretaker:
         self._say_condition(status)
         self._say_false_alarms(self._pipeline.monitor.alarm_rate)
         self._follow()
+        if self._look_anew and not self._awaited():
+            self._look_anew = False
+            self._pipeline.know(self._pipeline.head)
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
         if is_frozen or status.held is not None:  # what was approved waits until the robot goes on
@@ -152,6 +171,11 @@ class Caretaker:
             self._carry_out(patch)
         for patch in self._pipeline.store.in_status(self._pipeline.link.robot_id, PatchStatus.AWAITING_APPROVAL):
             self._age(patch)
+
+    def _awaited(self) -> bool:
+        """Whether there is an answer to the trouble that shows, and only the decision or the swap is to come."""
+        waiting = (PatchStatus.AWAITING_APPROVAL, PatchStatus.APPROVED)
+        return bool(self._pipeline.store.in_status(self._pipeline.link.robot_id, *waiting))
 
     def _say_condition(self, status: HostStatus) -> None:
         self._say(
@@ -183,6 +207,7 @@ class Caretaker:
 
     def _heal(self, event: Event) -> None:
         """From an alarm to patches that wait for a decision."""
+        self._follow()
         healing = Healing(robot=self._pipeline.robot.name, fault="", seed=self._pipeline.seed)
         self._pipeline.open_incident(event, healing)
         with self._pipeline.store.reading() as connection:
@@ -264,6 +289,7 @@ class Caretaker:
         pipeline, candidate = self._pipeline, patch.candidate
         if candidate.base_sha != pipeline.link.status().active_sha:
             self._turn_down(patch, _STALE)
+            self._look_anew = True  # the trouble that it was made for may still be there
             return
         if self._tried(patch) >= _TRIES:
             self._turn_down(patch, f"{_TRIES} times its deployment ended the caretaker; something is wrong with it")
@@ -290,6 +316,9 @@ class Caretaker:
             return
         if healing.swap is not None and not healing.swap.outcome.rolled_back:
             self._supersede(patch.id)
+            self._look_anew = False  # what is expected was set by the commit
+        elif healing.swap is not None and "commit" in healing.swap.outcome.stages:
+            self._look_anew = True  # it was, and then the patch was taken back
 
     def _tried(self, patch: Patch) -> int:
         """How often a deployment of a patch was begun before; this one is written down."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from controllers.artefact import load_artefact
 from core.clock import ManualClock
 from core.errors import Refused, RobotFault
 from core.ports import Ports
@@ -271,3 +272,30 @@ def test_an_alarm_that_proved_false_is_said_once_and_counted(caretaker: Any) -> 
     assert [(each.count, each.healthy_h, each.basis) for each in counted] == [(1, 4.0, "extrapolated")] * 2
     lines = [pulse.text for pulse in pipeline.said if isinstance(pulse, Said)]
     assert lines == ["an alarm ended by itself and nothing confirmed it: 1 in 4 h, 0.1 per hour were admitted"]
+
+
+def test_a_patch_that_the_robot_took_back_is_written_down_and_trouble_that_is_left_alarms_anew(
+    home: Path, store: Store, clock: ManualClock, stored: Any, caretaker: Any
+) -> None:
+    versions = Versions.open(home, clock)
+    before = load_artefact(LAW).files
+    after = {**before, "law.py": before["law.py"] + b"# another\n"}
+    base, result = versions.keep(before), versions.keep(after)
+    versions.commit("iiwa", before, None, "baseline", "service")
+    versions.commit("iiwa", after, base, "a patch", "ada")
+    stored(store, P.ACTIVE, base=base, result=result)
+    looking, pipeline = caretaker(result)
+    known: list[object] = []
+    pipeline.know, pipeline.head = known.append, "how it was when it was healthy"
+    looking.look()
+    assert known == []
+    status = pipeline.link.status()
+    status.active_sha, status.rollback_reason, status.killed = base, "revert trigger: tracking error", None
+    clock.now_ns += 10**9
+    looking.look()
+    assert store.patch("pat_1").status is P.ROLLED_BACK
+    assert known == [pipeline.head]
+    assert pipeline.incumbent.sha256 == base
+    clock.now_ns += 10**9
+    looking.look()
+    assert len(known) == 1
