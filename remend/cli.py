@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.errors import BadInput, RemendError
+from core.errors import BadInput
 from core.status import Verdict
 from remend import __version__, operator_cli
+from remend.ending import said
 from remend.policy_cli import policy_app
 from remend.ros_cli import ros_app
 
@@ -31,8 +31,6 @@ operator_cli.add_to(app)
 
 RobotName = Annotated[str, typer.Option("--robot", help="Catalogue name, or path of a robot.toml.")]
 FaultSpec = Annotated[str, typer.Option("--fault", help="Fault in the catalogue's notation, or none.")]
-_LEARNING = ("torch", "stable_baselines3", "sb3_contrib")  # what the extra `rl` brings
-_OF_ROS = ("rclpy", "builtin_interfaces", "geometry_msgs", "nav_msgs", "sensor_msgs", "std_msgs")
 _MOST_NOTES = 20  # of a recording of many channels that are all missing something
 Foxglove = Annotated[
     int | None,
@@ -430,18 +428,5 @@ def main() -> None:
     """Entry point: one clear sentence for what went wrong, and the exit code that scripts rely on."""
     try:
         app()
-    except RemendError as error:
-        sys.stderr.write(f"remend: {error}\n")
-        sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        extra = "rl" if missing in _LEARNING else "ros" if missing in _OF_ROS else "sim"
-        sys.stderr.write(f"remend: {error.name} is not installed; run pip install 'remend[{extra}]'\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("remend: stopped\n")
-        sys.exit(130)
-    except Exception:  # the one place that catches all: an internal fault has a code of its own
-        traceback.print_exc()
-        sys.stderr.write("remend: internal fault; the lines above say where\n")
-        sys.exit(3)
+    except (Exception, KeyboardInterrupt) as error:
+        sys.exit(said(error))

@@ -90,7 +90,8 @@ def serve(robots: tuple[RobotEntry, ...], config: Path | None, host: str | None,
         Refused: an address that others can reach, without TLS.
     """
     home = home_folder(os.environ)
-    settings = load_settings(home_path(os.environ), config).service
+    installation = load_settings(home_path(os.environ), config)
+    settings = installation.service
     host, port = host or settings.host, settings.port if port is None else port
     if settings.evidence:
         load_policy(Path(settings.evidence))  # what is wrong with it is said before anything starts
@@ -101,7 +102,7 @@ def serve(robots: tuple[RobotEntry, ...], config: Path | None, host: str | None,
         )
     listener = _listen(host, port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with Service(home, settings, robots, config=config) as service:
+    with Service(home, settings, robots, config=config, kept=installation.store) as service:
         address = f"{'https' if tls else 'http'}://{_shown(host)}:{listener.getsockname()[1]}"
         typer.echo(f"Remend serves {len(service.cares)} robot{'' if len(service.cares) == 1 else 's'} at {address}")
         if service.read_only:

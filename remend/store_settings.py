@@ -18,6 +18,9 @@ class StoreSettings:
     """Where records are kept, and for how long telemetry is."""
 
     url: str = ""  # of a database server; without one records are in the home folder
+    telemetry_days: float = 365.0  # recordings that are older are dropped
+    telemetry_mb: int = 20_000  # of recordings at most [MB]
+    reserve_mb: int = 200  # of the disk that recordings leave free [MB]
 
 
 def read_store_settings(table: Table) -> StoreSettings:
@@ -37,8 +40,17 @@ def read_store_settings(table: Table) -> StoreSettings:
             )
         if parts.password:
             raise table.fail("url", "holds a password; put it into ~/.pgpass, where PostgreSQL's library looks for it")
+    default = StoreSettings()
+    read = StoreSettings(
+        url=url,
+        telemetry_days=(
+            table.number("telemetry_days", 0.1, 36_500.0) if table.has("telemetry_days") else default.telemetry_days
+        ),
+        telemetry_mb=table.whole("telemetry_mb", 0, 10**9) if table.has("telemetry_mb") else default.telemetry_mb,
+        reserve_mb=table.whole("reserve_mb", 0, 10**9) if table.has("reserve_mb") else default.reserve_mb,
+    )
     table.close()
-    return StoreSettings(url=url)
+    return read
 
 
 def stored_at(home: Path) -> str:

@@ -23,6 +23,7 @@ from patcher.search import choose_proposers
 from remend.agency.leash import Leash
 from remend.agency.limit import SearchLimit
 from remend.agency.policy import AgencyPolicy
+from remend.disk import no_room
 from remend.home import exclusive
 from remend.keys import KeyRing, seal_key
 from remend.links.link import RobotLink
@@ -80,6 +81,11 @@ def care_main(setup: CareSetup, channel: Connection) -> None:
     except RemendError as error:
         say(Said(text=str(error), grave=True))
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if (full := no_room(error)) is None:
+            raise
+        say(Said(text=str(full), grave=True))
+        raise SystemExit(full.exit_code) from None
 
 
 def _wait_for_the_end(channel: Connection, stop: threading.Event) -> None:

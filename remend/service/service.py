@@ -18,10 +18,12 @@ from remend.keys import KeyRing, seal_key
 from remend.service import accounts, opening
 from remend.service.accounts import Role, User, digest
 from remend.service.orders import Order, Verb, place
+from remend.service.retention import Retention
 from remend.service.robots import RobotEntry, enter, entered
 from remend.service.settings import ServiceSettings
 from remend.service.supervision import Care
 from remend.service.webhooks import webhooks
+from remend.store_settings import StoreSettings
 
 _SETUP = "setup.token"  # digest of the one-time token; gone once somebody can sign in
 
@@ -34,6 +36,7 @@ class Service:
         settings: of the service itself.
         robots: to be looked after, besides those that it has already.
         config: file that caretakers read their settings from; by default that of the home folder.
+        kept: how much telemetry is, and for how long.
 
     Raises:
         BadInput: a key file is damaged; or the policy of what it may do has an error.
@@ -48,6 +51,7 @@ class Service:
         robots: tuple[RobotEntry, ...] = (),
         clock: Clock | None = None,
         config: Path | None = None,
+        kept: StoreSettings | None = None,
     ) -> None:
         self.home = make_private(home)
         self.settings = settings
@@ -65,6 +69,7 @@ class Service:
             robot_id: Care(self.home, entry, self.clock, config, self.agency) for robot_id, entry in known.items()
         }
         self.setup_token = self._new_setup_token()
+        self._retention = Retention(self.store, kept or StoreSettings(), self.clock)
         self._webhooks = webhooks(settings.webhooks, self.store, self.home, settings.webhook_variable)
 
     def _begin(self, robots: tuple[RobotEntry, ...]) -> dict[str, RobotEntry]:
@@ -95,6 +100,7 @@ class Service:
             care.start()
         for webhook in self._webhooks:
             webhook.start()
+        self._retention.start()
 
     def close(self) -> None:
         """End everything; robots go on with what they are committed to."""
@@ -109,6 +115,7 @@ class Service:
             care.join()
         for webhook in self._webhooks:
             webhook.stop()
+        self._retention.stop()
 
     def __enter__(self) -> Self:
         self.start()

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from core.errors import RemendError
 from remend import __version__
+from remend.disk import no_room
 from remend.service.service import Service
 from remend.web import api, health, pages, sign_in
 from remend.web.attempts import Attempts, TooMany
@@ -50,6 +51,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(TooMany, _too_many)
     app.add_exception_handler(RequestValidationError, _no_sense)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(Exception, _fault)
     return app
 
@@ -89,6 +91,12 @@ def _no_sense(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _answer(request, HTTPStatus(error.status_code), str(error.detail), dict(error.headers or {}))
+
+
+def _disk(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    full = no_room(error)
+    return _fault(request, error) if full is None else _known_error(request, full)
 
 
 def _fault(request: Request, error: Exception) -> Response:

@@ -32,7 +32,18 @@ _RECORDS = (
     "outcome",
     "auto_approve",
 )
-_OTHER = ("freeze", "thaw", "answered", "robot", "user_added", "user_removed", "role_changed", "revoked", "policy")
+_OTHER = (
+    "freeze",
+    "thaw",
+    "answered",
+    "robot",
+    "user_added",
+    "user_removed",
+    "role_changed",
+    "revoked",
+    "policy",
+    "telemetry_dropped",
+)
 VERBS = " ".join((*_RECORDS, *PatchStatus, *Verb, *Handling, *_OTHER))  # of the stream of events
 
 

@@ -10,6 +10,7 @@ from core.records import Diagnosis
 from remend import ledger, numbers, tables, views
 from remend.figures import Figure
 from remend.service.handling import Handling
+from remend.service.retention import why_dropped
 from remend.service.service import Service
 from remend.views import CauseRow
 from remend.web.resources import IncidentShown, incident_shown, incidents_shown
@@ -85,6 +86,7 @@ class IncidentPage:
     handled: HandlingRow | None
     closed: bool
     files: tuple[tuple[str, str, str], ...]  # (href, name, what it is for)
+    dropped: str  # why the recording is not there any more; empty if it was never dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,7 @@ def incident_page(service: Service, connection: Connection, incident_id: str) ->
             for name, (_, what) in FILES.items()
             if (folder / incident_id / name).is_file()
         ),
+        dropped=why_dropped(connection, incident_id),
     )
 
 
