@@ -10,6 +10,7 @@ from markupsafe import Markup
 from core.block import Array
 from remend import numbers
 from remend.chart import Chart, Line, Mark, draw
+from remend.chart_table import Rows, chart_table
 from remend.story import Errors, Plots
 
 
@@ -21,6 +22,12 @@ class Figure:
     title: str
     caption: str
     legend: tuple[tuple[str, str], ...] = ()
+    rows: Rows = ()  # the same as a table, headings first
+
+
+def drawn(chart: Chart, title: str, caption: str, legend: tuple[tuple[str, str], ...] = ()) -> Figure:
+    """The figure of a chart."""
+    return Figure(svg=draw(chart), title=title, caption=caption, legend=legend, rows=chart_table(chart, dict(legend)))
 
 
 def ratio_figure(plots: Plots) -> Figure | None:
@@ -32,7 +39,7 @@ def ratio_figure(plots: Plots) -> Figure | None:
     lines = (Line(look="plain", x=plots.t_s, y=plots.test_ratio),)
     chart = Chart(alt=alt, y_label="test ratio", unit="1", lines=lines, marks=_marks(plots), level=1.0, log=True)
     legend = (("plain", "test ratio"), ("limit", "alarm at 1"))
-    return Figure(svg=draw(chart), title="Test ratio of the detector", caption=alt, legend=legend)
+    return drawn(chart, "Test ratio of the detector", alt, legend)
 
 
 def course_figure(plots: Plots) -> Figure:
@@ -43,7 +50,7 @@ def course_figure(plots: Plots) -> Figure:
     alt = f"The tracking error of {joint} reaches {numbers.quantity(float(np.nanmax(error)), unit)}."
     lines = (Line(look="plain", x=plots.t_s, y=error),)
     chart = Chart(alt=alt, y_label="|error|", unit=unit, lines=lines, marks=_marks(plots), from_zero=True)
-    return Figure(svg=draw(chart), title=f"Tracking error of {joint} over the run", caption=alt)
+    return drawn(chart, f"Tracking error of {joint} over the run", alt)
 
 
 def overlay_figure(plots: Plots) -> Figure | None:
@@ -71,7 +78,7 @@ def overlay_figure(plots: Plots) -> Figure | None:
     )
     legend = (("before", f"before, {joint}"), ("after", f"after, {joint}"))[: len(lines)]
     note = " Band: smallest to largest of all joints. The motions differ; the table above compares equal ones."
-    return Figure(svg=draw(chart), title="Measured tracking error, before and after", caption=alt + note, legend=legend)
+    return drawn(chart, "Measured tracking error, before and after", alt + note, legend)
 
 
 def motion_figure(plots: Plots) -> Figure:
@@ -84,7 +91,7 @@ def motion_figure(plots: Plots) -> Figure:
     )
     chart = Chart(alt=alt, y_label="position", unit=plots.units[plots.worst], lines=lines, marks=_marks(plots))
     legend = (("reference", "reference"), ("plain", "measured"))
-    return Figure(svg=draw(chart), title=f"Motion of {joint}", caption=alt, legend=legend)
+    return drawn(chart, f"Motion of {joint}", alt, legend)
 
 
 def canary_figure(plots: Plots) -> Figure | None:
@@ -100,7 +107,7 @@ def canary_figure(plots: Plots) -> Figure | None:
     )
     chart = Chart(alt=alt, y_label="|error|", unit=track.unit, lines=lines, from_zero=True)
     legend = (("after", track.observable), ("limit", "limit"))
-    return Figure(svg=draw(chart), title="Canary against its limit", caption=alt, legend=legend)
+    return drawn(chart, "Canary against its limit", alt, legend)
 
 
 def joint_rows(plots: Plots) -> tuple[str, tuple[tuple[str, str, str, str], ...]]:

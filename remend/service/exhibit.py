@@ -30,6 +30,7 @@ class Drawing:
     title: str
     caption: str
     legend: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, ...], ...] = ()  # the same as a table, headings first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,14 @@ def _drawings(plots: Plots) -> list[Drawing]:
         "canary": figures.canary_figure(plots),
     }
     return [
-        Drawing(name=name, svg=str(figure.svg), title=figure.title, caption=figure.caption, legend=figure.legend)
+        Drawing(
+            name=name,
+            svg=str(figure.svg),
+            title=figure.title,
+            caption=figure.caption,
+            legend=figure.legend,
+            rows=figure.rows,
+        )
         for name, figure in found.items()
         if figure is not None
     ]

@@ -279,6 +279,7 @@ def _figures(seen: Exhibit | None) -> dict[str, Figure | None]:
             title=each.title,
             caption=each.caption,
             legend=each.legend,
+            rows=each.rows,
         )
     return found
 

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from core.errors import RemendError
 from remend import numbers
-from remend.chart import Chart, Line, draw
-from remend.figures import Figure
+from remend.chart import Chart, Line
+from remend.figures import Figure, drawn
 from remend.service.board import Board
 from remend.service.orders import Order, Verb, order_of, order_result
 from remend.service.pulse import FalseAlarms
@@ -210,7 +210,7 @@ def _figures(board: Board) -> tuple[Figure, ...]:
         chart = Chart(
             alt=alt, y_label="test ratio", unit="1", lines=(Line(look="plain", x=t, y=y),), level=1.0, log=True
         )
-        found.append(Figure(svg=draw(chart), title="Test ratio", caption=alt))
+        found.append(drawn(chart, "Test ratio", alt))
     if layout is not None and samples:
         t = np.array([t for sample in samples for t in sample.t_s])
         error = np.abs(np.array([row for sample in samples for row in sample.error]))
@@ -218,5 +218,5 @@ def _figures(board: Board) -> tuple[Figure, ...]:
         alt = f"Tracking error of {layout.joints[worst]}, the largest of the last minute."
         line = Line(look="plain", x=t, y=error[:, worst])
         chart = Chart(alt=alt, y_label="|error|", unit=layout.units[worst], lines=(line,), from_zero=True)
-        found.append(Figure(svg=draw(chart), title="Tracking error", caption=alt))
+        found.append(drawn(chart, "Tracking error", alt))
     return tuple(found)

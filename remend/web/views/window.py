@@ -10,8 +10,8 @@ import numpy as np
 
 from core.records import Event
 from remend import numbers
-from remend.chart import Chart, Line, Mark, draw
-from remend.figures import Figure
+from remend.chart import Chart, Line, Mark
+from remend.figures import Figure, drawn
 from telemetry.incident_files import TABLE
 
 _SCORE = "remend/score"
@@ -50,7 +50,7 @@ def _drawn(file: Path, _written_ns: int, onset_s: float, alarm_s: float, units: 
         line = Line(look="plain", x=t, y=column[_SCORE])
         chart = Chart(alt=alt, y_label="test ratio", unit="1", lines=(line,), marks=marks, level=1.0, log=True)
         legend = (("plain", "test ratio"), ("limit", "alarm at 1"))
-        found.append(Figure(svg=draw(chart), title="Test ratio of the detector", caption=alt, legend=legend))
+        found.append(drawn(chart, "Test ratio of the detector", alt, legend))
     if errors:
         worst = max(joints, key=lambda joint: float(np.nanmax(errors[joint])))
         unit = units[joints.index(worst)] if len(units) == len(joints) else "rad"
@@ -58,5 +58,5 @@ def _drawn(file: Path, _written_ns: int, onset_s: float, alarm_s: float, units: 
         alt = f"The tracking error of {worst}, the largest, reaches {top}."
         line = Line(look="plain", x=t, y=errors[worst])
         chart = Chart(alt=alt, y_label="|error|", unit=unit, lines=(line,), marks=marks, from_zero=True)
-        found.append(Figure(svg=draw(chart), title=f"Tracking error of {worst}", caption=alt))
+        found.append(drawn(chart, f"Tracking error of {worst}", alt))
     return tuple(found)
