@@ -5,6 +5,7 @@ The tests share a server; each that decides something has a patch of its own.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_a_lost_line_is_told_and_forms_still_work(visit: Any) -> None:
     page.route("**/api/v1/events", lambda route: route.abort())
     page.goto("/robots/arm-1")
     expect(page.locator("#lost")).to_be_visible()
-    expect(page.get_by_role("button", name="Roll arm-1 back")).to_be_enabled()
+    expect(page.locator("main").get_by_role("button", name="Roll arm-1 back")).to_be_enabled()
 
 
 def test_freeze_is_one_press_from_every_page_and_thawing_takes_an_admin(visit: Any) -> None:
@@ -209,8 +210,8 @@ def test_freeze_is_one_press_from_every_page_and_thawing_takes_an_admin(visit: A
 def test_roll_back_is_one_form_and_its_answer_comes_by_itself(visit: Any, served: Any) -> None:
     page = visit("/robots/arm-1")
     page.get_by_label("Reason").fill("it shakes")
-    page.get_by_role("button", name="Roll arm-1 back").click()
-    expect(page.locator("#order")).to_contain_text("it has not answered yet")
+    page.locator("main").get_by_role("button", name="Roll arm-1 back").click()
+    expect(page.locator("#order")).to_contain_text("there is no answer yet")
     store = served.service.store
     with store.reading() as connection:
         (order,) = waiting(connection, "arm-1")
@@ -218,6 +219,21 @@ def test_roll_back_is_one_form_and_its_answer_comes_by_itself(visit: Any, served
     with store.journal("robot") as journal:
         answer(journal, order, OrderResult(order_id=order.id, done=True, what="the robot is back", at_ns=1))
     expect(page.locator("#order")).to_contain_text("the robot is back")
+
+
+def test_hold_and_roll_back_are_one_press_from_every_page(visit: Any, served: Any) -> None:
+    page = visit("/incidents/inc_wait")
+    frame = page.get_by_role("banner")
+    expect(frame).to_contain_text("Neither is an emergency stop.")
+    frame.get_by_role("button", name="Hold arm-2").click()
+    expect(page).to_have_url(re.compile(r"/robots/arm-2\?order=ord_"))
+    page.goto("/audit")
+    frame.get_by_role("button", name="Roll arm-2 back").click()
+    expect(page).to_have_url(re.compile(r"/robots/arm-2\?order=ord_"))
+    with served.service.store.reading() as connection:
+        assert [order.verb.value for order in waiting(connection, "arm-2")] == ["hold", "roll_back"]
+    page = visit("/incidents/inc_wait", "vera")
+    expect(page.get_by_role("banner").get_by_role("button", name="Hold arm-2")).to_have_count(0)
 
 
 def test_live_charts_run_and_grow_old(visit: Any, served: Any) -> None:

@@ -18,12 +18,12 @@
   function build(course) {
     plots.textContent = "";
     charts = [];
+    plots.hidden = false; // what is hidden has no width
+    if (still) still.hidden = true;
     const units = [...new Set(course.units)].join(" or ");
     add("Tracking error", units, course.joints, () => [data.t, ...data.error], false);
     add("Command", course.command_unit, course.actuators, () => [data.t, ...data.command], false);
     add("Test ratio, 1 is an alarm", "", ["test ratio"], () => [data.rt, data.ratio], true);
-    plots.hidden = false;
-    if (still) still.hidden = true;
   }
 
   function add(title, unit, names, rows, log) {
