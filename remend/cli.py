@@ -285,13 +285,17 @@ def bench(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]", help="sim, twin, detect, workers, evidence, heal, rl, swap, dashboard; without it all."
+            metavar="[NAME]",
+            help="sim, twin, detect, workers, evidence, heal, rl, swap, service, dashboard; without it all.",
         ),
     ] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write the figures to this file; - is standard output.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions: about a minute each.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.1, help="That each long run of `service` may take.")
+    ] = None,
 ) -> None:
     """Measure what the product claims, each figure against its peer in the same run."""
     from remend.bench import run  # noqa: PLC0415
@@ -299,7 +303,7 @@ def bench(
     if json_file is not None:
         require_place(json_file)
     rows = []
-    for figure in run.figures(name, quick):
+    for figure in run.figures(name, quick, minutes):
         rows.append(figure)
         typer.echo(f"  {' | '.join(cell for cell in run.spoken(figure) if cell)}", err=True)
     run.show(rows)

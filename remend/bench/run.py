@@ -11,19 +11,25 @@ from rich.table import Table
 from core.errors import BadInput
 from remend.bench.figure import Figure
 
-NAMES = ("sim", "twin", "detect", "workers", "evidence", "heal", "rl", "swap", "life", "dashboard")
+NAMES = ("sim", "twin", "detect", "workers", "evidence", "heal", "rl", "swap", "life", "service", "dashboard")
 
 
-def figures(name: str | None, quick: bool) -> Iterator[Figure]:
+def figures(name: str | None, quick: bool, minutes: float | None = None) -> Iterator[Figure]:
     """The figures of benchmark `name`, or of all of them, as they come.
 
+    Args:
+        minutes: that each long run of `service` may take.
+
     Raises:
-        BadInput: there is no such benchmark.
+        BadInput: there is no such benchmark, or it has no long runs.
     """
+    if minutes is not None and name != "service":
+        raise BadInput("--minutes is for `remend bench service`; others have --quick")
     if name is not None and name not in NAMES:
         raise BadInput(f"there is no benchmark '{name}'; use one of {', '.join(NAMES)}, or none for all")
     for chosen in NAMES if name is None else (name,):
-        yield from importlib.import_module(f"remend.bench.{chosen}").run(quick)
+        bench = importlib.import_module(f"remend.bench.{chosen}")
+        yield from bench.run(quick) if minutes is None else bench.run(quick, minutes)
 
 
 def spoken(figure: Figure) -> tuple[str, ...]:

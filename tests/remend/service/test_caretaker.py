@@ -10,7 +10,7 @@ import pytest
 
 from controllers.artefact import load_artefact
 from core.clock import ManualClock
-from core.errors import Refused, RobotFault
+from core.errors import Conflict, Refused, RobotFault
 from core.ports import Ports
 from core.status import PatchStatus
 from patcher.llm.settings import LlmSettings
@@ -184,6 +184,20 @@ def test_evidence_ages(
     assert patch.status is after
     if after is P.EXPIRED:
         assert patch.moves[-1].why == "nobody decided within 24 h"
+
+
+def test_a_clock_that_was_set_back_revives_nothing(
+    store: Store, stored: Any, caretaker: Any, clock: ManualClock, samples: Any
+) -> None:
+    stored(store, P.AWAITING_APPROVAL)
+    report = store.patch("pat_1").report
+    clock.now_ns += DAY_NS
+    caretaker("b" * 64)[0].look()
+    clock.now_ns -= 2 * DAY_NS
+    caretaker("b" * 64)[0].look()
+    with pytest.raises(Conflict, match="expired"):
+        store.decide(samples.decision(report, "app_1", "approve", "otto"))
+    assert store.patch("pat_1").status is P.EXPIRED
 
 
 def healing_of(samples: Any, number: int) -> Healing:
