@@ -21,6 +21,11 @@ class RobotLink(Protocol):
         """Rows of telemetry that were lost since the link began, because nobody read them in time."""
         ...
 
+    @property
+    def behind_s(self) -> float:
+        """How much telemetry has arrived that nobody has read yet [s]."""
+        ...
+
     def read(self, seconds: float) -> Iterator[Block]:
         """Telemetry of the next `seconds` on the robot's clock, in order, as it arrives.
 

@@ -148,6 +148,11 @@ class RosLink:
         """Rows that were lost on the way, or overwritten before anybody read them."""
         return self._missing + self._ring.tally.dropped
 
+    @property
+    def behind_s(self) -> float:
+        """Telemetry that has arrived and was not read yet [s]."""
+        return self._ring.tally.waiting * self._robot.dt_s
+
     def read(self, seconds: float) -> Iterator[Block]:
         ticks = round(seconds / self._robot.dt_s)
         while ticks > 0:

@@ -131,6 +131,11 @@ class SimulatedLink:
         """Rows of telemetry that were overwritten before anybody read them."""
         return self._ring.tally.dropped
 
+    @property
+    def behind_s(self) -> float:
+        """Telemetry that has arrived and was not read yet [s]."""
+        return self._ring.tally.waiting * self._dt_s
+
     def read(self, seconds: float) -> Iterator[Block]:
         ticks = round(seconds / self._dt_s)
         while ticks > 0:

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from core.clock import Clock
-from remend.service.pulse import Condition, Doing, FalseAlarms, Layout, Pulse, Ratio, Said, Sample
+from remend.service.pulse import Condition, Doing, FalseAlarms, Intake, Layout, Pulse, Ratio, Said, Sample
 
 KEPT_S = 60.0  # of telemetry, on the robot's clock
 _LINES = 50
@@ -20,6 +20,7 @@ class Now:
     layout: Layout | None = None
     condition: Condition | None = None
     false_alarms: FalseAlarms | None = None
+    intake: Intake | None = None
     doing: Doing | None = None
     doing_since_s: float = 0.0  # seconds that this has been going on
     left_s: float | None = None  # seconds that it takes at most if it goes on as it did; None: not known
@@ -65,6 +66,8 @@ class Board:
                     self.steps += 1
                 case Condition():
                     self._now = replace(self._now, condition=pulse)
+                case Intake():
+                    self._now = replace(self._now, intake=pulse)
                 case FalseAlarms():
                     self._now = replace(self._now, false_alarms=pulse)
                 case Layout():

@@ -29,7 +29,7 @@ from remend.service.casefile import CaseFile
 from remend.service.freeze import frozen
 from remend.service.gone_back import follow_back
 from remend.service.obedience import Obedience
-from remend.service.pulse import Condition, FalseAlarms, Pulse, Said
+from remend.service.pulse import Condition, FalseAlarms, Intake, Pulse, Said
 from remend.service.reconcile import give_up, reconcile
 from remend.telling import story_of
 from sim.twin.expected import expected_with
@@ -66,13 +66,16 @@ class Caretaker:
         self._pipeline, self._home, self._say, self._decision_ns = pipeline, home, say, decision_ns
         self._leash, self._limit = leash, limit
         pipeline.follow = self._follow
-        self._obedience = Obedience(pipeline.link, pipeline.store, pipeline.versions, pipeline.clock, self.cancel)
+        self._obedience = Obedience(
+            pipeline.link, pipeline.store, pipeline.versions, pipeline.clock, self.cancel, self.say_intake
+        )
         self._twins: dict[str, Twin] = {}  # incident -> what explains it
         self._healing: Healing | None = None  # the one at work
         self._postponed: list[Healing] = []  # incidents that came while patching was frozen, or the day was used up
         self._look_anew = False  # whether what is expected of the robot is out of date
         self._held = ""  # why they wait, as it was said last
         self._looked_ns = 0
+        self._intake: Intake | None = None  # as it was said last
         self._false_alarms = 0  # as they were counted last
 
     # -- beginning ----------------------------------------------------------------------------------------------------
@@ -188,6 +191,14 @@ class Caretaker:
                 held=status.held,
             )
         )
+
+    def say_intake(self) -> None:
+        """How far behind the telemetry it is, and what was lost: a search takes minutes, in which nobody reads."""
+        link = self._pipeline.link
+        intake = Intake(behind_s=link.behind_s, lost_rows=link.lost_rows)
+        if intake != self._intake:
+            self._say(intake)
+        self._intake = intake
 
     def _say_false_alarms(self, rate: RateSoFar) -> None:
         if rate.false_alarms > self._false_alarms:

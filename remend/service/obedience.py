@@ -24,13 +24,20 @@ class Obedience:
 
     Args:
         cancel: ends the work in simulation, for the reason that it is given; whether there was any to end.
+        meanwhile: is called each time that it has looked, whatever else goes on.
     """
 
     def __init__(
-        self, link: RobotLink, store: Store, versions: Versions, clock: Clock, cancel: Callable[[str], bool]
+        self,
+        link: RobotLink,
+        store: Store,
+        versions: Versions,
+        clock: Clock,
+        cancel: Callable[[str], bool],
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._link, self._store, self._versions, self._clock = link, store, versions, clock
-        self._cancel_work = cancel
+        self._cancel_work, self._meanwhile = cancel, meanwhile
         self._stop = threading.Event()
 
     @contextmanager
@@ -47,6 +54,7 @@ class Obedience:
     def _listen(self) -> None:
         while not self._stop.wait(_EVERY_S):
             with suppress(RemendError):  # a database that is held for a moment, a robot that is about to be gone
+                self._meanwhile()
                 self.look()
 
     def look(self) -> None:

@@ -49,6 +49,14 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """How the caretaker keeps up with the telemetry."""
+
+    behind_s: float  # telemetry that has arrived and was not looked at yet [s]
+    lost_rows: int  # that nobody will look at any more, since the caretaker began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FalseAlarms:
     """How the detector keeps the rate that was asked for, since it learnt the robot."""
 
@@ -77,4 +85,4 @@ class Layout:
     command_unit: str
 
 
-Pulse = Sample | Ratio | Doing | Condition | FalseAlarms | Said | Layout
+Pulse = Sample | Ratio | Doing | Condition | Intake | FalseAlarms | Said | Layout

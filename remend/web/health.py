@@ -41,6 +41,8 @@ def metrics(request: Request, service: Served, who: Viewer) -> Response:
     figures = {
         "remend_test_ratio": "Largest statistic over its threshold; 1 is an alarm.",
         "remend_telemetry_silent_seconds": "Seconds since the last telemetry.",
+        "remend_telemetry_behind_seconds": "Telemetry that has arrived and was not looked at yet.",
+        "remend_telemetry_lost_rows": "Rows of telemetry that nobody looked at, since the caretaker began.",
         "remend_candidate_share": "Share of the command that a candidate has.",
         "remend_missed_deadlines": "Missed deadlines since the last patch came.",
         "remend_false_alarms": "Alarms that ended by themselves unconfirmed, since the robot was learnt.",
@@ -52,7 +54,8 @@ def metrics(request: Request, service: Served, who: Viewer) -> Response:
         shown = robot_shown(care)
         said = shown.false_alarms
         counted = (said.count, said.healthy_h) if said else (None, None)
-        values = (shown.test_ratio, shown.silent_s, shown.share, shown.missed_deadlines, *counted)
+        intake = (shown.silent_s, shown.behind_s, shown.lost_rows)
+        values = (shown.test_ratio, *intake, shown.share, shown.missed_deadlines, *counted)
         for gauge, value in zip(gauges.values(), values, strict=True):
             if value is not None:
                 gauge.labels(shown.robot_id).set(value)

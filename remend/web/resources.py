@@ -43,6 +43,8 @@ class RobotShown:
     left_s: float | None  # seconds until `total`, if it goes on as it did
     cancellable: bool  # whether an operator may end it
     silent_s: float | None  # since its last telemetry
+    behind_s: float | None  # telemetry that has arrived and was not looked at yet
+    lost_rows: int | None  # of telemetry that nobody will look at, since its caretaker began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,8 @@ def robot_shown(care: Care) -> RobotShown:
         left_s=now.left_s,
         cancellable=doing.cancellable if doing else False,
         silent_s=now.silent_s,
+        behind_s=now.intake.behind_s if now.intake else None,
+        lost_rows=now.intake.lost_rows if now.intake else None,
     )
 
 

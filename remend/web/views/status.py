@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from remend import __version__, doctor
+from remend import __version__, doctor, numbers
 from remend.agency.account import Account, account
 from remend.agency.uses import uses
 from remend.database import FILE
 from remend.finding import Finding
 from remend.service.service import Service
+from remend.service.supervision import Care
 from remend.store_settings import stored_at
 from remend.web.resources import robot_shown
 from remend.web.views.states import Pill, robot_pill
@@ -29,6 +30,8 @@ class CareRow:
     pill: Pill
     doing: str
     starts: int
+    behind: str  # how it keeps up with the telemetry
+    lost: bool  # whether any was lost
     model: str
     link: str
 
@@ -48,17 +51,7 @@ def status_page(service: Service, *, examine: bool) -> StatusPage:
     """The page; the doctor takes seconds and is asked only for `examine`."""
     disk = shutil.disk_usage(service.home)
     return StatusPage(
-        cares=tuple(
-            CareRow(
-                robot_id=care.entry.robot_id,
-                pill=robot_pill(robot_shown(care)),
-                doing=robot_shown(care).doing or "nothing yet",
-                starts=care.starts,
-                model=care.entry.model,
-                link=care.entry.link,
-            )
-            for care in service.cares.values()
-        ),
+        cares=tuple(_care_row(care) for care in service.cares.values()),
         facts=(
             ("Home folder", str(service.home)),
             ("Database", _size(service.home / FILE) or stored_at(service.home)),
@@ -70,6 +63,22 @@ def status_page(service: Service, *, examine: bool) -> StatusPage:
         versions=(("remend", __version__), *((name, _version(name)) for name in _COMPONENTS)),
         accounts=_accounts(service),
         findings=tuple(doctor.examine()) if examine else None,
+    )
+
+
+def _care_row(care: Care) -> CareRow:
+    shown = robot_shown(care)
+    behind = "not known yet" if shown.behind_s is None else f"{shown.behind_s:.1f} s"
+    lost = f", {numbers.count(shown.lost_rows)} rows lost" if shown.lost_rows else ""
+    return CareRow(
+        robot_id=shown.robot_id,
+        pill=robot_pill(shown),
+        doing=shown.doing or "nothing yet",
+        starts=care.starts,
+        behind=behind + lost,
+        lost=bool(shown.lost_rows),
+        model=care.entry.model,
+        link=care.entry.link,
     )
 
 

@@ -20,7 +20,7 @@ from remend.agency.policy import ACTOR, AgencyPolicy, Budget, KindRule, Rules
 from remend.healing import Healing
 from remend.service.caretaker import Caretaker
 from remend.service.freeze import freeze
-from remend.service.pulse import FalseAlarms, Said
+from remend.service.pulse import FalseAlarms, Intake, Said
 from remend.store import Store
 from remend.versions import Versions
 from sim.workers.progress import Progress
@@ -313,3 +313,12 @@ def test_a_patch_that_the_robot_took_back_is_written_down_and_trouble_that_is_le
     clock.now_ns += 10**9
     looking.look()
     assert len(known) == 1
+
+
+def test_how_far_behind_the_telemetry_it_is_is_said_when_it_changes(caretaker: Any) -> None:
+    looks_after, pipeline = caretaker("b" * 64)
+    for behind_s, lost_rows in ((0.0, 0), (12.5, 0), (12.5, 0), (600.0, 40)):
+        pipeline.link.behind_s, pipeline.link.lost_rows = behind_s, lost_rows
+        looks_after.say_intake()
+    said = [(pulse.behind_s, pulse.lost_rows) for pulse in pipeline.said if isinstance(pulse, Intake)]
+    assert said == [(0.0, 0), (12.5, 0), (600.0, 40)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -188,3 +189,11 @@ def test_a_robot_that_cannot_be_held_says_so(store: Store, obedience: Obedience,
     link.error = Refused("Remend cannot hold it")
     answer = ordered(store, obedience, Verb.HOLD, "ord_1")
     assert (answer.done, answer.what, link.held) == (False, "Remend cannot hold it", None)
+
+
+def test_something_can_be_looked_at_while_it_listens(
+    link: FakeLink, store: Store, versions: Versions, clock: ManualClock
+) -> None:
+    looked = threading.Event()
+    with Obedience(cast(Any, link), store, versions, clock, lambda why: False, looked.set).listening():
+        assert looked.wait(60.0)

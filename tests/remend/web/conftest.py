@@ -15,7 +15,7 @@ from core.status import PatchStatus
 from remend.ledger import Patch
 from remend.service import accounts
 from remend.service.accounts import Role
-from remend.service.pulse import Condition, Doing, FalseAlarms, Layout, Ratio, Sample
+from remend.service.pulse import Condition, Doing, FalseAlarms, Intake, Layout, Ratio, Sample
 from remend.service.robots import RobotEntry
 from remend.service.service import Service
 from remend.service.settings import ServiceSettings
@@ -39,6 +39,7 @@ def service(home: Path, clock: ManualClock) -> Iterator[Service]:
     board.take(Sample(t_s=(0.9, 1.0), error=((0.01,), (0.02,)), command=((1.0,), (2.0,))))
     board.take(Ratio(t_s=1.0, ratio=0.4))
     board.take(FalseAlarms(count=2, healthy_h=12.5, admitted_per_hour=0.1, basis="measured"))
+    board.take(Intake(behind_s=2.5, lost_rows=12))
     board.take(Doing(what="watching"))
     board.take(Condition(stage="committed", share=0.0, active_sha="b" * 64, missed_deadlines=0, notes=()))
     yield opened

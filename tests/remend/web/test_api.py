@@ -29,6 +29,7 @@ def test_a_robot_is_shown_as_its_board_says(signed: Any, clock: ManualClock) -> 
     (robot,) = signed(V).get(f"{API}/robots").json()
     assert robot["robot_id"] == "iiwa"
     assert (robot["stage"], robot["test_ratio"], robot["silent_s"]) == ("committed", 0.4, 2.0)
+    assert (robot["behind_s"], robot["lost_rows"]) == (2.5, 12)
     course = signed(V).get(f"{API}/robots/iiwa/course").json()
     assert (course["t_s"], course["error"], course["command"]) == ([0.9, 1.0], [[0.01, 0.02]], [[1.0, 2.0]])
     assert signed(V).get(f"{API}/robots/iiwa/course", params={"since_s": 1.0}).json()["t_s"] == []
@@ -178,6 +179,8 @@ def test_figures_are_there_for_who_may_see_them(signed: Any) -> None:
     assert 'remend_test_ratio{robot="iiwa"} 0.4' in text
     assert 'remend_false_alarms{robot="iiwa"} 2.0' in text
     assert 'remend_healthy_hours{robot="iiwa"} 12.5' in text
+    assert 'remend_telemetry_behind_seconds{robot="iiwa"} 2.5' in text
+    assert 'remend_telemetry_lost_rows{robot="iiwa"} 12.0' in text
     assert "remend_patching_frozen 0.0" in text
     assert signed(None).get("/metrics").status_code == 401
     assert signed(None).get("/healthz").json() == {"status": "alive"}

@@ -295,3 +295,8 @@ def test_the_second_of_two_people_is_shown_what_the_first_one_said(
     signed(A).post(f"{PAGE}/decide", data=form(shown, decision="approve", first_id=first_id))
     assert service.store.patch("pat_1").status is S.APPROVED
     assert "otto and anna approved this patch" in text(signed(V).get(PAGE).text)
+
+
+def test_telemetry_that_was_lost_is_on_the_status_page(signed: Any) -> None:
+    page = signed(V).get("/status").text
+    assert "2.5 s, 12 rows lost" in page
