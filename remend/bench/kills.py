@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +30,12 @@ from remend.bench.living import LivingService, let_in
 from remend.service.casefile import HEAD
 from remend.service.client import Client
 from remend.store import Store
+from remend.web.resources import PatchWhole
 
 ROBOT_ID = "cartpole-sim{seed}"
 _MOST_A_HOME = 12  # kills
 _SHORTEST_S, _LONGEST_S = 1.0, 40.0  # from a start to the kill, uniform
-_AT_THE_DOOR_S = 0.6  # from an approval that is sent to a kill, at most
+_AT_THE_DOOR_S = 0.5  # from an approval that is sent to a kill, at most
 _PATIENCE_S = 240.0  # for a patch that waits, after which it is killed all the same
 _GOES_ON = {PatchStatus.ACTIVE, PatchStatus.SHADOW, PatchStatus.CANARY, PatchStatus.STAGED}
 _LOOK_S = 0.3
@@ -46,18 +48,15 @@ class Desk:
     sent: set[str] = field(default_factory=set)  # reasons, each of one request
     answered: dict[str, str] = field(default_factory=dict)  # reason -> id of the approval, as the service said
 
-    def approve(self, url: str, token: str) -> None:
-        """Approve what waits, if the service still answers."""
+    def approve(self, client: Client, patch: PatchWhole) -> None:
+        """Approve a patch that was read, if the service still answers."""
+        reason = f"request {len(self.sent) + 1}"
+        self.sent.add(reason)
         try:
-            with Client(url, token) as client:
-                for waiting in client.patches(PatchStatus.AWAITING_APPROVAL.value):
-                    patch = client.patch(waiting.id)
-                    reason = f"request {len(self.sent) + 1}"
-                    self.sent.add(reason)
-                    made = client.decide("approve", patch, reason, robot_name=waiting.robot_id)
-                    self.answered[made.reason] = made.id
-        except RemendError:  # killed meanwhile, or somebody was faster: what was answered before counts
-            pass
+            made = client.decide("approve", patch, reason, robot_name=patch.summary.robot_id)
+        except RemendError:  # killed meanwhile, or this was approved before: what was answered then counts
+            return
+        self.answered[made.reason] = made.id
 
 
 @dataclass(slots=True)
@@ -143,26 +142,22 @@ def _one_home(home: Path, kills: int, until_s: float, found: Found, rng: np.rand
         head = home / "robots" / ROBOT_ID.format(seed=seed) / HEAD
         service.wait_for(head.exists)
         while found.kills < kills and time.monotonic() < until_s and not _committed(home):
-            if rng.random() < 0.5 or _approved(home):
-                time.sleep(rng.uniform(_SHORTEST_S, _LONGEST_S))
-            else:
-                _wait_for_a_patch(home)
-                at_the_door = threading.Thread(target=desk.approve, args=(service.url, token))
-                at_the_door.start()
-                time.sleep(rng.uniform(0.0, _AT_THE_DOOR_S))
-            found.kills += 1
-            both, alone = rng.random() < 0.3, rng.random() < 0.5
-            if both or alone:
-                found.of_caretakers += 1
-                for pid in service.caretakers():
-                    os.kill(pid, signal.SIGKILL)
-            if both or not alone:
-                found.of_services += 1
-                service.kill()
-                found.examine(home, desk)
+            with Client(service.url, token) as client:
+                approving = None
+                if rng.random() < 0.5 or _approved(home):
+                    time.sleep(rng.uniform(_SHORTEST_S, _LONGEST_S))
+                elif (waiting := _wait_for_a_patch(home)) is not None:
+                    approving = threading.Thread(target=desk.approve, args=(client, client.patch(waiting)))
+                    approving.start()
+                    time.sleep(rng.uniform(0.0, _AT_THE_DOOR_S))
+                goes_on = _kill(service, found, rng)
+                if approving is not None:
+                    approving.join()
+            found.examine(home, desk)
+            if not goes_on:
                 service.end()
                 service = LivingService(home)
-            found.examine(home, desk)
+                found.examine(home, desk)
     finally:
         service.end()
     found.examine(home, desk)
@@ -171,13 +166,30 @@ def _one_home(home: Path, kills: int, until_s: float, found: Found, rng: np.rand
         found.commits += sum(move.after is PatchStatus.ACTIVE for patch in store.patches() for move in patch.moves)
 
 
-def _wait_for_a_patch(home: Path) -> None:
+def _kill(service: LivingService, found: Found, rng: np.random.Generator) -> bool:
+    """Kill the service, its caretaker, or both; whether the service goes on."""
+    found.kills += 1
+    both, alone = rng.random() < 0.3, rng.random() < 0.5
+    if both or alone:
+        found.of_caretakers += 1
+        for pid in service.caretakers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    if both or not alone:
+        found.of_services += 1
+        service.kill()
+    return alone and not both
+
+
+def _wait_for_a_patch(home: Path) -> str | None:
     end_s = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end_s:
         with Store.open(home) as store:
-            if any(patch.status is PatchStatus.AWAITING_APPROVAL for patch in store.patches()):
-                return
+            for patch in store.patches():
+                if patch.status is PatchStatus.AWAITING_APPROVAL:
+                    return patch.candidate.id
         time.sleep(_LOOK_S)
+    return None
 
 
 def _approved(home: Path) -> bool:
