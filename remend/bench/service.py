@@ -1,4 +1,4 @@
-"""The service under load and under kills: many clients at a time, and random deaths while it heals."""
+"""The service under load and under kills: fleets, many clients at a time, and random deaths while it heals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from core.status import PatchStatus
 from remend.bench.clients import Answer, crowd
 from remend.bench.figure import Figure
+from remend.bench.fleet import fleet
 from remend.bench.kills import Found, killed
 from remend.bench.living import LivingService, let_in
 from remend.service.client import Client
@@ -32,6 +33,7 @@ def run(quick: bool, minutes: float | None = None) -> Iterator[Figure]:
         minutes: that the kills may take; what was reached is in n.
     """
     end_s = time.monotonic() + 60.0 * (minutes or (_QUICK_MIN if quick else _LONG_MIN))
+    yield from fleet(quick)
     yield from clients(_QUICK_EACH if quick else _EACH)
     wanted = _QUICK_KILLS if quick else _KILLS
     yield from deaths(killed(wanted, 1, end_s, lambda what: print(f"  {what}", file=sys.stderr)), wanted)
