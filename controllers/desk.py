@@ -17,6 +17,7 @@ from controllers.mark import HOLD, Mark
 from controllers.pointer import CommitFolder, Pointer
 from controllers.signature import PatchManifest, SignedManifest, TrustStore, verify
 from controllers.trust import current_trust
+from controllers.witness import keep_head, kept_head
 from core.errors import SignatureInvalid
 
 NOBODY = frozenset({"simulated-operator", "demo"})  # approvers that stand for no person
@@ -98,6 +99,18 @@ class Desk:
         else:
             self.held.set(why)
 
+    def keep_head(self, head: bytes) -> None:
+        """Keep a signed head of the service's audit log.
+
+        Raises:
+            SignatureInvalid: it is no trusted service's, or goes back behind the one before.
+        """
+        keep_head(self._folder, head, self._trusted())
+
+    def kept_head(self) -> str:
+        """The head that is kept; empty if none is."""
+        return kept_head(self._folder)
+
     def kill_on_disk(self) -> Kill | None:
         """The kill that holds since before this start, whichever of its two traces is left."""
         if self.latch.is_set:
@@ -141,6 +154,10 @@ class Clerk(Protocol):
         """`Desk.mark_hold`, later."""
         ...
 
+    def keep_head(self, head: bytes) -> Future[None]:
+        """`Desk.keep_head`, later."""
+        ...
+
     def wait(self, order: Future[None]) -> None:
         """Until this order is done, well or badly."""
         ...
@@ -165,6 +182,9 @@ class ThreadClerk:
 
     def mark_hold(self, why: str | None) -> Future[None]:
         return self.writer.submit(self._desk.mark_hold, why)
+
+    def keep_head(self, head: bytes) -> Future[None]:
+        return self.writer.submit(self._desk.keep_head, head)
 
     def keep(self, artefacts: tuple[Artefact, ...], version: int) -> Future[None]:
         """`Desk.keep`, later."""

@@ -71,6 +71,8 @@ class Helper:
                     self._desk.store(*arguments)
                 case "mark_hold":
                     self._desk.mark_hold(*arguments)
+                case "keep_head":
+                    self._desk.keep_head(*arguments)
                 case _:
                     self._desk.rearm(*arguments)
         except (OSError, SignatureInvalid) as error:
@@ -163,6 +165,9 @@ class HelperClerk:
 
     def mark_hold(self, why: str | None) -> Future[None]:
         return self._order("mark_hold", why)
+
+    def keep_head(self, head: bytes) -> Future[None]:
+        return self._order("keep_head", head)
 
     def _order(self, name: str, *arguments: object) -> Future[None]:
         future: Future[None] = Future()

@@ -20,13 +20,14 @@ from controllers.hold import Hold
 from controllers.host_status import HostStatus, LoopState
 from controllers.latch import BY_HAND, Kill
 from controllers.pointer import Pointer
-from controllers.requests import BeginCanary, BeginShadow, Order, Resume, RollBack
+from controllers.requests import BeginCanary, BeginShadow, KeepHead, Order, Resume, RollBack
 from controllers.requests import Hold as HoldOrder
 from controllers.requests import Kill as KillOrder
 from controllers.runtime import Command, Note, Runtime, Stage
 from controllers.signature import PatchManifest, TrustStore
 from controllers.slot import Slot
 from controllers.timing import LoopTiming
+from controllers.witness import Witness
 from core.errors import BadInput, Conflict, Refused, SignatureInvalid
 from core.frames import Frame, Reference
 from core.robot import Robot
@@ -81,6 +82,7 @@ class Host:
         self._reverting: Future[None] | None = None  # a return to the controller before, on its way to the disk
         self._return_failed = False
         self._hold = Hold(robot, desk.held.why())
+        self._witness = Witness(desk.kept_head())
         self._marking: Future[None] | None = None  # a hold, or its end, on its way to the disk
         self._kill_order: str | None = None  # may come from another thread or a signal; the next tick obeys
         self._rearming: Future[None] | None = None
@@ -300,6 +302,8 @@ class Host:
                 self.hold(reason)
             case Resume():
                 self.resume()
+            case KeepHead(head=head):
+                self._witness.keep(head, self.clerk, wait=self.wait_for_disk)
 
     def step(self, frame: Frame, reference: Reference, now_ns: int) -> Command:
         """One control tick; commits a candidate that has passed its canary."""
@@ -425,6 +429,7 @@ class Host:
             breaches={breach.value: count for breach, count in r.breaches.items()},
             law_late=r.law_late,
             timing=timing,
+            audit_head=self._witness.kept,
         )
 
     def close(self) -> None:

@@ -39,3 +39,4 @@ class HostStatus:
     breaches: Mapping[str, int] = field(default_factory=dict)  # commands that the envelope rejected, by reason
     law_late: int = 0  # calls of laws that took too long and were replaced
     timing: LoopTiming | None = None  # None in lockstep
+    audit_head: str = ""  # of the service's audit log, signed, as JSON; empty while none is kept

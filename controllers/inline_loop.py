@@ -42,6 +42,7 @@ from controllers.requests import (
     BeginShadow,
     Done,
     Hold,
+    KeepHead,
     Kill,
     Refusal,
     Resume,
@@ -215,7 +216,7 @@ class InlineLoop:
             case BeginShadow() | BeginCanary():
                 self._refuse_if_frozen()
                 host.obey(request)
-            case RollBack() | Kill() | Hold():
+            case RollBack() | Kill() | Hold() | KeepHead():
                 host.obey(request)
             case Resume():
                 if host.held is not None and host.reference is not None:  # a path from before may be anywhere by now

@@ -18,7 +18,18 @@ from typing import Any
 from controllers.canary import CanaryLimits
 from controllers.host_status import HostStatus
 from controllers.inline_messages import InlineStatus
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Order, Resume, RollBack, StagePatch
+from controllers.requests import (
+    AskStatus,
+    BeginCanary,
+    BeginShadow,
+    Hold,
+    KeepHead,
+    Kill,
+    Order,
+    Resume,
+    RollBack,
+    StagePatch,
+)
 from controllers.runtime import Note, Stage
 from controllers.timing import LoopTiming
 from core.errors import BadInput
@@ -65,6 +76,8 @@ def ask(asked: Asked) -> str:
             body |= {"verb": "hold", "reason": reason}
         case Resume():
             body |= {"verb": "resume"}
+        case KeepHead(head=head):
+            body |= {"verb": "keep_head", "head": _text(head)}
         case AskStatus():
             body |= {"verb": "status"}
     return json.dumps(body)
@@ -112,6 +125,7 @@ _WISHES: dict[str, Callable[[Mapping[str, Any]], Wish]] = {
     "kill": lambda body: Kill(reason=_reason(body)),
     "hold": lambda body: Hold(reason=_reason(body)),
     "resume": lambda _: Resume(),
+    "keep_head": lambda body: KeepHead(head=_bytes(body.get("head"))),
     "status": lambda _: AskStatus(),
 }
 

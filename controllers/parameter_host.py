@@ -23,6 +23,7 @@ from controllers.mark import FREEZE, Mark
 from controllers.pointer import CommitFolder, Pointer
 from controllers.runtime import Note, Stage
 from controllers.signature import SignedManifest, TrustStore, verify
+from controllers.witness import keep_head, kept_head
 from core.durable import write_atomically
 from core.errors import BadInput, Refused, SignatureInvalid
 from core.frames import Frame, Reference
@@ -298,7 +299,16 @@ class ParameterHost:
             missed_deadlines=None,
             notes=tuple(self.notes),
             killed=None if not self._latch.is_set else kill.reason if kill is not None else "by hand",
+            audit_head=kept_head(self._folder),
         )
+
+    def keep_head(self, head: bytes) -> None:
+        """Keep a signed head of the service's audit log.
+
+        Raises:
+            SignatureInvalid: it is no trusted service's, or goes back behind the one before.
+        """
+        keep_head(self._folder, head, self._trust)
 
     def close(self) -> None:
         """Nothing of a swap stays; the caller still has to write `wanted`."""

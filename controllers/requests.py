@@ -64,6 +64,13 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepHead:
+    """Keep a signed head of the service's audit log. The status says which one is kept."""
+
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskStatus:
     """Answered with a `HostStatus`, or with what contains one."""
 
@@ -94,4 +101,4 @@ class Refusal:
     bad: bool = False
 
 
-Order = BeginShadow | BeginCanary | RollBack | Kill | Hold | Resume  # what `controllers.host.Host.obey` carries out
+Order = BeginShadow | BeginCanary | RollBack | Kill | Hold | Resume | KeepHead  # what `Host.obey` carries out

@@ -28,7 +28,18 @@ from controllers.foreign import Fit, Mirror, reproduce
 from controllers.inline_messages import Answer, Freeze, InlineSetup, InlineStatus, Request, Thaw
 from controllers.inline_process import Answered, Process
 from controllers.parameter_host import MISSING, ParameterHost
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch, Stop
+from controllers.requests import (
+    AskStatus,
+    BeginCanary,
+    BeginShadow,
+    Hold,
+    KeepHead,
+    Kill,
+    Resume,
+    RollBack,
+    StagePatch,
+    Stop,
+)
 from controllers.ros_foreign import ForeignNode
 from controllers.ros_host import SETTINGS, HostNode
 from controllers.signature import TrustStore
@@ -219,6 +230,8 @@ class ParameterProcess:
                 host.kill(reason)
             case Thaw():
                 host.thaw()
+            case KeepHead(head=head):
+                host.keep_head(head)
             case AskStatus():
                 return self._status()
             case Stop():

@@ -4,8 +4,10 @@ Each row holds the digest of the row before it, so an edited, deleted or reorder
 can be cut short or written anew; therefore its head is signed now and then, in the table `audit_heads` and in the file
 `<home>/audit.head`. The file is written after the rows it speaks of, never before: after a crash it may lag behind.
 
-Limits: rows after the last signed head can be cut off unnoticed, and whoever rewinds database *and* file to an older
-moment is only found by a head kept elsewhere. Whoever holds the service's key can write any log.
+Robots keep the last head that they were sent (`controllers/witness.py`): whoever rewinds database *and* file to an
+older moment is found by theirs.
+
+Limits: rows after the last signed head can be cut off unnoticed. Whoever holds the service's key can write any log.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Connection, func, insert, inspect, select
 
-from controllers.signature import fingerprint, pre_authentication
+from controllers.signature import fingerprint
+from controllers.witness import FILE as WITNESS
+from controllers.witness import statement
 from core.durable import write_atomically
 from core.errors import BadInput, Damaged
 from core.ids import canonical_json, sha256_of
@@ -36,7 +40,6 @@ from sim.sealing import is_genuine
 
 FILE = "audit.head"
 GENESIS = "0" * 64  # what the first row names as the row before it
-HEAD_TYPE = "application/vnd.remend.audit-head.v1+json"  # a signature for a head can never pass for a patch
 
 Fault = tuple[int | None, str]  # row, if one can be named, and what is wrong in one sentence
 
@@ -64,7 +67,7 @@ class Head:
     @classmethod
     def signed(cls, seq: int, sha256: str, key: Ed25519PrivateKey) -> Head:
         """State it with `key`."""
-        signature = key.sign(_statement(seq, sha256))
+        signature = key.sign(statement(seq, sha256))
         return cls(seq=seq, sha256=sha256, key_id=fingerprint(key.public_key()), signature=signature)
 
     @classmethod
@@ -96,7 +99,7 @@ class Head:
         if (key := keys.get(self.key_id)) is None:
             return False
         try:
-            key.verify(self.signature, _statement(self.seq, self.sha256))
+            key.verify(self.signature, statement(self.seq, self.sha256))
         except (InvalidSignature, TypeError):  # an edit can put text where bytes were
             return False
         return True
@@ -180,10 +183,13 @@ def require_continuation(connection: Connection, home: Path) -> None:
         )
 
 
-def verify_home(home: Path, service_keys: Mapping[str, Ed25519PublicKey] | None = None) -> AuditVerdict:
+def verify_home(
+    home: Path, service_keys: Mapping[str, Ed25519PublicKey] | None = None, heads: Mapping[str, bytes] | None = None
+) -> AuditVerdict:
     """Verify the audit log of a home folder, with no service running; creates and changes nothing.
 
     Args:
+        heads: what else has kept a signed head, by who did; what the home knows of its robots' heads comes to it.
         service_keys: public keys that may sign heads, by key id; by default the one of `<home>/keys/service.pem`.
 
     Raises:
@@ -196,8 +202,26 @@ def verify_home(home: Path, service_keys: Mapping[str, Ed25519PublicKey] | None 
     # the file first: rows that a running service adds meanwhile can only be more than the file speaks of
     path = home / FILE
     data = path.read_bytes() if path.exists() else None
+    witnesses = {**robots_heads(home), **(heads or {})}
     with read_only(home) as connection:
-        return verify(connection, service_keys, data)
+        return verify(connection, service_keys, data, witnesses)
+
+
+def robots_heads(home: Path) -> dict[str, bytes]:
+    """The heads that robots have kept, as far as this home knows them: robot -> head."""
+    return {file.parent.name: file.read_bytes() for file in sorted(home.glob(f"robots/*/{WITNESS}"))}
+
+
+def why_not_ours(connection: Connection, head: Head) -> str:
+    """Why the log is not the one that a genuine head speaks of, in one sentence; empty if it is."""
+    last, _ = last_row(connection)
+    if head.seq > last:
+        return f"the log was cut: it ends at row {last}, a signed head is at row {head.seq}"
+    columns = tables.audit.c
+    seen = connection.execute(select(columns.sha256).where(columns.seq == head.seq)).scalar_one_or_none()
+    if head.seq and seen != head.sha256:
+        return f"row {head.seq} is not the one that was signed: the log was written anew"
+    return ""
 
 
 def export(home: Path, file: Path) -> int:
@@ -215,19 +239,24 @@ def export(home: Path, file: Path) -> int:
 
 
 def verify(
-    connection: Connection, service_keys: Mapping[str, Ed25519PublicKey], head_file: bytes | None
+    connection: Connection,
+    service_keys: Mapping[str, Ed25519PublicKey],
+    head_file: bytes | None,
+    witnesses: Mapping[str, bytes] | None = None,
 ) -> AuditVerdict:
     """Check rows, links, signed heads and the records that the rows speak of. The connection may be read-only.
 
     Args:
         service_keys: public keys that may sign heads, by key id.
         head_file: content of the head file, read before the connection's transaction began; None if it is missing.
+        witnesses: heads that were kept elsewhere, by who kept them.
     """
     shas = [GENESIS]  # shas[seq] is the digest of row seq
     payloads: dict[str, int] = {}  # payload -> first row that speaks of it
     faults = itertools.chain(  # each looks only when the one before it found nothing
         _row_faults(connection, shas, payloads),
         _head_faults(connection, shas, service_keys, head_file),
+        _witness_faults(shas, service_keys, witnesses or {}),
         _record_faults(connection, payloads),
     )
     seq, why = next(faults, (None, ""))
@@ -273,6 +302,24 @@ def _head_faults(
         yield published.seq, f"the signed head at row {published.seq} was deleted from the database"
 
 
+def _witness_faults(
+    shas: list[str], keys: Mapping[str, Ed25519PublicKey], witnesses: Mapping[str, bytes]
+) -> Iterator[Fault]:
+    last = len(shas) - 1
+    for who, data in witnesses.items():
+        try:
+            head = Head.from_json(data)
+        except BadInput as error:
+            yield None, f"the head that {who} has kept cannot be read ({error})"
+            continue
+        if not head.is_signed_by(keys):
+            yield head.seq, f"the head that {who} has kept is not signed by the service's key"
+        elif head.seq > last:
+            yield last + 1, f"the log was rolled back: it ends at row {last}, {who} has kept the head of row {head.seq}"
+        elif head.sha256 != shas[head.seq]:
+            yield head.seq, f"row {head.seq} is not the one whose head {who} has kept: the log was written anew"
+
+
 def _record_faults(connection: Connection, payloads: Mapping[str, int]) -> Iterator[Fault]:
     seen = set()
     known = set(inspect(connection).get_table_names())  # an older Remend may have made fewer
@@ -300,7 +347,3 @@ def _digest(content: dict[str, Any]) -> str:
         return sha256_of(content)
     except (TypeError, ValueError):  # an edit can put bytes where text or a number was
         return ""
-
-
-def _statement(seq: int, sha256: str) -> bytes:
-    return pre_authentication(HEAD_TYPE, canonical_json({"seq": seq, "sha256": sha256}).encode())

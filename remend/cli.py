@@ -327,8 +327,12 @@ def show(record: Annotated[str, typer.Argument(metavar="ID", help="Id of an inci
 
 
 @audit_app.command("verify")
-def audit_verify() -> None:
-    """Check the audit log: every row, every record it speaks of, and the signed head."""
+def audit_verify(
+    head: Annotated[
+        list[Path] | None, typer.Option("--head", help="service.head of a robot's folder; may be given again.")
+    ] = None,
+) -> None:
+    """Check the audit log: every row, every record it speaks of, the signed head, and the heads that robots keep."""
     from remend.audit import verify_home  # noqa: PLC0415
     from remend.database import is_kept  # noqa: PLC0415
     from remend.home import home_path  # noqa: PLC0415
@@ -336,7 +340,10 @@ def audit_verify() -> None:
     home = home_path(os.environ)
     if not is_kept(home) and not (home / "audit.head").exists():
         raise BadInput(f"{home}: nothing is stored here yet; run `remend heal` first, or set REMEND_HOME")
-    verdict = verify_home(home)
+    for file in head or ():
+        if not file.is_file():
+            raise BadInput(f"{file}: there is no such file; give the service.head of a robot's folder")
+    verdict = verify_home(home, heads={str(file): file.read_bytes() for file in head or ()})
     if not verdict.ok:
         typer.echo(f"audit log broken at row {verdict.first_bad_seq}: {verdict.why}")
         raise typer.Exit(1)

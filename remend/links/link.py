@@ -75,6 +75,14 @@ class RobotLink(Protocol):
         """Let a held robot go on."""
         ...
 
+    def keep_head(self, head: bytes) -> None:
+        """Have the robot keep a signed head of the audit log; its status says whether it did.
+
+        Raises:
+            Refused: not now, or it goes back behind the one that the robot has.
+        """
+        ...
+
     def status(self) -> HostStatus:
         """What runs on the robot now."""
         ...

@@ -28,7 +28,7 @@ from controllers.canary import CanaryLimits
 from controllers.foreign import Mirror
 from controllers.host_status import HostStatus
 from controllers.link_messages import Answered, Asked, Wish, ask, read_answer, read_host_status
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, KeepHead, Kill, Resume, RollBack, StagePatch
 from controllers.runtime import Stage
 from controllers.signature import SignedManifest
 from core.block import Block
@@ -225,6 +225,9 @@ class RosLink:
 
     def resume(self) -> None:
         self._ask(Resume())
+
+    def keep_head(self, head: bytes) -> None:
+        self._ask(KeepHead(head=head))
 
     def status(self) -> HostStatus:
         answered = self._ask(AskStatus())

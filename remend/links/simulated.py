@@ -19,6 +19,7 @@ from controllers.requests import (
     BeginShadow,
     Done,
     Hold,
+    KeepHead,
     Kill,
     Refusal,
     Resume,
@@ -182,6 +183,9 @@ class SimulatedLink:
 
     def resume(self) -> None:
         self._ask(Resume())
+
+    def keep_head(self, head: bytes) -> None:
+        self._ask(KeepHead(head=head))
 
     def status(self) -> HostStatus:
         answer = self._ask(AskStatus())

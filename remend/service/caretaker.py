@@ -31,6 +31,7 @@ from remend.service.gone_back import follow_back
 from remend.service.obedience import Obedience
 from remend.service.pulse import Condition, FalseAlarms, Intake, Pulse, Said
 from remend.service.reconcile import give_up, reconcile
+from remend.service.shipping import Shipping
 from remend.telling import story_of
 from sim.twin.expected import expected_with
 from sim.twin.twin import Twin, fit_twin
@@ -74,6 +75,8 @@ class Caretaker:
         self._postponed: list[Healing] = []  # incidents that came while patching was frozen, or the day was used up
         self._look_anew = False  # whether what is expected of the robot is out of date
         self._held = ""  # why they wait, as it was said last
+        self._shipping = Shipping(pipeline.link, pipeline.store, home)
+        self._objected = ""  # why nothing is brought onto the robot, as it was said last
         self._looked_ns = 0
         self._intake: Intake | None = None  # as it was said last
         self._false_alarms = 0  # as they were counted last
@@ -166,6 +169,8 @@ class Caretaker:
             self._pipeline.know(self._pipeline.head)
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
+        if self._is_another_log(status):
+            return
         if is_frozen or status.held is not None:  # what was approved waits until the robot goes on
             return
         while self._postponed and self._may_search():
@@ -179,6 +184,14 @@ class Caretaker:
         """Whether there is an answer to the trouble that shows, and only the decision or the swap is to come."""
         waiting = (PatchStatus.AWAITING_APPROVAL, PatchStatus.APPROVED)
         return bool(self._pipeline.store.in_status(self._pipeline.link.robot_id, *waiting))
+
+    def _is_another_log(self, status: HostStatus) -> bool:
+        """Whether the robot has kept the head of another audit log; says so once."""
+        why = self._shipping.turn(status)
+        if why and why != self._objected:
+            self._say(Said(text=why, grave=True))
+        self._objected = why
+        return bool(why)
 
     def _say_condition(self, status: HostStatus) -> None:
         self._say(
@@ -223,7 +236,7 @@ class Caretaker:
         self._pipeline.open_incident(event, healing)
         with self._pipeline.store.reading() as connection:
             is_frozen = frozen(connection) is not None
-        if is_frozen or not self._may_search():
+        if is_frozen or self._objected or not self._may_search():
             self._pipeline.tape.release()
             self._postponed.append(healing)
         else:

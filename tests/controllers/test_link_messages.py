@@ -33,7 +33,7 @@ def test_a_request_comes_back_as_it_went_in(wish: Wish) -> None:
         ("[]", "object"),
         ("{", "send an object"),
         ('{"session": "s", "number": 0, "verb": "hold"}', "number from 1"),
-        ('{"session": "s", "number": 1, "verb": "halt"}', "kill, hold, resume or status"),
+        ('{"session": "s", "number": 1, "verb": "halt"}', "resume, keep_head or status"),
         ('{"session": "s", "number": 1, "verb": ["hold"]}', "there is no request"),
         ('{"session": "s", "number": 1, "verb": "stage"}', "files by name"),
         ('{"session": "s", "number": 1, "verb": "shadow", "limits": {}}', "limits of a canary"),

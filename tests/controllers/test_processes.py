@@ -15,7 +15,7 @@ import pytest
 from controllers.host_status import HostStatus
 from controllers.pointer import CommitFolder
 from controllers.processes import INTERRUPTED, Processes, Setup
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, Kill, Resume, RollBack, StagePatch
+from controllers.requests import AskStatus, BeginCanary, BeginShadow, Hold, KeepHead, Kill, Resume, RollBack, StagePatch
 from controllers.runtime import Stage
 from core.errors import BadInput, Refused, SignatureInvalid
 from tests.controllers import candidates
@@ -28,10 +28,12 @@ from tests.controllers.test_host import (
     NOW_NS,
     ROBOT,
     SAFETY,
+    SERVICE,
     TRUST,
     Robot,
     patch,
 )
+from tests.controllers.test_witness import head
 
 PATIENCE_S = 60.0
 
@@ -145,6 +147,22 @@ def test_the_helper_refuses_what_a_host_refuses(
     with pytest.raises(Refused, match="no staged patch"):
         split.processes.ask(BeginShadow(limits=LIMITS))
     split.stage(patch(GOOD).to_json(), dict(GOOD.files))  # the right one is still welcome
+
+
+def test_the_helper_keeps_a_head_of_the_audit_log_and_takes_none_that_goes_back(start: Callable[[], Split]) -> None:
+    split = start()
+    split.tick(2)
+    newer, older = head(8, key=SERVICE), head(7, key=SERVICE)
+    split.processes.ask(KeepHead(head=newer))
+    split.until(lambda status: status.audit_head == newer.decode())
+    with pytest.raises(SignatureInvalid, match="one of row 8 is kept"):
+        split.processes.ask(KeepHead(head=older))
+    assert split.status().audit_head == newer.decode()
+    split.processes.ask(KeepHead(head=head(9, key=SERVICE)))
+    split.until(lambda status: status.audit_head == head(9, key=SERVICE).decode())
+    again = start()
+    again.tick()
+    assert again.status().audit_head == head(9, key=SERVICE).decode()
 
 
 def test_a_law_outside_the_language_and_a_patch_in_mid_swap_are_refused(start: Callable[[], Split]) -> None:

@@ -17,7 +17,9 @@ from patcher.llm.settings import LlmSettings
 from remend.agency.leash import Leash
 from remend.agency.limit import SearchLimit
 from remend.agency.policy import ACTOR, AgencyPolicy, Budget, KindRule, Rules
+from remend.audit import Head
 from remend.healing import Healing
+from remend.keys import KeyRing
 from remend.service.caretaker import Caretaker
 from remend.service.freeze import freeze
 from remend.service.pulse import FalseAlarms, Intake, Said
@@ -44,8 +46,9 @@ class FakePipeline:
             missed_deadlines=0,
             notes=(),
             held=None,
+            audit_head="",
         )
-        self.link = SimpleNamespace(robot_id="iiwa", status=lambda: status)
+        self.link = SimpleNamespace(robot_id="iiwa", status=lambda: status, keep_head=lambda head: None)
         self.incumbent = SimpleNamespace(sha256=active_sha, name="law")
         self.robot = SimpleNamespace(name="iiwa", ports=Ports(joints=1, actuators=1, output="tau"))
         self.seed = 1
@@ -322,3 +325,25 @@ def test_how_far_behind_the_telemetry_it_is_is_said_when_it_changes(caretaker: A
         looks_after.say_intake()
     said = [(pulse.behind_s, pulse.lost_rows) for pulse in pipeline.said if isinstance(pulse, Intake)]
     assert said == [(0.0, 0), (12.5, 0), (600.0, 40)]
+
+
+def test_nothing_is_brought_onto_a_robot_that_has_kept_another_audit_log(
+    store: Store, stored: Any, caretaker: Any, home: Path, samples: Any
+) -> None:
+    stored(store, P.APPROVED)
+    looks_after, pipeline = caretaker("b" * 64)
+    (home / "robots" / "iiwa").mkdir(parents=True)
+    key = KeyRing.load(home).service
+    pipeline.link.status().audit_head = Head.signed(10_000, "f" * 64, key).to_json().decode()
+    carried: list[Any] = []
+    looks_after._carry_out = carried.append
+    looks_after.look()
+    looks_after._looked_ns = -DAY_NS
+    looks_after.look()
+    assert carried == []
+    (said,) = [pulse.text for pulse in pipeline.said if getattr(pulse, "grave", False)]
+    assert said.startswith("iiwa has kept another audit log")
+    pipeline.link.status().audit_head = Head.signed(0, "0" * 64, key).to_json().decode()
+    looks_after._looked_ns = -DAY_NS
+    looks_after.look()
+    assert len(carried) == 1
