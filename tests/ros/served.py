@@ -10,6 +10,7 @@ from typing import Any
 
 from core.clock import SystemClock
 from core.ids import new_id
+from core.status import PatchStatus
 from remend.service import accounts
 from remend.service.accounts import Role
 from remend.service.client import Client
@@ -17,6 +18,8 @@ from remend.store import Store
 from remend.web.resources import PatchWhole, RobotShown
 from sim.policy_toml import SHIPPED
 from tests.ros.graph import PATIENCE_S, Graph, wait_for
+
+_WORK = (PatchStatus.PROPOSED, PatchStatus.CHECKED, PatchStatus.VALIDATING)
 
 
 def token(home: Path) -> str:
@@ -41,7 +44,7 @@ def settings(home: Path, learn_s: float) -> None:
         text = text.replace(before, after)
     policy = home / "evidence.toml"
     policy.write_text(text)
-    lines = ("[service]", "port = 0", f"learn_s = {learn_s}", "search_rollouts = 150", f"evidence = '{policy}'")
+    lines = ("[service]", "port = 0", f"learn_s = {learn_s}", "search_rollouts = 60", f"evidence = '{policy}'")
     (home / "remend.toml").write_text("\n".join(lines))
 
 
@@ -63,7 +66,9 @@ class Served:
 
     def approve(self) -> PatchWhole:
         """The first patch that waits for a decision, once it is approved."""
-        waiting = self.wait_for(lambda: next(self.client.patches("awaiting_approval"), None), "a patch")
+        found = self.wait_for(lambda: [each for each in self.client.patches() if each.status not in _WORK], "a patch")
+        waiting = next((each for each in found if each.status is PatchStatus.AWAITING_APPROVAL), None)
+        assert waiting is not None, [(each.id, each.status, each.why) for each in found]
         patch = self.client.patch(waiting.id)
         self.client.decide("approve", patch, "agreed with the shift")
         return patch
