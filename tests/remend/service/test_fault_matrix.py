@@ -18,6 +18,10 @@ MATRIX: dict[str, dict[str, tuple[str, ...]]] = {
             "test_home_survives_kills_at_counted_calls",
             "test_fresh_home_survives_a_kill_while_it_is_set_up",
         ),
+        "remend/test_mortal.py": (
+            "test_a_service_that_dies_at_any_step_is_taken_up",
+            "test_random_kills_lose_double_and_invent_nothing",
+        ),
         "remend/test_kill.py": ("test_a_healing_killed_at_any_moment_leaves_everything_whole",),
         "remend/test_versions.py": (
             "test_lock_left_by_a_killed_process_does_not_block",
@@ -52,6 +56,7 @@ MATRIX: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "the same step ends its process again and again": {
+        "remend/test_mortal.py": ("test_a_service_that_dies_at_any_step_is_taken_up",),
         "remend/service/test_caretaker.py": (
             "test_a_patch_that_ends_its_caretaker_again_and_again_is_turned_down",
             "test_a_patch_whose_files_are_damaged_ends_nobody",
@@ -63,6 +68,11 @@ MATRIX: dict[str, dict[str, tuple[str, ...]]] = {
             "test_full_disk_refuses_and_leaves_no_half_step",
             "test_full_disk_at_the_head_file_does_not_undo_a_decision",
         ),
+        "remend/service/test_full_disk.py": (
+            "test_a_decision_is_made_whole_or_not_at_all",
+            "test_the_service_answers_503_and_reads_on",
+        ),
+        "remend/service/test_retention.py": ("test_telemetry_makes_room_on_a_full_disk",),
         "remend/web/test_full_disk.py": ("test_a_full_disk_refuses_decisions_shows_everything_and_loses_nothing",),
         "controllers/test_latch.py": ("test_a_kill_holds_although_the_disk_refuses_it",),
     },
