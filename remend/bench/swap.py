@@ -15,43 +15,35 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controllers import realtime
-from controllers.artefact import Artefact, artefact_from_files, with_params
-from controllers.canary import CanaryLimits
+from controllers.artefact import Artefact
 from controllers.controller import prepare
-from controllers.host_status import HostStatus
 from controllers.library import find_law
 from controllers.lines import FrameCode
 from controllers.loop import ForgetTiming
-from controllers.processes import Processes, Setup
-from controllers.requests import AskStatus, BeginCanary, BeginShadow, StagePatch
+from controllers.processes import Processes
+from controllers.requests import BeginCanary, BeginShadow
 from controllers.runtime import Runtime, Stage
-from controllers.signature import PatchManifest, TrustStore, countersign, fingerprint, sign
 from controllers.slot import Slot
 from controllers.timing import LoopTiming, Stopwatch
-from core.clock import SystemClock
-from core.frames import Frame, Reference
-from core.ids import sha256_of
-from core.robot import CanaryPlan, Robot
+from core.robot import Robot
 from core.stats import count_interval
 from remend.bench.figure import Figure
+from remend.bench.swapping import anew, measurement, patch_of, quick_canary, setup_of, status_of, versions, wide_limits
 from sim.catalogue import find_robot
 
 STEP_SHARE = 0.01  # of a joint's limit
 _ROBOT = "iiwa"
-_ERROR_RAD = 0.005  # how far the still robot is from its reference, so that laws with other gains differ
 _FEED_PRIORITY = 70  # below the loop, above everything else
 _PATIENCE_S = 60.0
 _LONGEST_S = 30.0  # of a session
 _SWAP_S = 0.25  # about what a whole swap of this bench takes
-_OPERATOR, _SERVICE = (Ed25519PrivateKey.from_private_bytes(bytes([k]) * 32) for k in (1, 2))  # keys of a bench
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,50 +125,17 @@ def _figures(
 # -- the command at a swap --------------------------------------------------------------------------------------------
 
 
-def _quick(robot: Robot) -> Robot:
-    """The robot with a canary of some 50 ticks in the stages of a real one."""
-    plan = CanaryPlan(stages=(0.1, 0.3, 1.0), hold_s=(0.01, 0.01, 0.01), fade_s=0.02, shadow_s=0.02, settle_s=0.25)
-    return replace(robot, canary=plan)
-
-
-def _versions(robot: Robot) -> tuple[Artefact, Artefact]:
-    """The shipped law, and one with a third more stiffness."""
-    law = find_law(robot, robot.controller)
-    stiffer = [1.3 * value for value in _gains(robot, law)]
-    return law, with_params(law, {"kp": stiffer})
-
-
-def _gains(robot: Robot, law: Artefact) -> list[float]:
-    gains = Slot(robot, law).controller.params["kp"]
-    assert isinstance(gains, list)
-    return gains
-
-
-def _measurement(robot: Robot, seq: int, stamp_ns: int, tau: Sequence[float]) -> tuple[Frame, Reference]:
-    """A robot that stands a little beside a reference that moves slowly, so that every clock of a canary runs."""
-    n = robot.dof
-    frame = Frame(seq=seq, stamp_ns=stamp_ns, q=list(robot.home), qd=[0.0] * n, tau_meas=list(tau), tau_cmd=list(tau))
-    speed = [0.05, *[0.0] * (n - 1)]
-    return frame, Reference(q_ref=[q + _ERROR_RAD for q in robot.home], qd_ref=speed, qdd_ref=[0.0] * n)
-
-
-def _limits(robot: Robot) -> CanaryLimits:
-    """What the two laws keep to beyond doubt: this bench is about time."""
-    wide = (1.0,) * robot.dof
-    return CanaryLimits(offset=(0.0,) * robot.dof, ramp_error=wide, settled_error=wide, settle_s=1.0, variation_nm=1e6)
-
-
 def _command_step() -> Figure:
     """The largest change of a joint's command from one tick to the next during a swap, as a share of its limit."""
     robot = find_robot(_ROBOT)
-    first, second = _versions(robot)
+    first, second = versions(robot)
     runtime = Runtime(robot, Slot(robot, first), Slot(robot, find_law(robot, robot.safety_controller)))
     commands: list[list[float]] = []
     tau = [0.0] * robot.dof
     for seq in range(20_000):
-        frame, reference = _measurement(robot, seq, round(seq * robot.dt_s * 1e9), tau)
+        frame, reference = measurement(robot, seq, round(seq * robot.dt_s * 1e9), tau)
         if seq == 1000:
-            runtime.begin_shadow(Slot(robot, second), _limits(robot))
+            runtime.begin_shadow(Slot(robot, second), wide_limits(robot))
         if seq == 1100:
             runtime.begin_canary()
         tau = runtime.tick(frame, reference, frame.stamp_ns).tau
@@ -217,7 +176,7 @@ def _in_process(kind: str, swaps: int, seconds: float) -> Session:
 
 
 def _session(line: Connection, kind: str, swaps: int, seconds: float) -> None:
-    robot = _quick(find_robot(_ROBOT))
+    robot = quick_canary(find_robot(_ROBOT))
     with tempfile.TemporaryDirectory(prefix="remend-bench-") as folder:
         if kind == "bare":
             line.send(_bare(robot, seconds))
@@ -243,14 +202,14 @@ def _bare(robot: Robot, seconds: float) -> Session:
 
 def _threaded(robot: Robot, seconds: float) -> Session:
     """A bare loop in whose process a thread prepares laws, as often as swaps come: what the helper is there for."""
-    law, _ = _versions(robot)
+    law, _ = versions(robot)
     running = True
 
     def prepare_again_and_again() -> None:
         number = 0
         while running:
             number += 1
-            prepare(_anew(law, number), robot.ports)
+            prepare(anew(law, number), robot.ports)
             time.sleep(_SWAP_S)
 
     thread = threading.Thread(target=prepare_again_and_again)
@@ -264,18 +223,8 @@ def _threaded(robot: Robot, seconds: float) -> Session:
 
 def _hosted(robot: Robot, folder: Path, swaps: int, seconds: float) -> Session:
     """Loop, helper and bus; as many swaps as asked for, or none for some seconds."""
-    first, second = _versions(robot)
-    processes = Processes(
-        Setup(
-            robot=robot,
-            robot_id="bench",
-            baseline=first,
-            safety=find_law(robot, robot.safety_controller),
-            trust=TrustStore.of([_OPERATOR.public_key()], [_SERVICE.public_key()]),
-            folder=folder,
-            simulated=True,
-        )
-    )
+    first, second = versions(robot)
+    processes = Processes(setup_of(robot, folder))
     bus = os.fork()
     if bus == 0:
         _feed(robot, processes)
@@ -293,7 +242,7 @@ def _hosted(robot: Robot, folder: Path, swaps: int, seconds: float) -> Session:
         else:
             done = 0
             time.sleep(seconds)
-        timing = _status(processes).timing
+        timing = status_of(processes).timing
         assert timing is not None
         return Session(timing=timing, swaps=done, inconclusive=inconclusive)
     finally:
@@ -309,7 +258,7 @@ def _feed(robot: Robot, processes: Processes) -> None:
         code, cell, period_ns = FrameCode(robot.ports), processes.lines.frames, round(robot.dt_s * 1e9)
         due_ns, seq = time.monotonic_ns(), 0
         while True:
-            cell.write(code.pack(*_measurement(robot, seq, time.monotonic_ns(), [0.0] * robot.dof)))
+            cell.write(code.pack(*measurement(robot, seq, time.monotonic_ns(), [0.0] * robot.dof)))
             if seq == 0:
                 processes.lines.loop_bell.ring()
             seq, due_ns = seq + 1, due_ns + period_ns
@@ -320,54 +269,22 @@ def _feed(robot: Robot, processes: Processes) -> None:
 
 def _swap(robot: Robot, processes: Processes, version: int, artefact: Artefact) -> bool:
     """One whole swap, tried again where the machine was late; True if it had to be."""
-    limits = _limits(robot)
-    before = _status(processes)
-    artefact = _anew(artefact, version)
-    now_ns = SystemClock().wall_ns()
-    manifest = PatchManifest(
-        robot_id="bench",
-        slot="main",
-        law=artefact.name,
-        version=version,
-        base_sha=before.active_sha,
-        result_sha=artefact.sha256,
-        files={name: sha256_of(data) for name, data in artefact.files.items()},
-        report_sha="0" * 64,
-        approver="demo",
-        not_before_ns=now_ns,
-        expires_ns=now_ns + 3600 * 10**9,
-        revert_to=before.active_sha,
-        needs_revert_trigger=False,
-        canary_sha=limits.sha256,
-    )
-    signed = sign(manifest, fingerprint(_OPERATOR.public_key()), _OPERATOR)
-    signed = countersign(signed, fingerprint(_SERVICE.public_key()), _SERVICE)
-    processes.begin_staging(StagePatch(signed=signed.to_json(), files=dict(artefact.files), now_ns=now_ns))
+    limits = wide_limits(robot)
+    artefact = anew(artefact, version)
+    processes.begin_staging(patch_of(robot, artefact, status_of(processes).active_sha, version))
     while not processes.end_staging():
         processes.wait(timeout_s=_PATIENCE_S)
     processes.ask(BeginShadow(limits=limits))
     time.sleep(robot.canary.shadow_s)
     processes.ask(BeginCanary())
     until = time.monotonic() + _PATIENCE_S
-    while (status := _status(processes)).stage is not Stage.COMMITTED:
+    while (status := status_of(processes)).stage is not Stage.COMMITTED:
         if time.monotonic() > until:
             raise RuntimeError(f"a swap of the bench does not end: {status}")
         time.sleep(0.02)
     if status.rollback_reason is not None and not status.inconclusive:
         raise RuntimeError(f"a swap of the bench was rolled back: {status.rollback_reason}")
     return status.rollback_reason is not None
-
-
-def _anew(artefact: Artefact, number: int) -> Artefact:
-    """The same law in a text of its own, so that nothing of it has been compiled before."""
-    law = artefact.files["law.py"] + f"\n# {number}\n".encode()
-    return artefact_from_files(artefact.name, {**artefact.files, "law.py": law})
-
-
-def _status(processes: Processes) -> HostStatus:
-    status = processes.ask(AskStatus())
-    assert isinstance(status, HostStatus)
-    return status
 
 
 def _busy_processes(count: int) -> list[int]:
