@@ -17,7 +17,7 @@ from controllers.slot import Slot
 from tests.controllers import candidates as make
 from tests.controllers.test_runtime import BASE, LIMITS, ROBOT, SAFETY, Loop
 
-SEEDS = 40
+SEEDS = 63  # for each of eight faults: 504 ticks
 SHADOW_TICKS, LATEST = 10, 60  # the canary of this robot takes some 45 ticks
 BUDGET_S = 20e-3  # of processor time; much, so that no law that runs is ever near it
 
