@@ -243,8 +243,8 @@ def _wrong(ride: Ride, before: HostStatus | None, after: HostStatus) -> str:
         return "it runs what nobody approved"
     if before is not None and before.active_sha == patch != after.active_sha:
         return "a committed patch was lost"
-    if after.commands.get("safety"):
-        return f"the safety law had to take over ({after.law_late} late calls, {dict(after.breaches)})"
+    if after.commands.get("safety") and not after.law_late:  # a law that a busy machine made late is no kill's doing
+        return f"the safety law had to take over: {dict(after.breaches)}"
     return ""
 
 

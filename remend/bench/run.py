@@ -11,7 +11,21 @@ from rich.table import Table
 from core.errors import BadInput
 from remend.bench.figure import Figure
 
-NAMES = ("sim", "twin", "detect", "workers", "evidence", "heal", "rl", "swap", "crash", "life", "service", "dashboard", "ros")
+NAMES = (
+    "sim",
+    "twin",
+    "detect",
+    "workers",
+    "evidence",
+    "heal",
+    "rl",
+    "swap",
+    "crash",
+    "life",
+    "service",
+    "dashboard",
+    "ros",
+)
 
 
 def figures(name: str | None, quick: bool, minutes: float | None = None) -> Iterator[Figure]:
