@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from remend.append_only import statements
 
-SCHEMA_VERSION = 5  # that of the last revision in `migrations`: a change here needs one there
+SCHEMA_VERSION = 6  # that of the last revision in `migrations`: a change here needs one there
 
 metadata = MetaData()
 
@@ -126,9 +126,11 @@ passes = Table(
     Column("id", String, nullable=False, unique=True),
     Column("user", String, ForeignKey("users.name"), nullable=False, index=True),
     Column("kind", String, nullable=False),  # "session" or "token"
-    Column("role", String, nullable=False),  # at most the user's; behind it, what a token may besides
+    Column("role", String, nullable=False),  # at most the user's
+    Column("scopes", String, nullable=False),  # what a token may besides, by spaces
     Column("label", String, nullable=False),
-    Column("created_ns", BigInteger, nullable=False),  # when the password was given last
+    Column("created_ns", BigInteger, nullable=False),
+    Column("confirmed_ns", BigInteger, nullable=False),  # when the password was given last
     Column("expires_ns", BigInteger, nullable=False),
 )
 

@@ -214,13 +214,16 @@ def issue(
         "id": new_id("pas", clock),
         "user": owner.name,
         "kind": kind,
-        "role": " ".join((role.value, *dict.fromkeys(scopes))),
+        "role": role.value,
+        "scopes": " ".join(dict.fromkeys(scopes)),
         "label": label,
         "created_ns": now_ns,
+        "confirmed_ns": now_ns,
         "expires_ns": now_ns + round(hours * HOUR_NS),
     }
     journal.connection.execute(insert(tables.passes).values(**row))
-    journal.note(owner.name, f"{kind}_issued", {"id": str(row["id"]), "role": str(row["role"]), "label": label})
+    may = " ".join((role.value, *dict.fromkeys(scopes)))
+    journal.note(owner.name, f"{kind}_issued", {"id": str(row["id"]), "role": may, "label": label})
     return secret
 
 
@@ -239,7 +242,7 @@ def passes(connection: Connection, kind: str) -> tuple[Pass, ...]:
 
 def confirm(journal: Journal, pass_id: str) -> int:
     """The holder of a session gave the password again, at the time that is returned [ns, UTC]."""
-    changed = update(tables.passes).where(tables.passes.c.id == pass_id).values(created_ns=journal.at_ns)
+    changed = update(tables.passes).where(tables.passes.c.id == pass_id).values(confirmed_ns=journal.at_ns)
     journal.connection.execute(changed)
     journal.note(pass_id, "confirmed", {})
     return journal.at_ns
@@ -304,14 +307,13 @@ def _require_usable(role: Role, scopes: Sequence[str]) -> None:
 
 def _pass(row: object) -> Pass:
     columns = dict(row)  # type: ignore[call-overload]
-    role, *scopes = columns["role"].split()
     return Pass(
         id=columns["id"],
         user=columns["user"],
         kind=columns["kind"],
-        role=Role(role),
+        role=Role(columns["role"]),
         label=columns["label"],
         expires_ns=columns["expires_ns"],
-        confirmed_ns=columns["created_ns"],
-        scopes=tuple(scopes),
+        confirmed_ns=columns["confirmed_ns"],
+        scopes=tuple(columns["scopes"].split()),
     )

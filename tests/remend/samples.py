@@ -162,4 +162,8 @@ def as_before(home: Path, version: int) -> None:
             if " ".join(sql.split()) not in released:
                 raw.execute(f"DROP INDEX {name}")
         raw.execute("DROP TABLE alembic_version")
+        if version >= _SINCE["passes"]:  # another shape since
+            raw.execute("DROP TABLE passes")
+            for line in sorted((line for line in released if " passes " in line), reverse=True):  # the table, its index
+                raw.execute(line)
         raw.execute(f"PRAGMA user_version={version}")

@@ -73,6 +73,23 @@ def test_a_home_of_an_earlier_version_keeps_its_records(
     assert len(list((lived / BACKUPS).glob("*.db"))) == (version < tables.SCHEMA_VERSION)
 
 
+def test_who_was_signed_in_stays_so_and_a_token_keeps_what_it_may(tmp_path: Path) -> None:
+    file = schema.made_by_revisions(tmp_path / "five.db", "0005")
+    with closing(sqlite3.connect(file)) as raw, raw:
+        raw.execute("INSERT INTO users VALUES ('ada', 'operator', 'x', 1)")
+        for name, kind, role in (("a", "session", "operator"), ("b", "token", "operator high_risk")):
+            row = (name * 64, f"pas_{name}", "ada", kind, role, "nightly", 5, 9)
+            raw.execute("INSERT INTO passes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    schema.made_by_revisions(file, "head")
+    with closing(sqlite3.connect(file)) as raw:
+        columns = "id, user, kind, role, scopes, label, created_ns, confirmed_ns, expires_ns"
+        found = raw.execute(f"SELECT {columns} FROM passes ORDER BY id").fetchall()  # noqa: S608 a constant
+    assert found == [
+        ("pas_a", "ada", "session", "operator", "", "nightly", 5, 5, 9),
+        ("pas_b", "ada", "token", "operator", "high_risk", "nightly", 5, 5, 9),
+    ]
+
+
 def test_the_copy_made_before_a_migration_is_the_database_as_it_was(
     lived: Path, clock: ManualClock, samples: ModuleType
 ) -> None:
