@@ -25,6 +25,7 @@ from sim.sealing import signed
 from sim.twin.twin import RankedCause, Twin
 from sim.workers.answer import Rolled
 from sim.workers.outcome import Lost
+from sim.workers.progress import Progress
 from sim.workers.reruns import RerunJob
 from telemetry.calibration import Calibration
 
@@ -145,7 +146,7 @@ class FakeWorkers:
     """FAKE: judges by a formula instead of a simulation. Counts and remembers its jobs like the real one."""
 
     def __init__(self, formula: Formula) -> None:
-        self.robot, self.rollouts = IIWA, 0
+        self.robot, self.rollouts, self.progress = IIWA, 0, Progress()
         self.jobs: list[tuple[Artefact, Scenario]] = []
         self._formula = formula
 

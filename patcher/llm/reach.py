@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from patcher.llm.settings import LlmSettings
@@ -20,10 +21,19 @@ def models_at(settings: LlmSettings, make_model: MakeModel | None = None) -> tup
     """
     model = (make_model or live_model)(settings)
     try:
-        return asyncio.run(_names(model.client))
+        return _complete(_names(model.client))
     except Exception as error:  # the libraries of two providers have their own, which share nothing
         why = " ".join(str(error).split())[:200]
         raise NoAnswer(f"{type(error).__name__}: {why}") from error
+
+
+def _complete(work: Coroutine[Any, Any, tuple[str, ...]]) -> tuple[str, ...]:
+    """In a loop of its own: `asyncio.run` would drop, unclosed, the one that an agent has set for this thread."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.close()
 
 
 async def _names(client: Any) -> tuple[str, ...]:

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from controllers.artefact import Artefact
 from patcher.propose.base import Proposal, Ranked, params_proposal
 from patcher.race import UNRANKED, Runner, Track, race
-from patcher.search import search
-from remend.pipeline import _first
+from patcher.search import search, worth_proving
 from sim.evidence import draw_scenarios
 from sim.judge import Judgement
 from sim.policy_toml import shipped_policy
@@ -188,7 +187,7 @@ def test_dropped_candidates_come_last_and_never_before_the_gates() -> None:
     assert order == [2.0, 1.0, 4.0]
     assert [each.dropped for each in found] == [False, True, True]
     assert found[1].score < 1.0
-    assert _first(found, 9) == found[:1]
+    assert worth_proving(found, 9) == found[:1]
 
 
 def test_the_race_is_run_on_scenarios_of_its_own_seed() -> None:
